@@ -1,0 +1,1 @@
+"""The shipped demos, one readable file each."""

@@ -1,0 +1,1 @@
+"""Runs folds: roots and pages, learner, publisher, replica."""

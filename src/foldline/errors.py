@@ -1,0 +1,122 @@
+"""Every error Foldline raises on purpose, as one tree.
+
+    FoldlineError
+      InputError        the caller gave something that cannot be (fault: caller)
+      DefinitionError   a loop's definition contradicts itself or its past (fault: configuration)
+      RecordError       a record on the log cannot be used; it is dead-lettered (fault: data)
+      LogError          the log refused or cannot serve (fault: dependency)
+        LeaseLost       another owner holds the lease now; drop the work in hand
+      FoldError         a state cannot be restored or continued (fault: us, or the data beneath)
+      MissingExtra      an optional dependency is not installed (fault: configuration)
+
+Each carries a stable code such as ``log.time_ahead``; `CODES` gives cause and remedy of every code, and
+`docs/errors.md` lists them all (a test compares the two). The message says what was given, what was expected,
+where, and what to do.
+"""
+
+from typing import ClassVar
+
+CODES: dict[str, str] = {
+    "input.invalid": "a value given by the caller has the wrong type or form; correct it and call again",
+    "input.not_finite": "a number given is NaN or infinite; give a finite one",
+    "input.out_of_range": "a reward lies outside the loop's declared range; correct it or declare a wider range",
+    "input.unknown_action": "the action is not one of the loop's; add it to the definition or correct the name",
+    "input.unknown_decision": "the decision named has no valid id; pass the decision or the id that decide returned",
+    "input.unknown_loop": "no loop of that name stands on this log; define it first",
+    "input.unknown_policy": "no policy of that kind is registered; `foldline policies list` shows them",
+    "input.no_action": "no action is left to choose from; allow at least one",
+    "input.unreadable": "a file given cannot be read in the expected format; check path and format",
+    "definition.incoherent": "settings of a definition contradict each other; change one of them",
+    "definition.conflict": "the definition changes something that is fixed for a loop's life; define a new loop",
+    "record.undecodable": "a line on the log is not a JSON record of a known type; it was dead-lettered",
+    "record.schema": "a record lacks a field or has one of a wrong type; it was dead-lettered",
+    "record.unknown_action": "a record names an action its loop does not have; it was dead-lettered",
+    "record.out_of_range": "a record's value lies outside its loop's range; it was dead-lettered",
+    "log.url": "the log's URL is not of a known form; use memory:// or sqlite:///path",
+    "log.not_a_log": "the file is not a Foldline log; give another path",
+    "log.newer_format": "the log was written by a newer Foldline; upgrade this installation",
+    "log.unsafe_sqlite": "the SQLite library has the WAL-reset bug or refuses WAL; install a current apsw",
+    "log.topic_missing": "the topic does not exist; create it, or check the name",
+    "log.topic_conflict": "the topic exists with other partitions or cleanup; use another name or its settings",
+    "log.time_ahead": "a record's time is more than 60 s ahead of this machine's clock; set the clocks",
+    "log.offset_out_of_range": "the offset is before the first record kept or after the end; read within the range",
+    "log.lease_lost": "another process holds the lease by now; this one drops its work and may ask again",
+    "log.full": "the disk or quota is full; nothing of the batch was written, free space and append again",
+    "log.closed": "the log was closed; open it again",
+    "log.unavailable": "the log cannot be read or written now; see the cause",
+    "fold.overflow": "an exact sum would leave its 64 bits; declare a coarser reward unit in a new loop",
+    "fold.damaged_root": "a root's checksum does not match its bytes; fold again from an older root or offset 0",
+    "fold.damaged_page": "a page named by a root is missing or differs from its hash; fold again from an older root",
+    "fold.retention_overtook": "the log no longer holds the offset the fold needs; restore the log or start anew",
+    "fold.topic_replaced": "the topic was deleted and made again under its name; restart the learner on the new one",
+    "fold.not_mergeable": "the policy's state does not merge; run its loop on one partition",
+    "install.extra": "an optional dependency is missing; install the extra named",
+}
+
+
+class FoldlineError(Exception):
+    """Base of every error raised on purpose.
+
+    Attributes:
+        code: stable machine-readable code, one of `CODES`.
+        field: the field or argument at fault, or None.
+    """
+
+    fault: ClassVar[str] = "us"
+
+    def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
+        if code not in CODES:
+            raise KeyError(f"undocumented error code {code!r}; add it to foldline.errors.CODES")
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+    def __str__(self) -> str:
+        """The message with its code, as shown to people."""
+        return f"{self.args[0]} [{self.code}]"
+
+
+class InputError(FoldlineError, ValueError):
+    """The caller gave something that cannot be; nothing was written."""
+
+    fault = "caller"
+
+
+class DefinitionError(FoldlineError, ValueError):
+    """A definition contradicts itself or its own past; nothing was written."""
+
+    fault = "configuration"
+
+
+class RecordError(FoldlineError):
+    """One record cannot be used; it goes to the dead-letter topic and the fold goes on."""
+
+    fault = "data"
+
+
+class LogError(FoldlineError):
+    """The log refused or cannot serve."""
+
+    fault = "dependency"
+
+
+class LeaseLost(LogError):
+    """The lease's epoch is no longer the newest; the work in hand was not written."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("log.lease_lost", message)
+
+
+class FoldError(FoldlineError):
+    """A fold's state cannot be restored or continued."""
+
+
+class MissingExtra(FoldlineError, ImportError):
+    """An optional dependency is not installed."""
+
+    fault = "configuration"
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        super().__init__(
+            "install.extra", f"{purpose} needs the extra {extra!r}; run: pip install 'foldline[{extra}]'"
+        )

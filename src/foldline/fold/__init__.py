@@ -1,0 +1,1 @@
+"""Folds over a prefix of the log: the protocol, stream time, attribution."""

@@ -1,0 +1,73 @@
+"""Named numpy arrays as canonical bytes: the one form in which states are dumped.
+
+Layout: a JSON header line naming each array, its dtype and shape in sorted order, then the raw little-endian
+bytes. The same arrays always give the same bytes; nothing in them runs code when loaded.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from foldline.errors import FoldError
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+_DTYPES = {"int8", "int32", "int64", "uint8", "uint64", "float64"}
+
+
+class _Entry(msgspec.Struct, frozen=True, array_like=True):
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+_HEADER = msgspec.json.Decoder(list[_Entry])
+
+
+def dump_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
+    """The arrays as bytes; dtypes int8, int32, int64, uint8, uint64 and float64.
+
+    Example:
+        >>> import numpy as np
+        >>> dump_arrays({"n": np.array([1, 2])})[:20]
+        b'[["n","int64",[2]]]\\n'
+    """
+    entries, bodies = [], []
+    for name in sorted(arrays):
+        array = arrays[name]
+        if array.dtype.name not in _DTYPES:
+            raise TypeError(f"array {name!r} has dtype {array.dtype}, expected one of {sorted(_DTYPES)}")
+        entries.append(_Entry(name, array.dtype.name, array.shape))
+        bodies.append(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+    return msgspec.json.encode(entries) + b"\n" + b"".join(bodies)
+
+
+def load_arrays(data: bytes) -> Arrays:
+    """The arrays dumped, writable and owned by the caller.
+
+    Raises:
+        FoldError: `fold.damaged_root` where the bytes are not a dump.
+    """
+    head, newline, body = data.partition(b"\n")
+    arrays: Arrays = {}
+    position = 0
+    try:
+        if not newline:
+            raise ValueError("no header line")
+        for entry in _HEADER.decode(head):
+            if entry.dtype not in _DTYPES or any(side < 0 for side in entry.shape):
+                raise ValueError(f"array {entry.name!r} has dtype {entry.dtype}, shape {entry.shape}")
+            dtype = np.dtype(entry.dtype).newbyteorder("<")
+            count = int(np.prod(entry.shape, dtype=np.int64)) if entry.shape else 1
+            array = np.frombuffer(body, dtype=dtype, count=count, offset=position)
+            arrays[entry.name] = array.astype(np.dtype(entry.dtype)).reshape(entry.shape)
+            position += count * dtype.itemsize
+        if position != len(body):
+            raise ValueError(f"{len(body) - position} bytes too many")
+    except (ValueError, msgspec.DecodeError) as error:
+        raise FoldError(
+            "fold.damaged_root", f"loading a dumped state of {len(data)} bytes: {error}"
+        ) from error
+    return arrays

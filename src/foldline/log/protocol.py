@@ -1,0 +1,175 @@
+"""What a log is: topics of partitions, append and read. Every implementation passes `testing.check_log`.
+
+The unit is a batch of newline-joined JSON records of one partition. Offsets count records from 0. An append is
+atomic over all its batches and durable when it returns. Reading holds nothing open.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Protocol, Self, runtime_checkable
+
+Cleanup = Literal["delete", "compact"]
+
+AHEAD_MS = 60_000
+"""A log refuses a time this far ahead of its clock: one wrong clock would move stream time for everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as created.
+
+    Attributes:
+        name: dotted name, such as `news.events`.
+        partitions: at least 1, fixed for the topic's life.
+        cleanup: `delete` drops rows older than `retention_ms`; `compact` keeps the newest row of each key.
+        retention_ms: age at which rows of a `delete` topic go, None to keep all.
+        id: unique to this making of the topic (32 hex digits); set by the log, empty when asking for one.
+    """
+
+    name: str
+    partitions: int = 1
+    cleanup: Cleanup = "delete"
+    retention_ms: int | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records to append to one partition, at once.
+
+    Attributes:
+        topic: name of an existing topic.
+        partition: 0 to partitions - 1.
+        payload: `count` newline-joined records without a trailing newline, or any bytes where count is 1.
+        count: number of records, at least 1.
+        least: least `time` of its records, milliseconds since 1970-01-01 UTC.
+        greatest: greatest `time` of its records.
+        key: required on compacted topics (there count is 1, and an empty payload is a tombstone).
+    """
+
+    topic: str
+    partition: int
+    payload: bytes
+    count: int
+    least: int
+    greatest: int
+    key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stored batch, or the part of one that was asked for.
+
+    Attributes:
+        offset: offset of its first record.
+        count: number of records.
+        payload: the records, newline-joined.
+        least: least time of the whole stored batch.
+        greatest: greatest time of the whole stored batch.
+        key: as appended.
+    """
+
+    offset: int
+    count: int
+    payload: bytes
+    least: int
+    greatest: int
+    key: bytes | None = None
+
+    @property
+    def end(self) -> int:
+        """The offset after its last record."""
+        return self.offset + self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write in a role, until it expires or another holder takes a higher epoch."""
+
+    name: str
+    holder: str
+    epoch: int
+
+
+@runtime_checkable
+class Log(Protocol):
+    """The event log. Thread-safe; the only database there is."""
+
+    url: str
+
+    def create(self, topic: Topic) -> Topic:
+        """Create the topic if it is not there and return it with its id.
+
+        Raises:
+            LogError: `log.topic_conflict` if it stands with other partitions or cleanup.
+        """
+        ...
+
+    def delete(self, topic: str) -> None:
+        """Delete the topic and free its space; `log.topic_missing` if it is not there."""
+        ...
+
+    def topics(self) -> list[Topic]:
+        """Every topic, by name."""
+        ...
+
+    def topic(self, name: str) -> Topic:
+        """One topic; `log.topic_missing` if it is not there."""
+        ...
+
+    def append(self, batches: Sequence[Batch], *, lease: Lease | None = None) -> list[int]:
+        """Append all batches or none; durable on return. The offset of each batch's first record.
+
+        Raises:
+            LeaseLost: `lease` was given and is not the newest of its name; checked inside the commit.
+            LogError: `log.topic_missing`, `log.time_ahead`, `log.full`, `log.closed`.
+        """
+        ...
+
+    def read(
+        self, topic: str, partition: int, offset: int, *, max_records: int = 1000, end: int | None = None
+    ) -> list[Row]:
+        """Rows from `offset` on: at least one where there is one, no more than needed to reach `max_records`.
+
+        The first row is cut to start at `offset`, the last to stop at `end`; otherwise rows stay whole, so that
+        a reader's position ends on a row's boundary. On a compacted topic, offsets of dropped rows are skipped.
+
+        Raises:
+            LogError: `log.offset_out_of_range` below the first offset kept (on a delete topic) or beyond the
+                end; `log.topic_missing`.
+        """
+        ...
+
+    def offsets(self, topic: str, partition: int) -> tuple[int, int]:
+        """The first offset kept and the end offset (that the next record will get)."""
+        ...
+
+    def wait(self, ends: Mapping[tuple[str, int], int], timeout_s: float) -> bool:
+        """Block until some partition's end offset exceeds the one given, or the timeout; True if one did."""
+        ...
+
+    def acquire(self, name: str, holder: str, ttl_s: float) -> Lease | None:
+        """Take or renew a lease: None while another holder's has not expired.
+
+        Renewing keeps the epoch; taking raises it by one.
+        """
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease up, if it is still the newest of its name."""
+        ...
+
+    def clean(self) -> int:
+        """Apply retention and compaction now and give the space back; bytes freed."""
+        ...
+
+    def close(self) -> None:
+        """Release files and threads; later calls raise `log.closed`. Idempotent."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

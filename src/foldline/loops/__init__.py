@@ -1,0 +1,1 @@
+"""Loops: definitions, topic names, bundles and the one decide."""

@@ -1,0 +1,1 @@
+"""Bandit policies and their compiled forms."""

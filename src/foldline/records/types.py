@@ -1,0 +1,125 @@
+"""The records that stand on an event topic, one typed struct each.
+
+On the wire a record is one line of canonical JSON: compact, fields in the order written here, absent fields
+left out, `type` first. Times are integer milliseconds since 1970-01-01 UTC. `time` is stamped by whoever
+appends; `occurred` is what a client claims and never moves a clock.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+Time = Annotated[int, Meta(ge=0, le=1 << 53, description="milliseconds since 1970-01-01 UTC")]
+Id = Annotated[str, Meta(min_length=1, max_length=512)]
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+
+class Record(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str.lower, gc=False
+):
+    """Base of all records of an event topic."""
+
+    time: Time
+
+
+class Decision(Record, frozen=True, kw_only=True):
+    """An action chosen for a unit, with the probability it had.
+
+    Attributes:
+        id: `generation.partition.local`; the local part may be the caller's own.
+        unit: who or what is decided for; also the record's key.
+        action: the action chosen.
+        propensity: P(action | variant, available actions), exact (an integer over 2^53).
+        bundle: content hash of the bundle decided with.
+        definition: version of the loop's definition.
+        available: the actions allowed, where they were fewer than the definition's.
+        context: features, by value.
+        occurred: the time the client claims.
+    """
+
+    id: Id
+    unit: Id
+    action: Name
+    propensity: Probability
+    bundle: str
+    definition: int
+    available: list[str] | None = None
+    context: dict[str, Any] | None = None
+    occurred: Time | None = None
+
+
+class Reward(Record, frozen=True, kw_only=True):
+    """How a decision went: names the decision, or the unit whose last decision it credits.
+
+    Attributes:
+        id: idempotency key; the same id within the joins' span counts once.
+        decision: full decision id, or None.
+        unit: the unit, or None when the decision is named.
+        name: which reward this is; a loop learns from one name.
+        value: finite, within the loop's range.
+    """
+
+    id: Id
+    decision: Id | None = None
+    unit: Id | None = None
+    name: Name = "reward"
+    value: float
+    occurred: Time | None = None
+
+
+class Outcome(Record, frozen=True, kw_only=True):
+    """A decision and its reward in one record, as agents that know both report them. Learnt at once."""
+
+    id: Id
+    unit: Id
+    action: Name
+    propensity: Probability
+    reward: float
+    bundle: str
+    definition: int
+    available: list[str] | None = None
+    context: dict[str, Any] | None = None
+    occurred: Time | None = None
+
+
+class Activation(Record, frozen=True, kw_only=True):
+    """A decision was shown; where a loop asks for activations, only such decisions count."""
+
+    decision: Id
+
+
+class Tick(Record, frozen=True, kw_only=True):
+    """Moves stream time on an idle partition; appended by its owner only when something pending is due."""
+
+
+class Observation(Record, frozen=True, kw_only=True):
+    """A unit's value without a decision, such as revenue."""
+
+    id: Id
+    unit: Id
+    name: Name
+    value: float
+    occurred: Time | None = None
+
+
+class Definition(Record, frozen=True, kw_only=True):
+    """The marker of a definition change: applies to its partition from this record on.
+
+    Attributes:
+        loop: the loop's name.
+        version: counts up from 1; a version is never overwritten.
+        actions: every action allowed from here on.
+        low: least reward allowed.
+        high: greatest reward allowed.
+    """
+
+    loop: Name
+    version: Annotated[int, Meta(ge=1)]
+    actions: list[Name]
+    low: float = 0.0
+    high: float = 1.0
+
+
+AnyRecord = Decision | Reward | Outcome | Activation | Tick | Observation | Definition

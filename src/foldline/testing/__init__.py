@@ -1,0 +1,1 @@
+"""Conformance suites for whoever writes a log, fold or policy."""

@@ -1,0 +1,36 @@
+"""The topics of a loop, by name, with their cleanup."""
+
+from dataclasses import dataclass
+
+from foldline.loops.definition import LoopDefinition
+
+CATALOGUE = "foldline.loops"
+"""Every version of every loop's definition, kept for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopTopics:
+    """Topic names of one loop.
+
+    Attributes:
+        events: decisions, rewards, ticks and markers, keyed by unit; partitioned.
+        dead: events that could not be used, with their errors.
+        roots: the folds' states with the offset they cover; compacted.
+        bundles: a header of every bundle ever published.
+        policy: the newest bundle whole; compacted.
+    """
+
+    events: str
+    dead: str
+    roots: str
+    bundles: str
+    policy: str
+
+
+def topics_of(definition: LoopDefinition) -> LoopTopics:
+    """The topics of the loop's present generation."""
+    name = definition.name
+    stem = f"{name}.g{definition.generation}" if definition.generation else name
+    return LoopTopics(
+        f"{stem}.events", f"{stem}.events.dlq", f"{stem}.roots", f"{stem}.bundles", f"{stem}.policy"
+    )

@@ -28,7 +28,7 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
         version: counts up from 1.
         time: when it was defined, milliseconds since 1970-01-01 UTC.
         actions: what may be decided, at least one, each once.
-        policy: the policy as JSON values; see `learner` for the object.
+        policy: the policy as JSON values, `kind` first.
         reward: which reward is learnt, and when.
         low: least reward allowed.
         high: greatest reward allowed, above `low`.
@@ -49,14 +49,13 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     generation: Annotated[int, Meta(ge=0)] = 0
     salt: str
 
-    @property
-    def rule(self) -> Policy:
-        """The policy's parameters as an object."""
+    def build_policy(self) -> Policy:
+        """The policy as an object."""
         return policy_from(self.policy)
 
     def fold(self) -> PolicyFold:
         """The fold that learns this loop's policy."""
-        return PolicyFold(self.rule, self.reward)
+        return PolicyFold(self.build_policy(), self.reward)
 
     def marker(self, time: int) -> Definition:
         """The record that makes this version apply to a partition from its offset on."""
@@ -82,7 +81,7 @@ def checked(definition: LoopDefinition) -> LoopDefinition:
     except msgspec.ValidationError as error:
         raise InputError("input.invalid", f"defining loop {definition.name!r}: {error}") from error
     _check_actions(definition)
-    policy = definition.rule
+    policy = definition.build_policy()
     if not definition.low < definition.high:
         raise DefinitionError(
             "definition.incoherent",

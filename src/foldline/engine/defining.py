@@ -1,0 +1,95 @@
+"""Defining loops: the catalogue and the markers, in one atomic append under a lease."""
+
+import time as clock
+from collections.abc import Callable
+
+import msgspec
+
+from foldline.engine.restore import rows_from
+from foldline.errors import LogError
+from foldline.log.protocol import Batch, Lease, Log, Topic
+from foldline.loops.catalogue import Catalogue
+from foldline.loops.definition import LoopDefinition, check_successor, checked
+from foldline.loops.topics import CATALOGUE, topics_of
+from foldline.records.codec import encode
+
+LEASE_S = 5.0
+
+
+def read_catalogue(log: Log, catalogue: Catalogue) -> None:
+    """Read the catalogue topic to its end."""
+    for row in rows_from(log, CATALOGUE, 0, catalogue.offset):
+        catalogue.apply(row.payload, row.end)
+
+
+def create_catalogue(log: Log) -> None:
+    """Create the catalogue topic if it is not there."""
+    log.create(Topic(CATALOGUE))
+
+
+def define(
+    log: Log,
+    catalogue: Catalogue,
+    name: str,
+    settle: Callable[[LoopDefinition | None], LoopDefinition],
+    *,
+    holder: str,
+    now: int,
+) -> LoopDefinition:
+    """Define a loop or its next version; the definition that stands afterwards.
+
+    Args:
+        log: the log.
+        catalogue: brought up to date.
+        name: the loop's name.
+        settle: from the newest version, or None, to the one wanted; the same object again changes nothing.
+        holder: names this process in the lease.
+        now: milliseconds, stamps definition and markers.
+
+    Raises:
+        InputError, DefinitionError: the definition is refused; nothing was written.
+    """
+    lease = _lease(log, f"define/{name}", holder)
+    try:
+        read_catalogue(log, catalogue)
+        old = catalogue.get(name)
+        wanted = settle(old)
+        if wanted is old:
+            return wanted
+        checked(wanted)
+        if old is not None:
+            check_successor(old, wanted)
+        _create_topics(log, wanted)
+        log.append(_batches(wanted, now), lease=lease)
+        read_catalogue(log, catalogue)
+        return wanted
+    finally:
+        log.release(lease)
+
+
+def _batches(definition: LoopDefinition, now: int) -> list[Batch]:
+    """The catalogue's record and a marker for every partition; all stand, or none."""
+    marker, events = encode(definition.marker(now)), topics_of(definition).events
+    markers = [Batch(events, p, marker, 1, now, now) for p in range(definition.partitions)]
+    return [Batch(CATALOGUE, 0, msgspec.json.encode(definition), 1, now, now), *markers]
+
+
+def _create_topics(log: Log, definition: LoopDefinition) -> None:
+    topics = topics_of(definition)
+    for name in (topics.events, topics.dead):
+        log.create(Topic(name, definition.partitions))
+    log.create(Topic(topics.roots, definition.partitions, "compact"))
+    log.create(Topic(topics.bundles))
+    log.create(Topic(topics.policy, 1, "compact"))
+
+
+def _lease(log: Log, name: str, holder: str) -> Lease:
+    deadline = clock.monotonic() + 2 * LEASE_S
+    while clock.monotonic() < deadline:
+        lease = log.acquire(name, holder, LEASE_S)
+        if lease is not None:
+            return lease
+        clock.sleep(0.01)
+    raise LogError(
+        "log.unavailable", f"another process has held the lease {name!r} for {2 * LEASE_S:g} s; try again"
+    )

@@ -1,0 +1,192 @@
+"""The host: one thread that runs what this process does for its loops: learn, publish, follow.
+
+`round` is one deterministic turn over everything; the thread repeats it and sleeps in the log's `wait` between.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from foldline.engine.defining import read_catalogue
+from foldline.engine.learner import Learner, Pace
+from foldline.engine.publisher import Publisher
+from foldline.engine.replica import Replica
+from foldline.errors import FoldlineError, LeaseLost, LogError
+from foldline.log.protocol import Log
+from foldline.loops.catalogue import Catalogue
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.topics import CATALOGUE, topics_of
+
+_logger = logging.getLogger("foldline.engine")
+
+CLEAN_EVERY_MS = 30_000
+IDLE_S = 0.25
+RETRY_S = 0.5
+
+
+@dataclass(slots=True)
+class Hosted:
+    """What this process runs for one loop; without `learn` only the replica."""
+
+    definition: LoopDefinition
+    replica: Replica
+    learner: Learner | None
+    publisher: Publisher | None
+
+
+class Host:
+    """Runs loops for one process.
+
+    Attributes:
+        catalogue: the definitions, up to date as of the last round.
+        failure: the error that stopped the thread, or None.
+    """
+
+    def __init__(
+        self, log: Log, *, holder: str, learn: bool, clock: Callable[[], int], pace: Pace | None = None
+    ) -> None:
+        self._log = log
+        self._holder = holder
+        self._learn = learn
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._hosted: dict[str, Hosted] = {}
+        self._turn = threading.Lock()
+        self._bundle_changed = threading.Condition()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._cleaned_at = clock()
+        self.catalogue = Catalogue()
+        self.failure: BaseException | None = None
+
+    def add(self, definition: LoopDefinition) -> Replica:
+        """Host a loop, or follow its new version; a turn is taken before returning."""
+        with self._turn:
+            hosted = self._hosted.get(definition.name)
+            if hosted is None:
+                hosted = self._hosted[definition.name] = self._host(definition)
+            elif hosted.definition.version < definition.version:
+                self._redefine(hosted, definition)
+            self._round()
+        return hosted.replica
+
+    def learner(self, name: str) -> Learner | None:
+        """The loop's learner in this process, if any."""
+        return self._hosted[name].learner
+
+    def round(self) -> int:
+        """One turn over every loop; the number of records folded."""
+        with self._turn:
+            return self._round()
+
+    def start(self) -> None:
+        """Run rounds in a thread until `close`."""
+        self._thread = threading.Thread(target=self._run, name="foldline-host", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the thread, write last roots, give leases up. Idempotent."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        with self._turn:
+            now = self._clock()
+            for hosted in self._hosted.values():
+                if hosted.learner is not None:
+                    hosted.learner.close(now=now)
+                if hosted.publisher is not None:
+                    hosted.publisher.step(now=now, every_ms=0)
+                    hosted.publisher.close()
+            self._hosted.clear()
+
+    def await_bundle(self, ready: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until a replica has swapped to a bundle with which `ready` holds; False on timeout."""
+        with self._bundle_changed:
+            return self._bundle_changed.wait_for(lambda: ready() or self.failure is not None, timeout_s) and (
+                self.failure is None
+            )
+
+    def _host(self, definition: LoopDefinition) -> Hosted:
+        replica = Replica(self._log, topics_of(definition).policy)
+        if not self._learn:
+            return Hosted(definition, replica, None, None)
+        learner = Learner(self._log, definition, self._holder, self._pace)
+        publisher = Publisher(
+            self._log, self.catalogue, definition, self._holder, lease_s=self._pace.lease_s
+        )
+        return Hosted(definition, replica, learner, publisher)
+
+    def _redefine(self, hosted: Hosted, definition: LoopDefinition) -> None:
+        if hosted.learner is not None:
+            hosted.learner.redefine(definition, now=self._clock())
+        if hosted.publisher is not None:
+            hosted.publisher.redefine(definition)
+        hosted.definition = definition
+
+    def _round(self) -> int:
+        folded, now = 0, self._clock()
+        read_catalogue(self._log, self.catalogue)
+        swapped = False
+        for name, hosted in self._hosted.items():
+            newest = self.catalogue.one(name)
+            if newest.version > hosted.definition.version:
+                self._redefine(hosted, newest)
+            if hosted.learner is not None and hosted.publisher is not None:
+                folded += hosted.learner.step(now=now)
+                self._publish(hosted.publisher)
+            swapped |= hosted.replica.step()
+        if self._learn and now - self._cleaned_at >= CLEAN_EVERY_MS:
+            self._cleaned_at = now
+            self._log.clean()
+        if swapped:
+            with self._bundle_changed:
+                self._bundle_changed.notify_all()
+        return folded
+
+    def _publish(self, publisher: Publisher) -> None:
+        try:
+            publisher.step(now=self._clock(), every_ms=self._pace.publish_every_ms)
+        except LeaseLost as error:
+            _logger.warning("lost the publishing lease: %s", error)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                if self.round() == 0:
+                    self._log.wait(self._ends(), self._idle_s())
+            except LogError as error:
+                if error.code == "log.closed":
+                    return
+                _logger.error("the log failed, trying again in %s s: %s", RETRY_S, error)  # noqa: TRY400 - its text says all
+                self._stop.wait(RETRY_S)
+            except (FoldlineError, Exception) as error:
+                self.failure = error
+                _logger.exception("the host thread stopped")
+                with self._bundle_changed:
+                    self._bundle_changed.notify_all()
+                return
+
+    def _idle_s(self) -> float:
+        """Sleep less while a root or a bundle is held back by its pace."""
+        for hosted in self._hosted.values():
+            if hosted.learner is not None and any(w.behind for w in hosted.learner.workers.values()):
+                return self._pace.root_every_ms / 1000
+            if hosted.publisher is not None and hosted.publisher.held_back:
+                return self._pace.publish_every_ms / 1000
+        return IDLE_S
+
+    def _ends(self) -> dict[tuple[str, int], int]:
+        """The positions up to which everything is read."""
+        ends = {(CATALOGUE, 0): self.catalogue.offset}
+        for hosted in list(self._hosted.values()):
+            topics = topics_of(hosted.definition)
+            ends[topics.policy, 0] = hosted.replica.offset
+            if hosted.learner is not None:
+                for partition, worker in hosted.learner.workers.items():
+                    ends[topics.events, partition] = worker.n
+            if hosted.publisher is not None and hosted.publisher.publishes:
+                for partition, offset in enumerate(hosted.publisher.known.offsets):
+                    ends[topics.roots, partition] = offset
+        return ends

@@ -1,0 +1,55 @@
+"""What the partitions of a loop know, as their newest roots on the log say."""
+
+from foldline.engine.identity import Identity, identity_of
+from foldline.engine.restore import load_dump, rows_from
+from foldline.engine.root import Root, decode_root
+from foldline.log.protocol import Log
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.topics import topics_of
+from foldline.policies.fold import Known, PolicyFold
+
+
+class KnownStates:
+    """Follows the roots of one loop's policy fold; each `read` costs only what is new."""
+
+    def __init__(self, log: Log, definition: LoopDefinition) -> None:
+        self._log = log
+        self._topic = topics_of(definition).roots
+        self.fold: PolicyFold = definition.fold()
+        events = log.topic(topics_of(definition).events)
+        self.identities: list[Identity] = [
+            identity_of(self.fold, events, p) for p in range(definition.partitions)
+        ]
+        self._keys = [identity.key().encode() for identity in self.identities]
+        self.offsets = [0] * definition.partitions
+        self.roots: list[Root | None] = [None] * definition.partitions
+
+    def read(self) -> None:
+        """Read the roots topic to its end; highest n wins."""
+        for partition, key in enumerate(self._keys):
+            for row in rows_from(self._log, self._topic, partition, self.offsets[partition]):
+                self.offsets[partition] = row.end
+                if row.key != key or not row.payload:
+                    continue
+                root, best = decode_root(row.payload), self.roots[partition]
+                if best is None or (root.n, root.m) >= (best.n, best.m):
+                    self.roots[partition] = root
+
+    @property
+    def cut(self) -> tuple[int, ...]:
+        """The offset covered of each partition; 0 where there is no root yet."""
+        return tuple(root.n if root is not None else 0 for root in self.roots)
+
+    def parts(self) -> list[Known]:
+        """The known half of each partition."""
+        return [self._known(root) for root in self.roots]
+
+    def merged(self) -> Known:
+        """The merge at the present cut."""
+        return self.fold.merge_all(self.parts())
+
+    def _known(self, root: Root | None) -> Known:
+        if root is None:
+            return self.fold.nothing()
+        known = root.known if root.known is not None else load_dump(self._log, self._topic, root).known
+        return self.fold.load_known(known)

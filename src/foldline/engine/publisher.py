@@ -1,0 +1,106 @@
+"""The publisher: at a cut, merge what the partitions know, compile, append a bundle. One a loop, under a lease.
+
+It reads roots from the log, never a worker's memory, so a bundle covers only what a restart would find again.
+Nothing is written while no root is.
+"""
+
+from foldline.engine.known import KnownStates
+from foldline.engine.restore import rows_from
+from foldline.log.protocol import Batch, Lease, Log
+from foldline.loops.bundle import Bundle, compile_bundle, decode_bundle, encode_bundle, header_of
+from foldline.loops.catalogue import Catalogue
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.topics import topics_of
+
+
+class Publisher:
+    """Publishes one loop's bundles while it holds the loop's publishing lease."""
+
+    def __init__(
+        self, log: Log, catalogue: Catalogue, definition: LoopDefinition, holder: str, *, lease_s: float = 5.0
+    ) -> None:
+        self._log = log
+        self._catalogue = catalogue
+        self._definition = definition
+        self._topics = topics_of(definition)
+        self._holder = holder
+        self._lease_s = lease_s
+        self._lease: Lease | None = None
+        self._asked_at = 0
+        self._published_at = 0
+        self._cut: tuple[int, ...] | None = None
+        self.known = KnownStates(log, definition)
+
+    def redefine(self, definition: LoopDefinition) -> None:
+        """Follow a new version; the roots of another fold are read anew."""
+        if definition.fold().parameters() != self.known.fold.parameters():
+            self.known = KnownStates(self._log, definition)
+            self._cut = None
+        self._definition = definition
+
+    def step(self, *, now: int, every_ms: int = 50) -> Bundle | None:
+        """Publish if a root is newer than the last bundle, at most once every `every_ms`; the bundle, or None.
+
+        Raises:
+            LeaseLost: another process publishes by now.
+        """
+        if now - self._published_at < every_ms or not self._owns(now):
+            return None
+        self.known.read()
+        cut = self.known.cut
+        if not any(cut) or cut == self._cut:
+            return None
+        bundle = self._compile(cut, now)
+        if bundle is not None:
+            self._append(bundle, now)
+            self._cut, self._published_at = cut, now
+        return bundle
+
+    def close(self) -> None:
+        """Give the lease up."""
+        if self._lease is not None:
+            self._log.release(self._lease)
+            self._lease = None
+
+    def _owns(self, now: int) -> bool:
+        if not self._asked_at or now - self._asked_at >= self._lease_s * 1000 / 3:
+            held = self._lease
+            self._lease = self._log.acquire(f"publish/{self._topics.events}", self._holder, self._lease_s)
+            self._asked_at = now
+            if self._lease is not None and self._lease != held:
+                self._cut = self._last_cut()
+        return self._lease is not None
+
+    def _last_cut(self) -> tuple[int, ...] | None:
+        """The cut of the newest bundle on the log, if it is of the newest definition."""
+        last = newest_bundle(self._log, self._topics.policy)
+        if last is None or last.definition != self._definition.version:
+            return None
+        return last.cut
+
+    def _compile(self, cut: tuple[int, ...], now: int) -> Bundle | None:
+        parts = self.known.parts()
+        version = max(part.vocabulary.version for part in parts)
+        if version == 0:
+            return None
+        definition = self._catalogue.at(self._definition.name, version)
+        if definition.fold().parameters() != self.known.fold.parameters():
+            # The new fold has only reached an older version's marker; its own is on its way.
+            return None
+        return compile_bundle(definition, cut, parts, time=now)
+
+    def _append(self, bundle: Bundle, now: int) -> None:
+        header, whole = encode_bundle(header_of(bundle)), encode_bundle(bundle)
+        batches = [
+            Batch(self._topics.bundles, 0, header, 1, now, now),
+            Batch(self._topics.policy, 0, whole, 1, now, now, bundle.loop.encode()),
+        ]
+        self._log.append(batches, lease=self._lease)
+
+
+def newest_bundle(log: Log, topic: str) -> Bundle | None:
+    """The newest bundle whole, or None before the first."""
+    newest: bytes | None = None
+    for row in rows_from(log, topic, 0, 0):
+        newest = row.payload
+    return decode_bundle(newest) if newest is not None else None

@@ -1,0 +1,26 @@
+"""A replica: a reader's current bundle, swapped whole when a newer one stands on the log."""
+
+from foldline.engine.restore import rows_from
+from foldline.log.protocol import Log
+from foldline.loops.bundle import decode_bundle
+from foldline.loops.deciding import Decider
+
+
+class Replica:
+    """Follows one loop's policy topic. `decider` is replaced atomically; readers take it once per decision."""
+
+    def __init__(self, log: Log, topic: str) -> None:
+        self._log = log
+        self._topic = topic
+        self.offset = 0
+        self.decider: Decider | None = None
+
+    def step(self) -> bool:
+        """Read to the end and swap to the newest bundle; True if there was a newer one."""
+        payload: bytes | None = None
+        for row in rows_from(self._log, self._topic, 0, self.offset):
+            payload, self.offset = row.payload, row.end
+        if payload is None:
+            return False
+        self.decider = Decider(decode_bundle(payload))
+        return True

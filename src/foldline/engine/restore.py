@@ -1,0 +1,148 @@
+"""Restoring a fold's state from the roots topic: highest n among equal identities whose bytes are whole."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from foldline.engine.identity import Identity
+from foldline.engine.root import Page, Root, decode_root, page_hash
+from foldline.errors import FoldError
+from foldline.fold.protocol import Dump, Fold
+from foldline.log.protocol import Log, Row
+from foldline.records.codec import decode
+
+State = TypeVar("State")
+
+_logger = logging.getLogger("foldline.engine")
+
+
+@dataclass(slots=True)
+class RootRows:
+    """The newest row of each key of one partition of a roots topic, kept up to date by `read`."""
+
+    log: Log
+    topic: str
+    partition: int
+    offset: int = 0
+    rows: dict[bytes, bytes] = field(default_factory=dict)
+
+    def read(self) -> None:
+        """Read to the end."""
+        for row in rows_from(self.log, self.topic, self.partition, self.offset):
+            if row.key is not None:
+                if row.payload:
+                    self.rows[row.key] = row.payload
+                else:
+                    self.rows.pop(row.key, None)
+            self.offset = row.end
+
+
+def rows_from(log: Log, topic: str, partition: int, offset: int, end: int | None = None) -> Iterator[Row]:
+    """Every row from an offset to the end, or to `end`."""
+    stop = log.offsets(topic, partition)[1] if end is None else end
+    while offset < stop:
+        rows = log.read(topic, partition, offset, max_records=10_000, end=end)
+        if not rows:
+            return
+        yield from rows
+        offset = rows[-1].end
+
+
+def find_roots(log: Log, topic: str, identity: Identity) -> list[Root]:
+    """Roots of this identity still on the topic, highest n first. Damaged ones are logged and left out."""
+    roots: list[Root] = []
+    key = identity.key().encode()
+    for row in rows_from(log, topic, identity.partition, 0):
+        if row.key != key or not row.payload:
+            continue
+        try:
+            roots.append(decode_root(row.payload))
+        except FoldError as error:
+            _logger.warning("skipping the root at %s offset %d: %s", topic, row.offset, error)
+    return sorted(roots, key=lambda root: (root.n, root.m), reverse=True)
+
+
+def load_dump(log: Log, topic: str, root: Root) -> Dump:
+    """Both halves of a root, every page checked against its hash.
+
+    Raises:
+        FoldError: `fold.damaged_page`.
+    """
+    pages = RootRows(log, topic, root.identity.partition)
+    if root.known_pages or root.pending_pages:
+        pages.read()
+    known = root.known
+    if known is None:
+        known = b"".join(_page(pages, page, root) for page in root.known_pages)
+    return Dump(known, [_page(pages, page, root) for page in root.pending_pages])
+
+
+def _page(rows: RootRows, page: Page, root: Root) -> bytes:
+    data = rows.rows.get(page.key.encode())
+    if data is None or page_hash(data) != page.hash:
+        found = "is not there" if data is None else f"has hash {page_hash(data)}"
+        raise FoldError(
+            "fold.damaged_page",
+            f"page {page.key} of the root of {root.identity.text()} at n={root.n} {found}, "
+            f"expected {page.hash}",
+        )
+    return data
+
+
+@dataclass(slots=True)
+class Restored(Generic[State]):
+    """A state ready to go on from offset n; `root` is None when it starts from nothing."""
+
+    state: State
+    n: int
+    root: Root | None
+
+
+def restore(log: Log, roots_topic: str, fold: Fold[State], identity: Identity) -> Restored[State]:
+    """The newest whole state of this identity, or the empty one.
+
+    The pending half may be older than the known: the records between are read again with learning muted.
+
+    Raises:
+        FoldError: `fold.retention_overtook` if the log no longer holds the records needed.
+    """
+    for root in find_roots(log, roots_topic, identity):
+        try:
+            state = fold.load(load_dump(log, roots_topic, root))
+        except FoldError as error:
+            _logger.warning("skipping the root at n=%d: %s", root.n, error)
+            continue
+        _catch_up(log, fold, identity, state, root.m, root.n)
+        return Restored(state, root.n, root)
+    _need(log, identity, identity.start)
+    return Restored(fold.empty(), identity.start, None)
+
+
+def _catch_up(log: Log, fold: Fold[State], identity: Identity, state: State, m: int, n: int) -> None:
+    _need(log, identity, m)
+    for row in rows_from(log, identity.topic, identity.partition, m, n):
+        fold.apply(state, decode(row.payload), muted=True)
+
+
+def _need(log: Log, identity: Identity, offset: int) -> None:
+    first, end = log.offsets(identity.topic, identity.partition)
+    if first > offset:
+        raise FoldError(
+            "fold.retention_overtook",
+            f"{identity.text()} needs the log from offset {offset}, which now starts at {first}; "
+            "restore the log's beginning or define a new loop",
+        )
+    if end < offset:
+        raise FoldError(
+            "fold.topic_replaced",
+            f"{identity.text()} has a state up to offset {offset}, but the log ends at {end}",
+        )
+
+
+def dump_bytes(fold: Fold[Any], state: Any) -> bytes:
+    """Both halves in one byte string, for comparing states."""
+    dump = fold.dump(state)
+    return b"\n".join([dump.known, *dump.pending])
+
+

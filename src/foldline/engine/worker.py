@@ -1,0 +1,177 @@
+"""A worker: one fold over one partition, under a lease.
+
+`step` reads a micro-batch, folds it, and writes a root when the state has changed; nothing is written otherwise.
+Roots and dead letters go in one atomic append under the lease's epoch, so a worker that lost its lease, even
+while paused, can write nothing. A worker holds no threads and no clock of its own; `Learner` drives it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from foldline.engine.identity import Identity
+from foldline.engine.restore import restore
+from foldline.engine.root import RootWriter
+from foldline.errors import FoldError, LeaseLost, LogError
+from foldline.fold.protocol import Applied, Dump, Fold
+from foldline.log.protocol import Batch, Lease, Log, Row
+from foldline.records.codec import dead_lines, decode, encode
+from foldline.records.columns import Dead
+from foldline.records.dead_letter import DeadLetter
+from foldline.records.types import Tick
+
+UNCHANGED_RECORDS = 100_000
+"""A root is written after this many records that changed nothing, so that a restart need not read them all."""
+
+PENDING_GROWTH = 10
+"""The pending half is dumped when the log has grown by this many times its last dump's bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTopics:
+    """Where a worker's outputs go."""
+
+    roots: str
+    dead: str
+
+
+class Worker:
+    """One fold over one partition."""
+
+    def __init__(
+        self, log: Log, fold: Fold[Any], identity: Identity, topics: WorkerTopics, lease: Lease, *, now: int
+    ) -> None:
+        self.log = log
+        self.fold = fold
+        self.identity = identity
+        self.lease = lease
+        self._topics = topics
+        restored = restore(log, topics.roots, fold, identity)
+        self.state = restored.state
+        self.n = restored.n
+        self._roots = RootWriter(log, topics.roots, identity, lease.epoch)
+        self._root_n = self.n
+        self._pending_bytes_read = 0
+        if restored.root is not None:
+            self._roots.resume(restored.root)
+        self._changed = False
+        self._dead: list[Batch] = []
+        self._written_at = now
+
+    @property
+    def behind(self) -> bool:
+        """Whether the state has changed since the last root."""
+        return self._changed
+
+    def step(self, *, now: int, max_records: int = 10_000, root_every_ms: int = 0) -> int:
+        """Fold what is there, up to `max_records`; the number of records folded.
+
+        Args:
+            now: milliseconds; stamps roots and ticks and paces roots, never read by the fold.
+            max_records: micro-batch size; rows stay whole.
+            root_every_ms: least time between two roots.
+
+        Raises:
+            LeaseLost: another worker owns the partition; drop this one.
+            FoldError: `fold.topic_replaced`, `fold.overflow`.
+        """
+        rows = self._read(max_records)
+        count = 0
+        if rows:
+            count = rows[-1].end - self.n
+            self._apply(rows, now)
+        if self._root_due(now, root_every_ms):
+            self.write_root(now=now)
+        return count
+
+    def tick(self, *, now: int) -> bool:
+        """Append a tick if something pending is due and the partition is idle; True if one was appended."""
+        due = self.fold.due(self.state)
+        if due is None or due > now or self.log.offsets(self.identity.topic, self.identity.partition)[1] > self.n:
+            return False
+        payload = encode(Tick(time=now))
+        batch = Batch(self.identity.topic, self.identity.partition, payload, 1, now, now)
+        self.log.append([batch], lease=self.lease)
+        return True
+
+    def write_root(self, *, now: int, pending: bool | None = None) -> None:
+        """Append the state as of n; the pending half with it when asked for, or when it has aged enough."""
+        if pending is None:
+            pending = self._pending_bytes_read >= PENDING_GROWTH * self._roots.pending_bytes
+        self._check_topic()
+        dump: Dump = self.fold.dump(self.state, pending=pending)
+        batches = self._dead + self._roots.batches(dump, self.n, time=now, pending=pending)
+        self.log.append(batches, lease=self.lease)
+        self._dead = []
+        self._changed, self._root_n, self._written_at = False, self.n, now
+        if pending:
+            self._pending_bytes_read = 0
+
+    def close(self, *, now: int) -> None:
+        """Write a last root with both halves at n, if anything was read since, and give the lease up."""
+        try:
+            if self._changed or self._root_n != self.n or self._pending_bytes_read:
+                self.write_root(now=now, pending=True)
+        except LeaseLost:
+            return
+        self.log.release(self.lease)
+
+    def _read(self, max_records: int) -> list[Row]:
+        try:
+            return self.log.read(self.identity.topic, self.identity.partition, self.n, max_records=max_records)
+        except LogError as error:
+            if error.code in {"log.offset_out_of_range", "log.topic_missing"}:
+                self._check_topic()
+                raise FoldError(
+                    "fold.retention_overtook",
+                    f"{self.identity.text()} stands at offset {self.n}, which the log no longer holds",
+                ) from error
+            raise
+
+    def _check_topic(self) -> None:
+        try:
+            found = self.log.topic(self.identity.topic).id
+        except LogError as error:
+            if error.code != "log.topic_missing":
+                raise
+            found = "none"
+        if found != self.identity.topic_id:
+            raise FoldError(
+                "fold.topic_replaced",
+                f"{self.identity.text()} folds the topic with id {self.identity.topic_id}; under its name "
+                f"stands {found}",
+            )
+
+    def _apply(self, rows: list[Row], now: int) -> None:
+        payloads = [row.payload for row in rows]
+        columns = decode(payloads)
+        applied: Applied = self.fold.apply(self.state, columns)
+        if applied.dead or columns.dead:
+            self._bury(payloads, rows[0].offset, sorted(columns.dead + applied.dead, key=lambda d: d.row), now)
+        self._changed |= applied.changed
+        self.n = rows[-1].end
+        self._pending_bytes_read += sum(map(len, payloads))
+
+    def _bury(self, payloads: list[bytes], offset: int, dead: list[Dead], now: int) -> None:
+        """Dead letters wait for the root, so that both are written or neither."""
+        lines = dead_lines(payloads, [d.row for d in dead])
+        for letter, line in zip(dead, lines, strict=True):
+            payload = msgspec.json.encode(
+                DeadLetter(
+                    time=now,
+                    fold=self.identity.fold,
+                    topic=self.identity.topic,
+                    partition=self.identity.partition,
+                    offset=offset + letter.row,
+                    code=letter.code,
+                    error=letter.message,
+                    payload=line,
+                )
+            )
+            self._dead.append(Batch(self._topics.dead, self.identity.partition, payload, 1, now, now))
+
+    def _root_due(self, now: int, root_every_ms: int) -> bool:
+        if self._changed:
+            return now - self._written_at >= root_every_ms
+        return self.n - self._root_n >= UNCHANGED_RECORDS

@@ -1,0 +1,82 @@
+"""Eight bytes at a time: the few machine operations that numba lacks and the record kernels stand on.
+
+All take and give `uint64`; mixing it with signed integers would make floats. Words are little-endian on every
+machine: byte k of the text is bits 8k to 8k + 7.
+"""
+
+import sys
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_WORD = ir.IntType(64)
+_WIDE = ir.IntType(128)
+
+
+@intrinsic
+def load64(_context: Any, array: Any, _index: Any) -> Any:
+    """The eight bytes of `array` at `index`; the caller has checked that they are within it."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, values[0]).data
+        pointer = builder.bitcast(cgutils.gep(builder, data, values[1]), _WORD.as_pointer())
+        word = builder.load(pointer, align=1)
+        return word if sys.byteorder == "little" else builder.bswap(word)
+
+    return types.uint64(array, types.int64), generate
+
+
+@intrinsic
+def low_zeros(_context: Any, _word: Any) -> Any:
+    """How many zero bits stand below the lowest one bit; 64 for zero."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def high_zeros(_context: Any, _word: Any) -> Any:
+    """How many zero bits stand above the highest one bit; 64 for zero."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.ctlz(values[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def high_product(_context: Any, _left: Any, _right: Any) -> Any:
+    """The upper 64 bits of the 128-bit product."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        left, right = (builder.zext(value, _WIDE) for value in values)
+        return builder.trunc(builder.lshr(builder.mul(left, right), ir.Constant(_WIDE, 64)), _WORD)
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+@intrinsic
+def as_float(_context: Any, _word: Any) -> Any:
+    """The float64 with these bits."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.bitcast(values[0], ir.DoubleType())
+
+    return types.float64(types.uint64), generate
+
+
+@njit(cache=True)
+def word_at(buffer: Any, index: int, stop: int) -> Any:
+    """The eight bytes at `index`, zeros beyond `stop`; `stop` is the buffer's length."""
+    if index + 8 <= stop:
+        return load64(buffer, index)
+    word = np.uint64(0)
+    for place in range(min(8, stop - index)):
+        word |= np.uint64(buffer[index + place]) << np.uint64(8 * place)
+    return word

@@ -1,0 +1,75 @@
+# Needs python3 (3.11 or newer) with its venv module, and nothing else; all else goes into .venv, from the lock file.
+# Another interpreter: make PYTHON=python3.12 …
+PYTHON ?= python3
+PYTEST_WORKERS ?= 2
+ARGS ?=
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check lint types contracts house format docs bench lock clean
+
+help: ## show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(BIN)/foldline ## run the news demo; ARGS="--headless --json" are passed on
+	@$(BIN)/foldline demo news $(ARGS)
+
+test: $(BIN)/foldline ## run the tests; ARGS="-k name" are passed on
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(ARGS)
+
+check: lint types contracts house ## lint, types, import contracts, house rules, then the tests
+	@$(MAKE) --no-print-directory test
+
+lint: $(BIN)/foldline ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(BIN)/foldline ## mypy, strict
+	@$(BIN)/mypy
+
+contracts: $(BIN)/foldline ## import-linter: layers and pure rooms
+	@$(BIN)/lint-imports --no-logo
+
+house: $(BIN)/foldline ## the rules of CONTRIBUTING.md that no other tool holds
+	@$(BIN)/python -m tools.house
+
+format: $(BIN)/foldline ## let ruff mend format and what it safely can
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+docs: $(BIN)/foldline ## write the generated pages of docs/ again
+	@$(BIN)/python -m tools.docs
+
+bench: $(BIN)/foldline ## run the benchmarks and print their ratios; ARGS are passed on
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## resolve pyproject.toml into requirements.lock again; UPGRADE=1 takes newer versions
+	@test -x .tools/uv-$(UV_VERSION)/bin/uv || { $(PYTHON) -m venv .tools/uv-$(UV_VERSION) && \
+	    .tools/uv-$(UV_VERSION)/bin/python -m pip install --quiet uv==$(UV_VERSION); }
+	@.tools/uv-$(UV_VERSION)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header --extra dev $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+
+clean: ## delete .venv, tools and everything generated
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out
+	find src tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made from nothing whenever the lock file changes, so that nothing stays behind that the lock does not name.
+.venv/.locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "$(PYTHON) is `$(PYTHON) --version 2>&1`; Foldline needs Python 3.11 or newer: install one and run" \
+	         "make PYTHON=/path/to/it" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "$(PYTHON) cannot make virtual environments (its module venv or ensurepip is missing);" \
+	         "on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@rm -rf .venv
+	@echo "setting up .venv from requirements.lock (once; a minute or so)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+# The package itself, editable. The build backend is in the lock, so this fetches nothing.
+$(BIN)/foldline: .venv/.locked pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@

@@ -1,0 +1,1 @@
+"""Readers of published decision logs, one file a format."""

@@ -32,6 +32,7 @@ CODES: dict[str, str] = {
     "record.schema": "a record lacks a field or has one of a wrong type; it was dead-lettered",
     "record.unknown_action": "a record names an action its loop does not have; it was dead-lettered",
     "record.out_of_range": "a record's value lies outside its loop's range; it was dead-lettered",
+    "record.not_complete": "a loop of complete outcomes met a decision or reward on its own; it was dead-lettered",
     "log.url": "the log's URL is not of a known form; use memory:// or sqlite:///path",
     "log.not_a_log": "the file is not a Foldline log; give another path",
     "log.newer_format": "the log was written by a newer Foldline; upgrade this installation",
@@ -50,6 +51,7 @@ CODES: dict[str, str] = {
     "fold.retention_overtook": "the log no longer holds the offset the fold needs; restore the log or start anew",
     "fold.topic_replaced": "the topic was deleted and made again under its name; restart the learner on the new one",
     "fold.not_mergeable": "the policy's state does not merge; run its loop on one partition",
+    "fold.no_bundle": "no bundle covering what was asked was published in time; see that a learner runs on the log",
     "install.extra": "an optional dependency is missing; install the extra named",
 }
 

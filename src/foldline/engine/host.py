@@ -21,7 +21,7 @@ from foldline.loops.topics import CATALOGUE, topics_of
 _logger = logging.getLogger("foldline.engine")
 
 CLEAN_EVERY_MS = 30_000
-IDLE_S = 0.25
+IDLE_S = 0.1
 RETRY_S = 0.5
 
 
@@ -113,9 +113,7 @@ class Host:
         if not self._learn:
             return Hosted(definition, replica, None, None)
         learner = Learner(self._log, definition, self._holder, self._pace)
-        publisher = Publisher(
-            self._log, self.catalogue, definition, self._holder, lease_s=self._pace.lease_s
-        )
+        publisher = Publisher(self._log, self.catalogue, definition, self._holder, lease_s=self._pace.lease_s)
         return Hosted(definition, replica, learner, publisher)
 
     def _redefine(self, hosted: Hosted, definition: LoopDefinition) -> None:

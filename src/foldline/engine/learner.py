@@ -25,11 +25,13 @@ class Pace:
     Attributes:
         max_records: micro-batch size.
         root_every_ms: least time between two roots of a partition.
+        publish_every_ms: least time between two bundles.
         lease_s: a lease lives this long without renewal.
     """
 
     max_records: int = 10_000
     root_every_ms: int = 20
+    publish_every_ms: int = 50
     lease_s: float = 5.0
 
 

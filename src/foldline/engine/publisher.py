@@ -31,6 +31,16 @@ class Publisher:
         self._cut: tuple[int, ...] | None = None
         self.known = KnownStates(log, definition)
 
+    @property
+    def publishes(self) -> bool:
+        """Whether this process holds the publishing lease."""
+        return self._lease is not None
+
+    @property
+    def held_back(self) -> bool:
+        """Whether roots were newer than the last bundle when last looked, and the pace held it back."""
+        return self._lease is not None and any(self.known.cut) and self.known.cut != self._cut
+
     def redefine(self, definition: LoopDefinition) -> None:
         """Follow a new version; the roots of another fold are read anew."""
         if definition.fold().parameters() != self.known.fold.parameters():
@@ -44,11 +54,11 @@ class Publisher:
         Raises:
             LeaseLost: another process publishes by now.
         """
-        if now - self._published_at < every_ms or not self._owns(now):
+        if not self._owns(now):
             return None
         self.known.read()
         cut = self.known.cut
-        if not any(cut) or cut == self._cut:
+        if not any(cut) or cut == self._cut or now - self._published_at < every_ms:
             return None
         bundle = self._compile(cut, now)
         if bundle is not None:

@@ -122,7 +122,7 @@ def restore(log: Log, roots_topic: str, fold: Fold[State], identity: Identity) -
 def _catch_up(log: Log, fold: Fold[State], identity: Identity, state: State, m: int, n: int) -> None:
     _need(log, identity, m)
     for row in rows_from(log, identity.topic, identity.partition, m, n):
-        fold.apply(state, decode(row.payload), muted=True)
+        fold.apply(state, decode([row.payload], counts=[row.count]), muted=True)
 
 
 def _need(log: Log, identity: Identity, offset: int) -> None:
@@ -144,5 +144,3 @@ def dump_bytes(fold: Fold[Any], state: Any) -> bytes:
     """Both halves in one byte string, for comparing states."""
     dump = fold.dump(state)
     return b"\n".join([dump.known, *dump.pending])
-
-

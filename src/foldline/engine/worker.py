@@ -88,7 +88,11 @@ class Worker:
     def tick(self, *, now: int) -> bool:
         """Append a tick if something pending is due and the partition is idle; True if one was appended."""
         due = self.fold.due(self.state)
-        if due is None or due > now or self.log.offsets(self.identity.topic, self.identity.partition)[1] > self.n:
+        if (
+            due is None
+            or due > now
+            or self.log.offsets(self.identity.topic, self.identity.partition)[1] > self.n
+        ):
             return False
         payload = encode(Tick(time=now))
         batch = Batch(self.identity.topic, self.identity.partition, payload, 1, now, now)
@@ -119,7 +123,9 @@ class Worker:
 
     def _read(self, max_records: int) -> list[Row]:
         try:
-            return self.log.read(self.identity.topic, self.identity.partition, self.n, max_records=max_records)
+            return self.log.read(
+                self.identity.topic, self.identity.partition, self.n, max_records=max_records
+            )
         except LogError as error:
             if error.code in {"log.offset_out_of_range", "log.topic_missing"}:
                 self._check_topic()
@@ -144,18 +150,21 @@ class Worker:
             )
 
     def _apply(self, rows: list[Row], now: int) -> None:
-        payloads = [row.payload for row in rows]
-        columns = decode(payloads)
+        payloads, counts = [row.payload for row in rows], [row.count for row in rows]
+        columns = decode(payloads, counts=counts)
         applied: Applied = self.fold.apply(self.state, columns)
         if applied.dead or columns.dead:
-            self._bury(payloads, rows[0].offset, sorted(columns.dead + applied.dead, key=lambda d: d.row), now)
+            self._bury(
+                payloads, rows[0].offset, sorted(columns.dead + applied.dead, key=lambda d: d.row), now
+            )
         self._changed |= applied.changed
         self.n = rows[-1].end
         self._pending_bytes_read += sum(map(len, payloads))
 
-    def _bury(self, payloads: list[bytes], offset: int, dead: list[Dead], now: int) -> None:
+    def _bury(self, rows: list[Row], dead: list[Dead], now: int) -> None:
         """Dead letters wait for the root, so that both are written or neither."""
-        lines = dead_lines(payloads, [d.row for d in dead])
+        payloads, counts = [row.payload for row in rows], [row.count for row in rows]
+        lines = dead_lines(payloads, [letter.row for letter in dead], counts=counts)
         for letter, line in zip(dead, lines, strict=True):
             payload = msgspec.json.encode(
                 DeadLetter(
@@ -163,7 +172,7 @@ class Worker:
                     fold=self.identity.fold,
                     topic=self.identity.topic,
                     partition=self.identity.partition,
-                    offset=offset + letter.row,
+                    offset=rows[0].offset + letter.row,
                     code=letter.code,
                     error=letter.message,
                     payload=line,

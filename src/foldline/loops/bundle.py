@@ -124,5 +124,3 @@ def decode_bundle(payload: bytes) -> Bundle:
             f"bundle {bundle.hash} of loop {bundle.loop!r} has the content hash {content_hash(bundle)}",
         )
     return bundle
-
-

@@ -30,6 +30,7 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
         actions: what may be decided, at least one, each once.
         policy: the policy as JSON values, `kind` first.
         reward: which reward is learnt, and when.
+        complete: whether outcomes arrive complete; decisions and rewards on their own are then refused.
         low: least reward allowed.
         high: greatest reward allowed, above `low`.
         partitions: of the event topic; fixed.
@@ -43,6 +44,7 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     actions: tuple[str, ...]
     policy: dict[str, Any]
     reward: RewardRule = RewardRule()
+    complete: bool = False
     low: float = 0.0
     high: float = 1.0
     partitions: Annotated[int, Meta(ge=1, le=4096)] = 1
@@ -55,7 +57,7 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
 
     def fold(self) -> PolicyFold:
         """The fold that learns this loop's policy."""
-        return PolicyFold(self.build_policy(), self.reward)
+        return PolicyFold(self.build_policy(), self.reward, complete=self.complete)
 
     def marker(self, time: int) -> Definition:
         """The record that makes this version apply to a partition from its offset on."""
@@ -94,6 +96,14 @@ def checked(definition: LoopDefinition) -> LoopDefinition:
             f"loop {definition.name!r}: policy {definition.policy['kind']!r} has a state that does not merge, "
             f"so it learns on one partition only; got partitions={definition.partitions}",
             field="partitions",
+        )
+    if policy.correction_law == "none" and definition.reward.wait_ms == 0 and not definition.complete:
+        raise DefinitionError(
+            "definition.incoherent",
+            f"loop {definition.name!r}: policy {definition.policy['kind']!r} cannot replace a reward once "
+            "learnt, so a reward wait of 0 would teach it the default reward of every decision; give a "
+            "reward wait, or complete=True and report outcomes",
+            field="reward_wait_s",
         )
     return definition
 

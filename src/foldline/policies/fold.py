@@ -20,7 +20,7 @@ from foldline.fold.counters import Counter
 from foldline.fold.protocol import Applied, Dump
 from foldline.fold.rule import RewardRule
 from foldline.policies.protocol import Policy
-from foldline.records.columns import Columns, Dead
+from foldline.records.columns import Columns, Dead, Kind
 from foldline.records.types import Definition
 
 
@@ -84,15 +84,16 @@ class PolicyFold:
     name = "policy"
     version = 1
 
-    def __init__(self, policy: Policy, rule: RewardRule) -> None:
+    def __init__(self, policy: Policy, rule: RewardRule, *, complete: bool = False) -> None:
         self.policy = policy
         self.rule = rule
+        self.complete = complete
 
     def parameters(self) -> dict[str, Any]:
         """The learning parameters: the policy without its dials, and the reward rule."""
         fields = msgspec.to_builtins(self.policy)
         learning = {name: value for name, value in fields.items() if name not in self.policy.dials}
-        return {"policy": learning, "reward": msgspec.to_builtins(self.rule)}
+        return {"policy": learning, "reward": msgspec.to_builtins(self.rule), "complete": self.complete}
 
     def empty(self) -> PolicyState:
         """Nothing known, nothing pending."""
@@ -105,6 +106,9 @@ class PolicyFold:
     def apply(self, state: PolicyState, columns: Columns, *, muted: bool = False) -> Applied:
         """Fold the batch in, split at its definition markers. See `Fold.apply`."""
         applied = Applied()
+        refused: list[Dead] = []
+        if self.complete:
+            columns, refused = _only_outcomes(columns)
         start = 0
         for row in sorted(columns.markers):
             self._run(state, columns, start, row, muted, applied)
@@ -114,11 +118,12 @@ class PolicyFold:
                 applied.changed |= not muted
             start = row
         self._run(state, columns, start, len(columns), muted, applied)
-        undecoded = len(columns.dead)
         if not muted:
             state.known.stream_time = state.attribution.stream_time
-            if undecoded:
-                state.known.counts[Counter.DEAD] += undecoded
+            applied.dead += refused
+            unusable = len(columns.dead) + len(refused)
+            if unusable:
+                state.known.counts[Counter.DEAD] += unusable
                 applied.changed = True
         return applied
 
@@ -198,7 +203,6 @@ class PolicyFold:
             known.counts += counts
             applied.changed = True
 
-
     def _adopt(self, state: PolicyState, vocabulary: Vocabulary, muted: bool) -> None:
         state.vocabulary = vocabulary
         if not muted:
@@ -217,3 +221,18 @@ class PolicyFold:
         if len(actions) == len(vocabulary.actions):
             return known.arrays
         return self.policy.grow(known.arrays, len(vocabulary.actions))
+
+
+_PARTS = (Kind.DECISION, Kind.REWARD, Kind.ACTIVATION)
+
+
+def _only_outcomes(columns: Columns) -> tuple[Columns, list[Dead]]:
+    """Decisions, rewards and activations on their own are refused; they still move time, as ticks do."""
+    partial = np.isin(columns.kind, _PARTS)
+    if not partial.any():
+        return columns, []
+    kind = columns.kind.copy()
+    kind[partial] = Kind.TICK
+    message = "expected a complete outcome, as the loop's definition says, got a record of another type"
+    dead = [Dead(row, "record.not_complete", message) for row in np.flatnonzero(partial).tolist()]
+    return replace(columns, kind=kind), dead

@@ -1,0 +1,230 @@
+"""An open Foldline: a log, its loops, and the thread that learns."""
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from foldline.app.loop import Loop
+from foldline.engine.defining import create_catalogue, define, read_catalogue
+from foldline.engine.host import Host
+from foldline.engine.learner import Pace
+from foldline.fold.rule import RewardRule
+from foldline.log.open import open_log
+from foldline.log.protocol import Log
+from foldline.loops.definition import LoopDefinition
+from foldline.policies.epsilon_greedy import EpsilonGreedy
+from foldline.policies.protocol import Policy
+
+Clock = Callable[[], int]
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def open_foldline(
+    url: str = "sqlite:///foldline.db",
+    *,
+    learn: bool = True,
+    clock: Clock | None = None,
+    pace: Pace | None = None,
+) -> "Foldline":
+    """Open a log and, unless told otherwise, learn from it in a thread of this process.
+
+    Several processes may open one SQLite file: leases share the learning out among those that learn.
+
+    Args:
+        url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db` or `memory://`.
+        learn: whether this process takes part in learning and publishing.
+        clock: milliseconds since 1970-01-01 UTC, stamps the records of this process; the wall clock by default.
+        pace: micro-batches, roots, bundles, leases.
+
+    Returns:
+        An open Foldline, to be closed; use it in a `with` statement.
+
+    Raises:
+        LogError: the log cannot be opened.
+
+    Example:
+        >>> import foldline as fl
+        >>> with fl.open("memory://") as app:
+        ...     news = app.loop("news", actions=["a", "b"])
+        ...     choice = news.decide(unit="u1")
+        ...     position = news.reward(choice, 1)
+        ...     choice.action in {"a", "b"}
+        True
+    """
+    log = open_log(url)
+    try:
+        return Foldline(log, learn=learn, clock=clock or wall_clock, pace=pace)
+    except BaseException:
+        log.close()
+        raise
+
+
+class Foldline:
+    """A log with its loops. Thread-safe.
+
+    Example:
+        >>> import foldline as fl
+        >>> with fl.open("memory://") as app:
+        ...     app.loop("news", actions=["a", "b"]).definition.version
+        1
+    """
+
+    def __init__(self, log: Log, *, learn: bool, clock: Clock, pace: Pace | None = None) -> None:
+        self.log = log
+        self._clock = clock
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        create_catalogue(log)
+        self._host = Host(log, holder=self._holder, learn=learn, clock=wall_clock, pace=pace)
+        self._loops: dict[str, Loop] = {}
+        self._closed = False
+        read_catalogue(log, self._host.catalogue)
+        self._host.start()
+
+    def loop(
+        self,
+        name: str,
+        actions: Sequence[str] | None = None,
+        *,
+        policy: Policy | None = None,
+        reward: str | None = None,
+        reward_wait_s: float | None = None,
+        correction_s: float | None = None,
+        default_reward: float | None = None,
+        aggregation: Literal["sum", "first", "last", "max", "mean"] | None = None,
+        activation: bool | None = None,
+        complete: bool | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        unit_bits: int | None = None,
+        partitions: int | None = None,
+        salt: str | None = None,
+    ) -> Loop:
+        """A loop: attach to it, define it, or define its next version.
+
+        What is left out keeps its present value, or has the default shown for a new loop. A call that changes
+        nothing attaches. Changing a learning parameter (policy kind, wait, correction, aggregation …) starts
+        a new fold that re-reads the log from its beginning.
+
+        Args:
+            name: letters, digits, `-` and `_`; at most 64.
+            actions: what may be decided; required for a new loop.
+            policy: how (default `EpsilonGreedy(0.1)`).
+            reward: name of the reward learnt (default "reward").
+            reward_wait_s: seconds of stream time a decision waits for its rewards (default 0: learnt at once
+                with the default reward, corrected when the truth comes).
+            correction_s: seconds after the wait in which a late reward still corrects (default 3600).
+            default_reward: what a decision without reward is worth (default 0).
+            aggregation: how several rewards of a decision become one (default "sum").
+            activation: whether a decision counts only once shown (default False).
+            complete: whether outcomes arrive complete, without separate rewards (default False).
+            low: least reward allowed (default 0).
+            high: greatest reward allowed (default 1).
+            unit_bits: rewards are summed exactly in units of 2^-unit_bits (default 32).
+            partitions: of the event topic (default 1); fixed once defined.
+            salt: of the draws (default random); fixed once defined.
+
+        Raises:
+            InputError: a value is not well formed, or the loop is unknown and no actions were given.
+            DefinitionError: settings contradict each other or the loop's past.
+
+        Example:
+            >>> import foldline as fl
+            >>> with fl.open("memory://") as app:
+            ...     news = app.loop("news", actions=["a", "b"], policy=fl.Thompson())
+            ...     news.definition.policy["kind"]
+            'thompson'
+        """
+        rule = _given(
+            name=reward,
+            wait_ms=_milliseconds(reward_wait_s),
+            correction_ms=_milliseconds(correction_s),
+            default=default_reward,
+            aggregation=aggregation,
+            activation=activation,
+            unit_bits=unit_bits,
+        )
+        fields = _given(
+            actions=tuple(actions) if actions is not None else None,
+            policy=msgspec.to_builtins(policy) if policy is not None else None,
+            complete=complete,
+            low=low,
+            high=high,
+            partitions=partitions,
+            salt=salt,
+        )
+        now = wall_clock()
+
+        def settle(old: LoopDefinition | None) -> LoopDefinition:
+            return _settled(self._host, name, old, fields, rule, now)
+
+        definition = define(
+            self.log, self._host.catalogue, name, settle, holder=self._holder, now=min(now, self._clock())
+        )
+        replica = self._host.add(definition)
+        if name not in self._loops:
+            self._loops[name] = Loop(self.log, self._host, definition, replica, self._clock)
+        loop = self._loops[name]
+        loop.await_definition(definition.version)
+        return loop
+
+    def loops(self) -> list[str]:
+        """The names of the loops on this log."""
+        read_catalogue(self.log, self._host.catalogue)
+        return self._host.catalogue.names()
+
+    def close(self) -> None:
+        """Stop learning, write what is known, close the log. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._host.close()
+            self.log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _settled(
+    host: Host,
+    name: str,
+    old: LoopDefinition | None,
+    fields: Mapping[str, Any],
+    rule: Mapping[str, Any],
+    now: int,
+) -> LoopDefinition:
+    """The definition asked for: the old one itself where nothing differs."""
+    if old is None:
+        if "actions" not in fields:
+            return host.catalogue.one(name)
+        new = {"policy": msgspec.to_builtins(EpsilonGreedy()), "salt": uuid.uuid4().hex, **fields}
+        return LoopDefinition(name=name, version=1, time=now, reward=_rule(RewardRule(), rule), **new)
+    wanted = msgspec.structs.replace(old, reward=_rule(old.reward, rule), **fields)
+    if wanted == old:
+        return old
+    return msgspec.structs.replace(wanted, version=old.version + 1, time=now)
+
+
+def _rule(base: RewardRule, changes: Mapping[str, Any]) -> RewardRule:
+    return msgspec.structs.replace(base, **changes) if changes else base
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)

@@ -1,0 +1,1 @@
+"""The embedded log: one SQLite file in WAL mode, many processes on one machine."""

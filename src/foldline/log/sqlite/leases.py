@@ -1,0 +1,25 @@
+"""Leases in the file: who may write in a role. The epoch is the truth, the expiry only says who may take it."""
+
+import apsw
+
+from foldline.log.protocol import Lease
+
+
+def take(connection: apsw.Connection, name: str, holder: str, now: int, expires: int) -> Lease | None:
+    """Take or renew a lease inside the caller's transaction; None while another holder's has not expired."""
+    found = connection.execute("SELECT holder, epoch, expires FROM leases WHERE name = ?", (name,)).fetchall()
+    owner, epoch, until = found[0] if found else ("", 0, 0)
+    if owner not in ("", holder) and until > now:
+        return None
+    if owner != holder:
+        epoch += 1
+    connection.execute("REPLACE INTO leases VALUES (?, ?, ?, ?)", (name, holder, epoch, expires))
+    return Lease(name, holder, epoch)
+
+
+def give_up(connection: apsw.Connection, lease: Lease) -> None:
+    """Release a lease that is still the newest; the row stays, so that the next epoch is higher still."""
+    connection.execute(
+        "UPDATE leases SET holder = '', expires = 0 WHERE name = ? AND epoch = ? AND holder = ?",
+        (lease.name, lease.epoch, lease.holder),
+    )

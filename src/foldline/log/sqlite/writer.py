@@ -1,0 +1,211 @@
+"""Group commit: appends of several threads share one transaction, and so one wait for the disk.
+
+The first thread to come leads: it commits what is queued, its own first. Who comes meanwhile waits, and the
+first of them leads next. A lone caller commits at once in its own thread.
+"""
+
+import threading
+from collections.abc import Sequence
+
+import apsw
+
+from foldline.errors import FoldlineError, LeaseLost, LogError
+from foldline.log.protocol import Batch, Lease
+from foldline.log.sqlite.connections import Connections
+from foldline.log.sqlite.schema import OFFSET_BITS
+from foldline.log.validation import check_fits, lease_lost, topic_missing
+
+_LAST = (1 << OFFSET_BITS) - 1
+
+_MOST = _LAST - (1 << 32)
+"""Appends stop here: one append holds fewer records than are left, so none runs into the next partition."""
+
+_TARGET = f"""
+    SELECT t.partitions, t.cleanup, p.id << {OFFSET_BITS}, p.floor, (
+        SELECT position + count FROM batches
+        WHERE position BETWEEN p.id << {OFFSET_BITS} AND (p.id << {OFFSET_BITS}) + {_LAST}
+        ORDER BY position DESC LIMIT 1
+    )
+    FROM topics t LEFT JOIN partitions p ON p.topic = t.id AND p.number = ?
+    WHERE t.name = ?
+"""  # noqa: S608
+
+_OF_ALL = frozenset({"log.unavailable", "log.closed"})
+"""Errors of the file, not of one append: trying each member alone would only meet them again."""
+
+_INSERT = "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)"
+
+_Row = tuple[int, int, int, int, bytes | None, bytes]
+
+
+class _Target:
+    """A partition as this transaction sees it."""
+
+    __slots__ = ("base", "cleanup", "end", "partitions")
+
+    def __init__(self, partitions: int, cleanup: str, base: int, end: int) -> None:
+        self.partitions = partitions
+        self.cleanup = cleanup
+        self.base = base
+        self.end = end
+
+
+class _Member:
+    """One caller's append."""
+
+    __slots__ = ("batches", "done", "error", "lease", "offsets", "turn")
+
+    def __init__(self, batches: Sequence[Batch], lease: Lease | None) -> None:
+        self.batches = batches
+        self.lease = lease
+        self.offsets: list[int] = []
+        self.error: FoldlineError | None = None
+        self.done = False
+        self.turn = threading.Lock()
+        self.turn.acquire()
+
+
+class Writer:
+    """Appends to one file, grouped over threads."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._mutex = threading.Lock()
+        self._queue: list[_Member] = []
+        self._leading = False
+
+    def append(self, batches: Sequence[Batch], lease: Lease | None) -> list[int]:
+        """Append all batches or none; durable on return. The offset of each batch's first record."""
+        member = _Member(batches, lease)
+        with self._mutex:
+            self._queue.append(member)
+            lead, self._leading = not self._leading, True
+        if not lead:
+            self._await_turn(member)
+        if not member.done:
+            self._lead()
+        if member.error is not None:
+            raise member.error
+        return member.offsets
+
+    def _await_turn(self, member: _Member) -> None:
+        try:
+            member.turn.acquire()
+        except BaseException:
+            # Interrupted while waiting: an append that raised must not be committed later, and a turn that came
+            # meanwhile must be passed on.
+            with self._mutex:
+                waiting = member in self._queue
+                if waiting:
+                    self._queue.remove(member)
+            if waiting and not member.turn.acquire(blocking=False):
+                raise
+            if waiting:
+                self._pass_on([])
+            raise
+
+    def _lead(self) -> None:
+        group: list[_Member] = []
+        try:
+            with self._mutex:
+                group, self._queue = self._queue, []
+            self._commit_or_split(group)
+        except BaseException:
+            for member in group:
+                if not member.done:
+                    member.error = LogError(
+                        "log.unavailable", "the thread that committed was interrupted; append again"
+                    )
+            raise
+        finally:
+            self._pass_on(group)
+
+    def _pass_on(self, group: list[_Member]) -> None:
+        with self._mutex:
+            if self._queue:
+                self._queue[0].turn.release()
+            else:
+                self._leading = False
+        for member in group:
+            member.done = True
+            member.turn.release()
+
+    def _commit_or_split(self, group: list[_Member]) -> None:
+        try:
+            self._commit(group)
+        except FoldlineError as error:
+            if len(group) == 1:
+                group[0].error = error
+            elif error.code in _OF_ALL:
+                for member in group:
+                    member.error = LogError(error.code, error.args[0])
+            else:
+                # One that does not fit must not take its neighbours down: each goes alone.
+                for member in group:
+                    self._commit_or_split([member])
+
+    def _commit(self, group: list[_Member]) -> None:
+        """Commit the group in one transaction; a member that is refused writes nothing and keeps its error."""
+        with self._connections.writing() as connection:
+            begun = False
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                begun = True
+                targets: dict[tuple[str, int], _Target] = {}
+                for member in group:
+                    _write(connection, member, targets)
+                connection.execute("COMMIT")
+            except BaseException as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                elif begun and not isinstance(error, apsw.Error):
+                    # Interrupted after the commit: it stands, and the neighbours may know.
+                    for member in group:
+                        member.done = True
+                raise
+
+
+def _write(connection: apsw.Connection, member: _Member, targets: dict[tuple[str, int], _Target]) -> None:
+    member.error = None
+    try:
+        if member.lease is not None:
+            _check_lease(connection, member.lease)
+        found = [_target(connection, batch, targets) for batch in member.batches]
+    except FoldlineError as error:
+        member.error = error
+        return
+    rows: list[_Row] = []
+    member.offsets = []
+    for batch, target in zip(member.batches, found, strict=True):
+        member.offsets.append(target.end)
+        rows.append(
+            (target.base + target.end, batch.count, batch.least, batch.greatest, batch.key, batch.payload)
+        )
+        target.end += batch.count
+    for row in rows:
+        connection.execute(_INSERT, row)
+
+
+def _target(connection: apsw.Connection, batch: Batch, targets: dict[tuple[str, int], _Target]) -> _Target:
+    place = (batch.topic, batch.partition)
+    target = targets.get(place)
+    if target is None:
+        found = connection.execute(_TARGET, (batch.partition, batch.topic)).fetchall()
+        if not found:
+            raise topic_missing(batch.topic)
+        partitions, cleanup, base, floor, last = found[0]
+        check_fits(batch, partitions, cleanup)
+        target = targets[place] = _Target(partitions, cleanup, base, max(floor, (last or base) - base))
+    check_fits(batch, target.partitions, target.cleanup)
+    if target.end > _MOST:
+        raise LogError(
+            "log.full", f"{batch.topic!r} partition {batch.partition} holds {target.end} records, its most"
+        )
+    return target
+
+
+def _check_lease(connection: apsw.Connection, lease: Lease) -> None:
+    found = connection.execute("SELECT epoch, holder FROM leases WHERE name = ?", (lease.name,)).fetchall()
+    newest, holder = found[0] if found else (0, "")
+    if (newest, holder) != (lease.epoch, lease.holder):
+        raise LeaseLost(lease_lost(lease, newest, holder))

@@ -36,7 +36,7 @@ _FIVES = np.array(
 )
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def to_float(digits: Any, power: int) -> Any:
     """digits x 10^power as (ok, value); not ok where the caller must find the value another way.
 
@@ -53,7 +53,7 @@ def to_float(digits: Any, power: int) -> Any:
     return _rounded(digits, power)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _rounded(digits: Any, power: int) -> Any:
     zeros = high_zeros(digits)
     digits = digits << zeros

@@ -70,19 +70,19 @@ def hash128(text: str) -> tuple[int, int]:
     return h1, (h2 + h1) & _MASK
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _rotated(word: Any, bits: int) -> Any:
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _mixed(word: Any) -> Any:
     word = (word ^ (word >> np.uint64(33))) * _UMIX1
     word = (word ^ (word >> np.uint64(33))) * _UMIX2
     return word ^ (word >> np.uint64(33))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def hash_span(buffer: Any, start: int, end: int) -> Any:
     """`hash128` of the bytes start to end of a (m,) uint8 buffer, as two uint64; for use in kernels."""
     h1, h2 = np.uint64(0), np.uint64(0)
@@ -111,7 +111,7 @@ def hash_span(buffer: Any, start: int, end: int) -> Any:
     return h1, h2 + h1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def hash_spans(buffer: Any, starts: Any, ends: Any, out: Any) -> None:
     """`hash128` of many spans of one buffer; an empty span gives zeros. O(total bytes), about 15 ns an id.
 
@@ -147,7 +147,7 @@ def murmur2(data: bytes) -> int:
     return h ^ (h >> 15)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _partition(data: Any, partitions: int) -> int:
     m = np.uint32(0x5BD1E995)
     size = len(data)

@@ -71,7 +71,7 @@ def as_float(_context: Any, _word: Any) -> Any:
     return types.float64(types.uint64), generate
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def word_at(buffer: Any, index: int, stop: int) -> Any:
     """The eight bytes at `index`, zeros beyond `stop`; `stop` is the buffer's length."""
     if index + 8 <= stop:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from xxhash import xxh3_64_intdigest
 
 from foldline.errors import InputError
-from foldline.policies.protocol import WHOLE, Parameters
+from foldline.policies.protocol import WHOLE, Parameters, Policy
 from foldline.policies.registry import policy_class
 
 _MASKS = 256
@@ -28,6 +28,7 @@ class Compiled:
         actions: names in table order, at least one.
         parameters: as compiled by the policy; not changed.
         salt: of the loop's draws.
+        policy: the class of the kind, for one that is not registered.
 
     Attributes:
         actions: names in table order.
@@ -55,11 +56,19 @@ class Compiled:
         "weights",
     )
 
-    def __init__(self, kind: str, actions: Sequence[str], parameters: Parameters, salt: str) -> None:
+    def __init__(
+        self,
+        kind: str,
+        actions: Sequence[str],
+        parameters: Parameters,
+        salt: str,
+        *,
+        policy: type[Policy] | None = None,
+    ) -> None:
         if not actions:
             raise InputError("input.no_action", f"compiling policy {kind!r}: its bundle has no actions")
         self.actions = tuple(actions)
-        rule = policy_class(kind).weights
+        rule = (policy or policy_class(kind)).weights
         named = {**parameters, "actions": self.actions}
         self._rule: Callable[[npt.NDArray[np.bool_] | None], npt.NDArray[np.int64]] = partial(rule, named)
         self._index = {name: i for i, name in enumerate(self.actions)}

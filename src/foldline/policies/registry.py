@@ -205,8 +205,9 @@ def _meta(annotation: Any) -> msgspec.Meta | None:
 
 def _range(annotation: Any, meta: msgspec.Meta | None) -> str:
     if meta and (meta.gt is not None or meta.ge is not None):
+        open_end = "at most " if meta.gt is not None else ""
         low = f"above {meta.gt:g}" if meta.gt is not None else f"{meta.ge:g}"
-        high = f"below {meta.lt:g}" if meta.lt is not None else f"{meta.le:g}"
+        high = f"below {meta.lt:g}" if meta.lt is not None else f"{open_end}{meta.le:g}"
         join = ", " if meta.gt is not None or meta.lt is not None else " to "
         none = ", or null" if type(None) in get_args(annotation) else ""
         return f"{low}{join}{high}{none}"

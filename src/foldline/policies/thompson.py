@@ -51,7 +51,9 @@ class Thompson(ExactSums, frozen=True, tag="thompson"):
     prior_mean: Annotated[
         float,
         Meta(
-            gt=0.0, lt=1.0, description="base rate: expected reward before the first, as a share of the range"
+            ge=1e-6,
+            le=0.999999,
+            description="base rate: expected reward before the first, as a share of the range",
         ),
     ] = 0.01
     prior_count: Annotated[

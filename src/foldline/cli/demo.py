@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foldline.cli.noun import noun
 from foldline.cli.options import AsJson
 from foldline.cli.output import print_json, print_table
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 FIGURE_POINTS = 200
 
-app = typer.Typer(help="The shipped demos.", no_args_is_help=True)
+app = noun("The shipped demos.")
 
 
 @app.callback()

@@ -7,6 +7,7 @@ import typer
 
 from foldline.cli.instants import parse_instant
 from foldline.cli.logs import open_existing
+from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from foldline.loops.cut import Cut
     from foldline.loops.definition import LoopDefinition
 
-app = typer.Typer()
+app = noun()
 
 
 @app.command()

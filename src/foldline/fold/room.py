@@ -1,0 +1,120 @@
+"""Room for attribution's state: rings and tables that grow with what is live, and shrink after it."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from foldline.fold.layout import Dangling, Held, Int64s, Mark, Seen, State, Status
+
+LEAST: Final = 64
+"""Least capacity of a ring and least slots of a table; powers of two."""
+
+
+class Ring(NamedTuple):
+    """A ring of the state: its field, the marks of its ends, its width and when it is full."""
+
+    field: str
+    head: Mark
+    tail: Mark
+    width: int
+    full: Status
+
+
+class Table(NamedTuple):
+    """A table of the state: its field, its ring, the id's column there, and when it is full.
+
+    `matched` is the column that is negative in rows the table leaves out, -1 where it takes all.
+    """
+
+    field: str
+    ring: Ring
+    column: int
+    used: Mark
+    full: Status
+    matched: int = -1
+
+
+DECISIONS: Final = Ring(
+    "decisions", Mark.DECISION_HEAD, Mark.DECISION_TAIL, Held.WIDTH, Status.DECISIONS_FULL
+)
+DANGLINGS: Final = Ring(
+    "danglings", Mark.DANGLING_HEAD, Mark.DANGLING_TAIL, Dangling.WIDTH, Status.DANGLINGS_FULL
+)
+SEEN: Final = Ring("seen", Mark.SEEN_HEAD, Mark.SEEN_TAIL, Seen.WIDTH, Status.SEEN_FULL)
+RINGS: Final = (DECISIONS, DANGLINGS, SEEN)
+TABLES: Final = (
+    Table("by_id", DECISIONS, Held.ID, Mark.BY_ID_USED, Status.BY_ID_FULL),
+    Table("by_unit", DECISIONS, Held.UNIT, Mark.BY_UNIT_USED, Status.BY_UNIT_FULL),
+    Table(
+        "by_dangling",
+        DANGLINGS,
+        Dangling.ID,
+        Mark.BY_DANGLING_USED,
+        Status.BY_DANGLING_FULL,
+        Dangling.BEFORE,
+    ),
+    Table("by_seen", SEEN, Seen.ID, Mark.BY_SEEN_USED, Status.BY_SEEN_FULL),
+)
+
+
+def empty(counts: int) -> State:
+    """The state of the empty prefix, with that many counters."""
+    marks = np.zeros(Mark.SIZE, np.int64)
+    for ring in RINGS:
+        marks[ring.head] = marks[ring.tail] = 1
+    marks[Mark.MATURE] = 1
+    rings = (np.zeros((LEAST, ring.width), np.int64) for ring in RINGS)
+    tables = (np.zeros(LEAST, np.int64) for _ in TABLES)
+    return State(marks, np.zeros(counts, np.int64), *rings, *tables)
+
+
+def live(state: State, ring: Ring) -> int:
+    """Rows of the ring that are live."""
+    return int(state.marks[ring.tail] - state.marks[ring.head])
+
+
+def widened(state: State, status: Status) -> State:
+    """The state with more room where the kernel found none."""
+    for ring in RINGS:
+        if ring.full == status:
+            return resized(state, ring, 2 * len(getattr(state, ring.field)))
+    for table in TABLES:
+        if table.full == status:
+            return indexed(state, table)
+    raise ValueError(f"status {status!r}: expected one that a ring or table being full gives")
+
+
+def narrowed(state: State) -> State:
+    """The state without room that an eighth of would do: after a peak, memory follows what is live."""
+    for ring in RINGS:
+        needed = LEAST + live(state, ring)
+        if 8 * needed < len(getattr(state, ring.field)):
+            state = resized(state, ring, _power_of_two(2 * needed))
+            for table in TABLES:
+                if table.ring is ring:
+                    state = indexed(state, table)
+    return state
+
+
+def resized(state: State, ring: Ring, capacity: int) -> State:
+    """The state with its ring in a new array of that capacity. O(capacity)."""
+    rows: Int64s = getattr(state, ring.field)
+    sequences = np.arange(state.marks[ring.head], state.marks[ring.tail])
+    moved = np.zeros((capacity, ring.width), np.int64)
+    moved[sequences & (capacity - 1)] = rows[sequences & (len(rows) - 1)]
+    return state._replace(**{ring.field: moved})
+
+
+def indexed(state: State, table: Table) -> State:
+    """The state with the table built anew from its ring, at most three eighths full. O(live rows)."""
+    from foldline.fold.index import fill
+
+    rows: Int64s = getattr(state, table.ring.field)
+    slots = np.zeros(max(LEAST, _power_of_two(live(state, table.ring) * 8 // 3 + 1)), np.int64)
+    head, tail = int(state.marks[table.ring.head]), int(state.marks[table.ring.tail])
+    state.marks[table.used] = fill(slots, rows, head, tail, int(table.column), int(table.matched))
+    return state._replace(**{table.field: slots})
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()

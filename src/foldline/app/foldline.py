@@ -162,13 +162,13 @@ class Foldline:
             partitions=partitions,
             salt=salt,
         )
-        now = wall_clock()
+        now = self._clock()
 
         def settle(old: LoopDefinition | None) -> LoopDefinition:
             return _settled(self._host, name, old, fields, rule, now)
 
         definition = define(
-            self.log, self._host.catalogue, name, settle, holder=self._holder, now=min(now, self._clock())
+            self.log, self._host.catalogue, name, settle, holder=self._holder, now=now
         )
         replica = self._host.add(definition)
         if name not in self._loops:

@@ -261,7 +261,7 @@ class Loop:
         return decision, parsed.partition
 
     def _check_value(self, value: float, definition: LoopDefinition) -> None:
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        if not _is_finite(value):
             raise InputError("input.not_finite", f"reward {value!r}: expected a finite number", field="value")
         if not definition.low <= value <= definition.high:
             raise InputError(
@@ -287,3 +287,8 @@ class Loop:
         offset = self._log.append([batch])[0]
         self._appended[partition] = max(self._appended.get(partition, 0), offset + 1)
         return Position(partition, offset)
+
+
+def _is_finite(value: object) -> bool:
+    """Callers without a type checker may give anything."""
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -38,7 +38,7 @@ def estimates_of(fold: PolicyFold, known: Known) -> list[Estimate]:
         known.arrays, columns, as_of=known.stream_time, unit_bits=fold.rule.unit_bits
     )
     return [
-        Estimate(action, round(float(pulls)), None if mean != mean else float(mean))  # noqa: PLR0124 - NaN test
+        Estimate(action, round(float(pulls)), None if mean != mean else float(mean))
         for action, pulls, mean in zip(
             known.vocabulary.active, table["pulls"].tolist(), table["mean"].tolist(), strict=True
         )

@@ -1,0 +1,123 @@
+"""SIGKILL and SIGSTOP of learner processes at random moments leave the bytes of the uninterrupted fold."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from foldline.engine.defining import create_catalogue, define
+from foldline.engine.known import KnownStates
+from foldline.engine.replay import replay
+from foldline.engine.restore import find_roots
+from foldline.log.open import open_log
+from foldline.log.protocol import Log
+from foldline.loops.catalogue import Catalogue
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.topics import topics_of
+from tests.engine.traffic import START, append, definition
+
+PARTITIONS = 8
+RECORDS = 26_000
+KILLS = 22
+LEASE_S = 1.0
+SCRIPT = str(Path(__file__).with_name("learner_process.py"))
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _start(url: str, holder: str) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, SCRIPT, url, holder, "400", "0.004", str(LEASE_S)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=ROOT)
+
+
+@contextmanager
+def _learners(url: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    running = {holder: _start(url, holder) for holder in ("one", "two")}
+    try:
+        yield running
+    finally:
+        for process in running.values():
+            process.kill()
+            process.communicate()
+
+
+def _until(ready: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+    """Poll the log for an event; fails with `what` when it does not come."""
+    deadline = time.monotonic() + timeout_s
+    while not ready():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout_s} s for {what}")
+        time.sleep(0.005)
+
+
+def _roots_written(log: Log, loop: LoopDefinition) -> int:
+    return sum(log.offsets(topics_of(loop).roots, p)[1] for p in range(loop.partitions))
+
+
+def _progress(log: Log, states: KnownStates) -> int:
+    states.read()
+    return sum(states.cut)
+
+
+@pytest.mark.timeout(300)
+def test_killed_and_paused_learners_lose_and_double_nothing(tmp_path: Path) -> None:
+    """Two learners over 8 partitions and 208,000 records; 22 SIGKILLs; one paused past its lease returns."""
+    url = f"sqlite:///{tmp_path}/kills.db"
+    loop = definition(PARTITIONS)
+    rng = random.Random(20)
+    with open_log(url) as log:
+        create_catalogue(log)
+        define(log, Catalogue(), "news", lambda _: loop, holder="test", now=START)
+        append(log, loop, 9, RECORDS, rows=50)
+        total = sum(log.offsets(topics_of(loop).events, p)[1] for p in range(PARTITIONS))
+        assert total >= 200_000
+        states = KnownStates(log, loop)
+        with _learners(url) as running:
+            for kill in range(KILLS):
+                written = _roots_written(log, loop) + rng.randrange(2, 12)
+                _until(lambda target=written: _roots_written(log, loop) >= target, "roots to be written")  # type: ignore[misc]  # bound per turn
+                holder = rng.choice(["one", "two"])
+                if kill == KILLS // 2:
+                    _pause_past_its_lease(log, loop, running[holder])
+                running[holder].send_signal(signal.SIGKILL)
+                running[holder].communicate()
+                running[holder] = _start(url, holder)
+            assert _progress(log, states) < total, "the kills fell after the work; throttle more"
+            _until(lambda: _progress(log, states) >= total, "the fold to reach the end", 120.0)
+            for process in running.values():
+                process.send_signal(signal.SIGTERM)
+            assert [process.wait(30) for process in running.values()] == [0, 0]
+        _check_roots(log, loop)
+
+
+def _pause_past_its_lease(log: Log, loop: LoopDefinition, process: subprocess.Popen[bytes]) -> None:
+    """Stop a learner until the other has gone on for longer than a lease, then let it return."""
+    os.kill(process.pid, signal.SIGSTOP)
+    paused = time.monotonic()
+    written = _roots_written(log, loop)
+    _until(
+        lambda: time.monotonic() - paused > 1.5 * LEASE_S and _roots_written(log, loop) > written + 10,
+        "the other learner to take over",
+    )
+    os.kill(process.pid, signal.SIGCONT)
+    written = _roots_written(log, loop)
+    _until(lambda: _roots_written(log, loop) > written + 5, "work to go on after the return")
+
+
+def _check_roots(log: Log, loop: LoopDefinition) -> None:
+    """The final roots, known and pending, are byte-equal to uninterrupted folds in three batch sizes."""
+    states = KnownStates(log, loop)
+    states.read()
+    for batch in (1000, 7):
+        result = replay(log, loop, batch=batch)
+        assert [(c.known, c.pending) for c in result.comparisons] == [(True, True)] * PARTITIONS
+    epochs = {
+        find_roots(log, topics_of(loop).roots, identity)[0].epoch for identity in states.identities
+    }
+    assert max(epochs) > 1, "no partition ever changed hands"

@@ -1,6 +1,6 @@
 """Records to newline-joined canonical JSON, and back: as typed records, or as the columns folds read."""
 
-import math
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -10,12 +10,15 @@ import numpy as np
 from foldline.errors import InputError, RecordError
 from foldline.records import lines
 from foldline.records.columns import Columns
+from foldline.records.dictionary import Dictionary
+from foldline.records.judge import MAX_DEPTH, judge
 from foldline.records.scanner import ACTIONS, LEFT_ROWS, NAMES, count_lines, scan
-from foldline.records.types import AnyRecord, Decision, Definition, Observation, Outcome, Record, Reward
+from foldline.records.types import AnyRecord, Decision, Record, Reward
 
 Payload = bytes | Sequence[bytes]
 
 _ENCODE = msgspec.json.Encoder().encode
+_GREATEST: Final = sys.float_info.max
 _SCAN_FROM: Final = 24
 """Bytes of the shortest line the scanner knows."""
 
@@ -25,7 +28,8 @@ def encode(record: Record) -> bytes:
 
     Raises:
         InputError: `input.not_finite` where a number in it is NaN or infinite (JSON has no such numbers);
-            `input.invalid` where it holds what JSON cannot: a lone surrogate, an object of another type.
+            `input.invalid` where it holds what JSON cannot (a lone surrogate, an object of another type), or
+            nesting deeper than 64.
 
     Example:
         >>> from foldline.records.types import Tick
@@ -33,36 +37,36 @@ def encode(record: Record) -> bytes:
         b'{"type":"tick","time":5}'
     """
     kind = type(record)
+    # Written out for the two types on the path of a decision; NaN fails every comparison.
     if kind is Decision:
-        if not (0.0 <= record.propensity <= 1.0 and record.context is None):  # type: ignore[attr-defined]
-            _check(record)
+        plain = 0.0 <= record.propensity <= 1.0 and record.context is None  # type: ignore[attr-defined]
     elif kind is Reward:
-        if not -math.inf < record.value < math.inf:  # type: ignore[attr-defined]
-            _check(record)
+        plain = -_GREATEST <= record.value <= _GREATEST  # type: ignore[attr-defined]
     else:
-        _check(record)
+        plain = False
+    if not plain:
+        for name in record.__struct_fields__:
+            _check(getattr(record, name), name, 2)
     try:
         return _ENCODE(record)
     except (UnicodeEncodeError, TypeError, OverflowError) as error:
-        raise InputError("input.invalid", f"{record!r:.200} cannot be written as JSON: {error}") from error
-
-
-def _check(record: Record) -> None:
-    for name in record.__struct_fields__:
-        _check_finite(getattr(record, name), name)
-
-
-def _check_finite(value: Any, name: str) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
         raise InputError(
-            "input.not_finite", f"{name} is {value!r}, expected a finite number; correct it", field=name
+            "input.invalid", f"{kind.__name__} record {record!r:.200} cannot be written as JSON: {error}"
+        ) from error
+
+
+def _check(value: Any, name: str, depth: int) -> None:
+    """Refuses numbers JSON does not have, and nesting that `decode` would refuse."""
+    if isinstance(value, float | int) and not -_GREATEST <= value <= _GREATEST:
+        raise InputError(
+            "input.not_finite", f"{name} is {value!r:.80}, expected a finite number; correct it", field=name
         )
-    if isinstance(value, dict):
-        for key, part in value.items():
-            _check_finite(part, f"{name}.{key}")
-    elif isinstance(value, (list, tuple)):
-        for place, part in enumerate(value):
-            _check_finite(part, f"{name}[{place}]")
+    if not isinstance(value, dict | list | tuple):
+        return
+    if depth > MAX_DEPTH:
+        raise InputError("input.invalid", f"{name:.200} is nested deeper than {MAX_DEPTH} levels", field=name)
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+        _check(part, f"{name}.{key}", depth + 1)
 
 
 def encode_lines(records: Iterable[Record]) -> bytes:
@@ -79,7 +83,7 @@ def decode_records(payload: bytes) -> list[AnyRecord]:
     """
     records: list[AnyRecord] = []
     for row, line in enumerate(payload.split(b"\n")):
-        found = lines.judge(line)
+        found = judge(line)
         if isinstance(found, tuple):
             raise RecordError(found[0], f"row {row}: {found[1]}")
         records.append(found)
@@ -102,9 +106,10 @@ def decode(payload: Payload, *, counts: Sequence[int] | None = None) -> Columns:
         >>> columns.kind.tolist(), columns.dead[0].code
         ([5, 0], 'record.undecodable')
     """
-    data = payload if isinstance(payload, bytes) else b"\n".join(_single(payload, counts))
-    if not data and not isinstance(payload, bytes) and not payload:
+    parts = [payload] if isinstance(payload, bytes) else payload
+    if not parts:
         return lines.blank(0)
+    data = b"\n".join(_single(parts, counts))
     return _scanned(data) if len(data) >= _SCAN_FROM else decode_plainly(data)
 
 
@@ -122,7 +127,7 @@ def decode_plainly(data: bytes) -> Columns:
     """What `decode` gives, by msgspec alone; about twice the cost of msgspec's decoding."""
     spans = lines.spans_of(data)
     columns = lines.blank(len(spans))
-    actions, names = lines.Words(), lines.Words()
+    actions, names = Dictionary(), Dictionary()
     lines.read_lines(data, np.arange(len(spans)), spans, columns, actions, names)
     columns.actions, columns.names = actions.write(columns.action), names.write(columns.name)
     return columns
@@ -135,7 +140,11 @@ def _scanned(data: bytes) -> Columns:
     kind, time = np.empty(count, np.int8), np.empty(count, np.int64)
     hashes, numbers = np.empty((3, count, 2), np.uint64), np.empty((2, count))
     codes, tables = np.empty((2, count), np.int32), np.zeros((2, 2 << count.bit_length()), np.int32)
-    spans, left, counts = np.empty((2, count, 2), np.int64), np.empty((count, 3), np.int64), np.empty(4, np.int64)
+    spans, left, counts = (
+        np.empty((2, count, 2), np.int64),
+        np.empty((count, 3), np.int64),
+        np.empty(4, np.int64),
+    )
     scan(buffer, kind, time, hashes, numbers, codes, tables, spans, left, counts)
     found = counts.tolist()
     columns = Columns(
@@ -154,8 +163,11 @@ def _texts(data: bytes, spans: lines.Spans, default: str) -> list[str]:
 
 def _read_left(data: bytes, columns: Columns, left: lines.Spans) -> None:
     """Reads the lines the scanner left, and joins both ways' dictionaries."""
-    actions, names = lines.Words(), lines.Words()
-    for words, column, texts in ((actions, columns.action, columns.actions), (names, columns.name, columns.names)):
+    actions, names = Dictionary(), Dictionary()
+    for words, column, texts in (
+        (actions, columns.action, columns.actions),
+        (names, columns.name, columns.names),
+    ):
         rows = np.flatnonzero(column >= 0)
         words.parts.append((rows, column[rows], texts))
     lines.read_lines(data, left[:, 0], left[:, 1:], columns, actions, names)
@@ -164,13 +176,8 @@ def _read_left(data: bytes, columns: Columns, left: lines.Spans) -> None:
 
 def dead_lines(payload: Payload, rows: Iterable[int], *, counts: Sequence[int] | None = None) -> list[bytes]:
     """The raw lines of some rows, to be dead-lettered; arguments as `decode`."""
-    if isinstance(payload, bytes):
-        split = payload.split(b"\n")
-    else:
-        known = counts if counts is not None else [0] * len(payload)
-        split = [
-            line
-            for part, count in zip(payload, known, strict=True)
-            for line in ([part] if count == 1 else part.split(b"\n"))
-        ]
+    parts = [payload] if isinstance(payload, bytes) else payload
+    split: list[bytes] = []
+    for part, count in zip(parts, counts or [0] * len(parts), strict=True):
+        split.extend([part] if count == 1 else part.split(b"\n"))
     return [split[row] for row in rows]

@@ -8,8 +8,8 @@ Results below the normal range or beyond the greatest float64 are left to the ca
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from foldline.records.compiled import Int, kernel
 from foldline.records.words import as_float, high_product, high_zeros
 
 LEAST, GREATEST = -342, 308
@@ -21,7 +21,7 @@ _TENS = np.array([10.0**power for power in range(23)])
 def _fifth(power: int) -> int:
     """The upper 128 bits of 5^power: cut off for positive powers, rounded up for negative ones."""
     if power >= 0:
-        five = 5**power
+        five: int = 5**power
         shift = five.bit_length() - 128
         return five >> shift if shift > 0 else five << -shift
     five = 5**-power
@@ -31,13 +31,11 @@ def _fifth(power: int) -> int:
     return reciprocal >> max(0, reciprocal.bit_length() - 128)
 
 
-_FIVES = np.array(
-    [divmod(_fifth(power), 1 << 64) for power in range(LEAST, GREATEST + 1)], dtype=np.uint64
-)
+_FIVES = np.array([divmod(_fifth(power), 1 << 64) for power in range(LEAST, GREATEST + 1)], dtype=np.uint64)
 
 
-@njit(cache=True, _nrt=False)
-def to_float(digits: Any, power: int) -> Any:
+@kernel
+def to_float(digits: Any, power: Int) -> Any:
     """digits x 10^power as (ok, value); not ok where the caller must find the value another way.
 
     Args:
@@ -53,8 +51,8 @@ def to_float(digits: Any, power: int) -> Any:
     return _rounded(digits, power)
 
 
-@njit(cache=True, _nrt=False)
-def _rounded(digits: Any, power: int) -> Any:
+@kernel
+def _rounded(digits: Any, power: Int) -> Any:
     zeros = high_zeros(digits)
     digits = digits << zeros
     first, second = _FIVES[power - LEAST, 0], _FIVES[power - LEAST, 1]
@@ -73,9 +71,9 @@ def _rounded(digits: Any, power: int) -> Any:
     if exponent <= 0:
         return False, 0.0
     # Half way between two floats, which only small powers can be: round to even.
-    if lower <= np.uint64(1) and -4 <= power <= 23 and mantissa & np.uint64(3) == np.uint64(1):
-        if mantissa << (top + np.uint64(9)) == upper:
-            mantissa &= ~np.uint64(1)
+    halfway = lower <= np.uint64(1) and -4 <= power <= 23 and mantissa & np.uint64(3) == np.uint64(1)
+    if halfway and mantissa << (top + np.uint64(9)) == upper:
+        mantissa &= ~np.uint64(1)
     mantissa = (mantissa + (mantissa & np.uint64(1))) >> np.uint64(1)
     if mantissa >= np.uint64(1 << 53):
         mantissa = np.uint64(1 << 52)

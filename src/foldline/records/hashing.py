@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import xxhash
-from numba import njit
 
 from foldline.errors import InputError
+from foldline.records.compiled import Bytes, Int, kernel
 from foldline.records.words import load64, word_at
 
 DRAWS = 1 << 53
@@ -70,20 +70,20 @@ def hash128(text: str) -> tuple[int, int]:
     return h1, (h2 + h1) & _MASK
 
 
-@njit(cache=True, _nrt=False)
-def _rotated(word: Any, bits: int) -> Any:
+@kernel
+def _rotated(word: Any, bits: Int) -> Any:
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@njit(cache=True, _nrt=False)
+@kernel
 def _mixed(word: Any) -> Any:
     word = (word ^ (word >> np.uint64(33))) * _UMIX1
     word = (word ^ (word >> np.uint64(33))) * _UMIX2
     return word ^ (word >> np.uint64(33))
 
 
-@njit(cache=True, _nrt=False)
-def hash_span(buffer: Any, start: int, end: int) -> Any:
+@kernel
+def hash_span(buffer: Bytes, start: Int, end: Int) -> Any:
     """`hash128` of the bytes start to end of a (m,) uint8 buffer, as two uint64; for use in kernels."""
     h1, h2 = np.uint64(0), np.uint64(0)
     place, stop = start, buffer.size
@@ -111,8 +111,8 @@ def hash_span(buffer: Any, start: int, end: int) -> Any:
     return h1, h2 + h1
 
 
-@njit(cache=True, _nrt=False)
-def hash_spans(buffer: Any, starts: Any, ends: Any, out: Any) -> None:
+@kernel
+def hash_spans(buffer: Bytes, starts: Any, ends: Any, out: Any) -> None:
     """`hash128` of many spans of one buffer; an empty span gives zeros. O(total bytes), about 15 ns an id.
 
     Args:
@@ -147,8 +147,8 @@ def murmur2(data: bytes) -> int:
     return h ^ (h >> 15)
 
 
-@njit(cache=True, _nrt=False)
-def _partition(data: Any, partitions: int) -> int:
+@kernel
+def _partition(data: Any, partitions: Int) -> Int:
     m = np.uint32(0x5BD1E995)
     size = len(data)
     h = np.uint32(0x9747B28C) ^ np.uint32(size)
@@ -190,7 +190,7 @@ def partition_of(key: str, partitions: int) -> int:
     return _partition(key.encode(), partitions)  # type: ignore[no-any-return]
 
 
-def draw(salt: str, purpose: str, id: str) -> int:  # noqa: A002 - the name in the published vectors
+def draw(salt: str, purpose: str, id: str) -> int:
     """A decision's random number: an integer from 0 to 2^53 - 1, uniform, the same in every language.
 
     XXH3 64 of salt, purpose and id joined by the byte 0x1f, shifted right by 11. A loop's salt and purpose

@@ -78,7 +78,10 @@ def parse_decision_id(text: str) -> DecisionId:
         >>> parse_decision_id("0.3.order.17")
         DecisionId(generation=0, partition=3, local='order.17')
     """
-    found = _DECISION.fullmatch(text) if isinstance(text, str) else None
+    try:
+        found = _DECISION.fullmatch(text)
+    except TypeError:
+        found = None
     if found is None:
         raise InputError(
             "input.unknown_decision",

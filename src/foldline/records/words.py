@@ -8,10 +8,10 @@ import sys
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+
+from foldline.records.compiled import Bytes, Int, intrinsic, kernel
 
 _WORD = ir.IntType(64)
 _WIDE = ir.IntType(128)
@@ -23,7 +23,7 @@ def load64(_context: Any, array: Any, _index: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, values[0]).data
-        pointer = builder.bitcast(cgutils.gep(builder, data, values[1]), _WORD.as_pointer())
+        pointer = builder.bitcast(builder.gep(data, [values[1]]), _WORD.as_pointer())
         word = builder.load(pointer, align=1)
         return word if sys.byteorder == "little" else builder.bswap(word)
 
@@ -71,8 +71,8 @@ def as_float(_context: Any, _word: Any) -> Any:
     return types.float64(types.uint64), generate
 
 
-@njit(cache=True, _nrt=False)
-def word_at(buffer: Any, index: int, stop: int) -> Any:
+@kernel
+def word_at(buffer: Bytes, index: Int, stop: Int) -> Any:
     """The eight bytes at `index`, zeros beyond `stop`; `stop` is the buffer's length."""
     if index + 8 <= stop:
         return load64(buffer, index)

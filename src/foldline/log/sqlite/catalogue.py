@@ -7,6 +7,7 @@ import apsw
 
 from foldline.errors import LogError
 from foldline.log.protocol import Topic
+from foldline.log.sqlite.fetch import fetch
 from foldline.log.sqlite.schema import MAX_PARTITION, OFFSET_BITS
 from foldline.log.validation import check_partition, check_same, topic_missing
 
@@ -41,13 +42,13 @@ class Place:
 
 def find_topic(connection: apsw.Connection, name: str) -> Topic | None:
     """The topic of that name, or None."""
-    found = connection.execute(f"{_TOPIC} WHERE name = ?", (name,)).fetchall()
+    found = fetch(connection, f"{_TOPIC} WHERE name = ?", (name,))
     return Topic(*found[0]) if found else None
 
 
 def list_topics(connection: apsw.Connection) -> list[Topic]:
     """Every topic, by name."""
-    return [Topic(*row) for row in connection.execute(f"{_TOPIC} ORDER BY name")]
+    return [Topic(*row) for row in fetch(connection, f"{_TOPIC} ORDER BY name")]
 
 
 def create_topic(connection: apsw.Connection, topic: Topic) -> Topic:
@@ -82,7 +83,7 @@ def delete_topic(connection: apsw.Connection, name: str) -> None:
     Raises:
         LogError: `log.topic_missing`.
     """
-    found = connection.execute("SELECT id FROM topics WHERE name = ?", (name,)).fetchall()
+    found = fetch(connection, "SELECT id FROM topics WHERE name = ?", (name,))
     if not found:
         raise topic_missing(name)
     connection.execute("INSERT INTO doomed SELECT id FROM partitions WHERE topic = ?", found[0])
@@ -97,7 +98,7 @@ def find_place(connection: apsw.Connection, topic: str, partition: int) -> Place
         LogError: `log.topic_missing`.
         InputError: the topic has no such partition.
     """
-    found = connection.execute(_PLACE, (partition, topic)).fetchall()
+    found = fetch(connection, _PLACE, (partition, topic))
     if not found:
         raise topic_missing(topic)
     partitions, cleanup, base, floor = found[0]

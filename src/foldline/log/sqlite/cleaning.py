@@ -11,6 +11,7 @@ import apsw
 
 from foldline.log.sqlite.catalogue import Place
 from foldline.log.sqlite.connections import Connections
+from foldline.log.sqlite.fetch import fetch
 from foldline.log.sqlite.opening import BUSY_MS
 from foldline.log.sqlite.reading import end_offset
 from foldline.log.sqlite.schema import OFFSET_BITS
@@ -48,11 +49,12 @@ def clean(connections: Connections, now: int) -> int:
         now: the log's clock, milliseconds.
     """
     with connections.reading() as connection:
-        partitions = connection.execute(
+        partitions = fetch(
+            connection,
             "SELECT p.id, p.id << ?, p.floor, t.cleanup, t.retention_ms "
             "FROM partitions p JOIN topics t ON t.id = p.topic",
             (OFFSET_BITS,),
-        ).fetchall()
+        )
     for partition, base, floor, cleanup, retention_ms in partitions:
         place = Place(base, floor, cleanup)
         if cleanup == "compact":
@@ -65,7 +67,7 @@ def clean(connections: Connections, now: int) -> int:
 def sweep(connections: Connections) -> int:
     """Delete what deleted topics left and give free pages back; bytes by which the file shrinks."""
     with connections.reading() as connection:
-        doomed = connection.execute("SELECT partition, partition << ? FROM doomed", (OFFSET_BITS,)).fetchall()
+        doomed = fetch(connection, "SELECT partition, partition << ? FROM doomed", (OFFSET_BITS,))
     for partition, base in doomed:
         place = Place(base, 0, "delete")
         while rows := _head(connections, place):
@@ -79,7 +81,7 @@ def sweep(connections: Connections) -> int:
 
 def _head(connections: Connections, place: Place) -> list[tuple[int, int, int]]:
     with connections.reading() as connection:
-        return connection.execute(_OLD, (place.base, place.last, CHUNK_ROWS)).fetchall()
+        return fetch(connection, _OLD, (place.base, place.last, CHUNK_ROWS))
 
 
 def _expire(connections: Connections, partition: int, place: Place, cutoff: int) -> None:
@@ -92,7 +94,7 @@ def _expire(connections: Connections, partition: int, place: Place, cutoff: int)
 
 def _superseded(connections: Connections, place: Place) -> list[_Found]:
     with connections.reading() as connection:
-        rows = connection.execute(_KEYS, (place.base, place.last)).fetchall()
+        rows = fetch(connection, _KEYS, (place.base, place.last))
     oldest: dict[bytes, int] = {}
     newest: dict[bytes, int] = {}
     for position, _, key in rows:
@@ -136,7 +138,7 @@ def _shrink(connections: Connections) -> int:
             if not connection.pragma("freelist_count"):
                 break
             # Every step of the statement frees one page; it must be run to its end.
-            connection.execute(f"PRAGMA incremental_vacuum({CHUNK_PAGES})").fetchall()
+            fetch(connection, f"PRAGMA incremental_vacuum({CHUNK_PAGES})")
             gone = (before - connection.pragma("page_count")) * connection.pragma("page_size")
         if not gone:
             break

@@ -3,11 +3,12 @@
 import apsw
 
 from foldline.log.protocol import Lease
+from foldline.log.sqlite.fetch import fetch
 
 
 def take(connection: apsw.Connection, name: str, holder: str, now: int, expires: int) -> Lease | None:
     """Take or renew a lease inside the caller's transaction; None while another holder's has not expired."""
-    found = connection.execute("SELECT holder, epoch, expires FROM leases WHERE name = ?", (name,)).fetchall()
+    found = fetch(connection, "SELECT holder, epoch, expires FROM leases WHERE name = ?", (name,))
     owner, epoch, until = found[0] if found else ("", 0, 0)
     if owner not in ("", holder) and until > now:
         return None

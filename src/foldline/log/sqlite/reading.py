@@ -5,6 +5,7 @@ import apsw
 from foldline.log.protocol import Row
 from foldline.log.slicing import part
 from foldline.log.sqlite.catalogue import Place, find_place
+from foldline.log.sqlite.fetch import fetch
 from foldline.log.validation import out_of_range
 
 _FIRST = "SELECT position FROM batches WHERE position BETWEEN ? AND ? ORDER BY position LIMIT 1"
@@ -21,13 +22,13 @@ _ROWS = (
 
 def end_offset(connection: apsw.Connection, place: Place) -> int:
     """The offset that the next record will get."""
-    last = connection.execute(_LAST, (place.base, place.last)).fetchall()
+    last = fetch(connection, _LAST, (place.base, place.last))
     return max(place.floor, last[0][0] - place.base) if last else place.floor
 
 
 def first_offset(connection: apsw.Connection, place: Place) -> int:
     """The offset of the first record kept, the end where none is."""
-    first = connection.execute(_FIRST, (place.base, place.last)).fetchall()
+    first = fetch(connection, _FIRST, (place.base, place.last))
     return int(first[0][0]) - place.base if first else end_offset(connection, place)
 
 
@@ -51,7 +52,7 @@ def read_rows(
 
 def _covering(connection: apsw.Connection, place: Place, offset: int) -> int | None:
     """First offset of the row that holds `offset`, None where it is no longer kept."""
-    found = connection.execute(_BEFORE, (place.base, place.base + offset)).fetchall()
+    found = fetch(connection, _BEFORE, (place.base, place.base + offset))
     if not found or found[0][0] + found[0][1] <= place.base + offset:
         return None
     return int(found[0][0]) - place.base

@@ -11,6 +11,7 @@ The end offset is that of the last row, or `floor` where rows were deleted after
 import apsw
 
 from foldline.errors import LogError
+from foldline.log.sqlite.fetch import fetch
 
 APPLICATION_ID = 0x464C444C
 """`FLDL`, in the header of every log file."""
@@ -66,7 +67,7 @@ def check_format(connection: apsw.Connection, path: str) -> bool:
         LogError: `log.not_a_log`, `log.newer_format`; nothing was changed.
     """
     application = connection.pragma("application_id")
-    if application == 0 and not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall():
+    if application == 0 and not fetch(connection, "SELECT 1 FROM sqlite_schema LIMIT 1"):
         return False
     if application != APPLICATION_ID:
         raise LogError(

@@ -27,16 +27,15 @@ def evaluate(
     source: Annotated[
         Path, typer.Argument(metavar="SOURCE", help="A log of decisions and rewards, plain or gzipped.")
     ],
-    policy: Annotated[
-        str, typer.Option(metavar="KIND[:name=value,…]", help="See `foldline policies list`.")
-    ],
+    policy: Annotated[str, typer.Option(metavar="KIND[:name=value,…]", help="See `foldline policies list`.")],
     method: Annotated[str, typer.Option(help=f"How: {', '.join(METHODS)}.")] = "replay",
-    format: Annotated[  # noqa: A002 - the option's name
+    format: Annotated[
         str, typer.Option(help="r6a (Yahoo R6A lines), obd (Open Bandit CSV) or auto.")
     ] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of the policy's draws.")] = 0,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Pass over and count bad lines; the first one is an error else.")
+        bool,
+        typer.Option("--skip-bad", help="Pass over and count bad lines; the first one is an error else."),
     ] = False,
     json: AsJson = False,
 ) -> None:
@@ -50,6 +49,7 @@ def evaluate(
     from foldline.policies.registry import parse_policy
     from foldline.simulation.evaluation import evaluate_by_replay
     from foldline.simulation.readers.source import open_logged
+    from foldline.stats.not_estimable import NotEstimable
 
     if method not in METHODS:
         raise InputError(
@@ -59,7 +59,7 @@ def evaluate(
     opened = open_logged(source, format, skip_bad=skip_bad)
     with _progress(opened, shown=sys.stderr.isatty() and not json) as progress:
         result = evaluate_by_replay(opened, chosen, seed=seed, progress=progress)
-    if not result:
+    if isinstance(result, NotEstimable):
         raise InputError("input.not_estimable", f"evaluating on {str(source)!r}: {result.reason}")
     if json:
         print_json(_as_json(result, opened))
@@ -91,7 +91,8 @@ def _as_json(result: "Evaluation", source: "LoggedSource") -> dict[str, Any]:
     import msgspec
 
     figures: dict[str, Any] = msgspec.to_builtins(result)
-    return {"source": str(source.path), "format": source.format, **figures}
+    bad = msgspec.to_builtins(source.bad)
+    return {"source": str(source.path), "format": source.format, **figures, "bad": bad}
 
 
 def _print(result: "Evaluation", source: "LoggedSource", policy: str) -> None:

@@ -26,6 +26,7 @@ CODES: dict[str, str] = {
     "input.unknown_policy": "no policy of that kind is registered; `foldline policies list` shows them",
     "input.no_action": "no action is left to choose from; allow at least one",
     "input.unreadable": "a file given cannot be read in the expected format; check path and format",
+    "input.not_estimable": "the data given hold too little for the number asked for; give more",
     "definition.incoherent": "settings of a definition contradict each other; change one of them",
     "definition.conflict": "the definition changes something that is fixed for a loop's life; define a new loop",
     "record.undecodable": "a line on the log is not a JSON record of a known type; it was dead-lettered",

@@ -125,10 +125,10 @@ def _single(payloads: Sequence[bytes], counts: Sequence[int] | None) -> Sequence
 
 def decode_plainly(data: bytes) -> Columns:
     """What `decode` gives, by msgspec alone; about twice the cost of msgspec's decoding."""
-    spans = lines.spans_of(data)
-    columns = lines.blank(len(spans))
+    starts, ends = lines.spans_of(data)
+    columns = lines.blank(len(starts))
     actions, names = Dictionary(), Dictionary()
-    lines.read_lines(data, np.arange(len(spans)), spans, columns, actions, names)
+    lines.read_lines(data, np.arange(len(starts)), starts, ends, columns, actions, names)
     columns.actions, columns.names = actions.write(columns.action), names.write(columns.name)
     return columns
 
@@ -142,7 +142,7 @@ def _scanned(data: bytes) -> Columns:
     codes, tables = np.empty((2, count), np.int32), np.zeros((2, 2 << count.bit_length()), np.int32)
     spans, left, counts = (
         np.empty((2, count, 2), np.int64),
-        np.empty((count, 3), np.int64),
+        np.empty((3, count), np.int64),
         np.empty(4, np.int64),
     )
     scan(buffer, kind, time, hashes, numbers, codes, tables, spans, left, counts)
@@ -153,15 +153,15 @@ def _scanned(data: bytes) -> Columns:
         names=_texts(data, spans[1, : found[NAMES]], "reward"),
     )  # fmt: skip
     if found[LEFT_ROWS]:
-        _read_left(data, columns, left[: found[LEFT_ROWS]])
+        _read_left(data, columns, left[:, : found[LEFT_ROWS]])
     return columns
 
 
-def _texts(data: bytes, spans: lines.Spans, default: str) -> list[str]:
+def _texts(data: bytes, spans: lines.Rows, default: str) -> list[str]:
     return [data[start:end].decode() if end else default for start, end in spans.tolist()]
 
 
-def _read_left(data: bytes, columns: Columns, left: lines.Spans) -> None:
+def _read_left(data: bytes, columns: Columns, left: lines.Rows) -> None:
     """Reads the lines the scanner left, and joins both ways' dictionaries."""
     actions, names = Dictionary(), Dictionary()
     for words, column, texts in (
@@ -170,7 +170,7 @@ def _read_left(data: bytes, columns: Columns, left: lines.Spans) -> None:
     ):
         rows = np.flatnonzero(column >= 0)
         words.parts.append((rows, column[rows], texts))
-    lines.read_lines(data, left[:, 0], left[:, 1:], columns, actions, names)
+    lines.read_lines(data, left[0], left[1], left[2], columns, actions, names)
     columns.actions, columns.names = actions.write(columns.action), names.write(columns.name)
 
 

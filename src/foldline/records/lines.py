@@ -27,7 +27,6 @@ from foldline.records.types import (
 )
 
 Rows = npt.NDArray[np.int64]
-Spans = npt.NDArray[np.int64]
 
 _KINDS: Final[dict[type, int]] = {
     Decision: int(Kind.DECISION),
@@ -55,49 +54,54 @@ def blank(count: int) -> Columns:
     )
 
 
-def spans_of(data: bytes) -> Spans:
-    """(n, 2) int64: start and end of each of the n lines, without their newlines."""
+def spans_of(data: bytes) -> tuple[Rows, Rows]:
+    """(n,) int64 each: start and end of each of the n lines, without their newlines."""
     newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
-    spans = np.empty((len(newlines) + 1, 2), np.int64)
-    spans[0, 0], spans[1:, 0] = 0, newlines + 1
-    spans[:-1, 1], spans[-1, 1] = newlines, len(data)
-    return spans
+    starts, ends = np.empty(len(newlines) + 1, np.int64), np.empty(len(newlines) + 1, np.int64)
+    starts[0], starts[1:] = 0, newlines + 1
+    ends[:-1], ends[-1] = newlines, len(data)
+    return starts, ends
 
 
 def read_lines(
-    data: bytes, rows: Rows, spans: Spans, columns: Columns, actions: Dictionary, names: Dictionary
+    data: bytes,
+    rows: Rows,
+    starts: Rows,
+    ends: Rows,
+    columns: Columns,
+    actions: Dictionary,
+    names: Dictionary,
 ) -> None:
     """Decodes lines of `data` into the columns; lines that cannot be used become `Dead`.
 
     Args:
         data: newline-joined lines.
         rows: (k,) rows of the columns, ascending.
-        spans: (k, 2) start and end of each row's line in `data`.
+        starts: (k,) first byte of each row's line in `data`.
+        ends: (k,) the byte after each row's line.
         columns: written at `rows`, which must be blank.
         actions: given the actions of these rows.
         names: given the names of these rows.
     """
-    lines = None
-    if len(rows) < len(columns):
-        lines = _cut(data, spans)
-        joined, places = b"\n".join(lines), None
-    else:
-        joined, places = data, spans
-    records = _together(joined, spans_of(joined) if places is None else places)
-    if records is None:
-        records, rows = _apart(lines or _cut(data, spans), rows, columns.dead)
-    _write(records, rows, columns, actions, names)
+    groups = None
+    if _all_plain(np.frombuffer(data, np.uint8), starts, ends, MAX_DEPTH):
+        whole = len(rows) == len(columns)
+        groups = _together(data if whole else b"\n".join(_cut(data, starts, ends)), len(rows))
+    if groups is None:
+        records, rows = _apart(_cut(data, starts, ends), rows, columns.dead)
+        groups = _grouped(records)
+    _write(groups, rows, columns, actions, names)
 
 
-def _cut(data: bytes, spans: Spans) -> list[bytes]:
-    return [data[start:end] for start, end in spans.tolist()]
+def _cut(data: bytes, starts: Rows, ends: Rows) -> list[bytes]:
+    return [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
 @kernel
-def _all_plain(buffer: Bytes, spans: Any, deepest: Int) -> Any:
+def _all_plain(buffer: Bytes, starts: Any, ends: Any, deepest: Int) -> Any:
     """Whether each line stands from `{` to `}` and has at most `deepest` opening brackets."""
-    for row in range(len(spans)):
-        start, end = spans[row, 0], spans[row, 1]
+    for row in range(len(starts)):
+        start, end = starts[row], ends[row]
         if end - start < 2 or buffer[start] != 123 or buffer[end - 1] != 125:
             return False
         opened = 0
@@ -108,22 +112,47 @@ def _all_plain(buffer: Bytes, spans: Any, deepest: Int) -> Any:
     return True
 
 
-def _together(data: bytes, spans: Spans) -> list[AnyRecord] | None:
-    """The records of all lines, or None where any of them is not plainly good.
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Records by type: those of each type, and which of all they are."""
 
-    msgspec skips blank lines and lets a value span lines, or one line hold two: hence the look at both ends
-    of each line, and at the number of records.
+    kinds: bytes
+    times: list[int]
+    of: dict[type, tuple[list[Any], npt.NDArray[np.bool_]]]
+
+
+def _grouped(records: list[AnyRecord]) -> _Groups:
+    kinds = bytes(map(_KINDS.__getitem__, map(type, records)))
+    groups = {}
+    for kind, code in _KINDS.items():
+        if code in kinds:
+            chosen = np.frombuffer(kinds, np.int8) == code
+            groups[kind] = list(compress(records, chosen.tobytes())), chosen
+    return _Groups(kinds, [record.time for record in records], groups)
+
+
+def _together(data: bytes, count: int) -> _Groups | None:
+    """The records of `count` plain lines, or None where any of them is not good.
+
+    msgspec skips blank lines, lets a value span lines, and one line hold two values: hence the look at both
+    ends of each line before, and at the number of records here.
     """
-    if not _all_plain(np.frombuffer(data, np.uint8), spans, MAX_DEPTH):
-        return None
     try:
         if not data.isascii():
             data.decode()
         records: list[AnyRecord] = DECODER.decode_lines(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    whole = len(records) == len(spans)
-    return records if whole and all(names_one(r) for r in records if type(r) is Reward) else None
+    if len(records) != count:
+        return None
+    groups = _grouped(records)
+    return groups if Reward not in groups.of or _all_name_one(groups.of[Reward][0]) else None
+
+
+def _all_name_one(rewards: list[Reward]) -> bool:
+    """Whether every reward names its decision or its unit, and not both; quick where all do the same."""
+    without = [r.decision for r in rewards].count(None), [r.unit for r in rewards].count(None)
+    return set(without) == {0, len(rewards)} or all(map(names_one, rewards))
 
 
 def _apart(lines: list[bytes], rows: Rows, dead: list[Dead]) -> tuple[list[AnyRecord], Rows]:
@@ -171,12 +200,11 @@ _LAYOUTS: Final[dict[type, _Layout]] = {
         ),
         action=lambda some: [r.action for r in some],
     ),
-    # The hash of nothing is zero, as a column holds it where an id is absent.
     Reward: _Layout(
         hashed=(
             ("reward_id", lambda some: [r.id for r in some]),
-            ("id", lambda some: [r.decision or "" for r in some]),
-            ("unit", lambda some: [r.unit or "" for r in some]),
+            ("id", lambda some: [r.decision for r in some]),
+            ("unit", lambda some: [r.unit for r in some]),
         ),
         numbers=(("value", lambda some: [r.value for r in some]),),
         name=lambda some: [r.name for r in some],
@@ -192,21 +220,15 @@ _LAYOUTS: Final[dict[type, _Layout]] = {
 }
 
 
-def _write(
-    records: list[AnyRecord], rows: Rows, columns: Columns, actions: Dictionary, names: Dictionary
-) -> None:
+def _write(groups: _Groups, rows: Rows, columns: Columns, actions: Dictionary, names: Dictionary) -> None:
     """Writes records into the columns at `rows`, a type at a time."""
-    kinds = bytes([_KINDS[type(record)] for record in records])
-    columns.kind[rows] = np.frombuffer(kinds, np.int8)
-    columns.time[rows] = np.frombuffer(array("q", [record.time for record in records]), np.int64)
+    columns.kind[rows] = np.frombuffer(groups.kinds, np.int8)
+    columns.time[rows] = np.frombuffer(array("q", groups.times), np.int64)
     hashed = _Hashed()
-    for kind, code in _KINDS.items():
-        if code not in kinds:
-            continue
-        chosen = np.frombuffer(kinds, np.int8) == code
-        some, at = list(compress(records, chosen.tolist())), rows[chosen]
+    for kind, (some, chosen) in groups.of.items():
+        at = rows[chosen]
         if kind is Definition:
-            columns.markers.update(zip(at.tolist(), some, strict=True))  # type: ignore[arg-type]
+            columns.markers.update(zip(at.tolist(), some, strict=True))
         _write_kind(some, at, _LAYOUTS[kind], columns, hashed, actions, names)
     hashed.write()
 
@@ -232,23 +254,31 @@ class _Hashed:
     texts: list[str] = field(default_factory=list)
     targets: list[tuple[npt.NDArray[np.uint64], Rows]] = field(default_factory=list)
 
-    def add(self, texts: list[str], column: npt.NDArray[np.uint64], rows: Rows) -> None:
-        self.texts.extend(texts)
+    def add(self, texts: list[str | None], column: npt.NDArray[np.uint64], rows: Rows) -> None:
+        absent = texts.count(None)
+        if absent == len(texts):
+            return
+        # The hash of nothing is zero, as a column holds it where an id is absent.
+        self.texts.extend([text or "" for text in texts] if absent else texts)  # type: ignore[arg-type]
         self.targets.append((column, rows))
 
     def write(self) -> None:
         if not self.texts:
             return
-        joined = "".join(self.texts)
-        data = joined.encode()
-        encoded: list[Any] = self.texts
-        if len(data) > len(joined):
-            encoded = [text.encode() for text in self.texts]
-        sizes = np.fromiter(map(len, encoded), np.int64, len(encoded))
-        ends = np.cumsum(sizes)
-        out = np.empty((len(ends), 2), np.uint64)
-        hash_spans(np.frombuffer(data, np.uint8), ends - sizes, ends, out)
+        data = "\n".join(self.texts).encode()
+        starts, ends = spans_of(data)
+        if len(starts) != len(self.texts):
+            starts, ends = _spans_with_newlines(self.texts)
+        out = np.empty((len(starts), 2), np.uint64)
+        hash_spans(np.frombuffer(data, np.uint8), starts, ends, out)
         place = 0
         for column, rows in self.targets:
             column[rows] = out[place : place + len(rows)]
             place += len(rows)
+
+
+def _spans_with_newlines(texts: list[str]) -> tuple[Rows, Rows]:
+    """Start and end of each text among all, joined by newlines, where texts hold newlines themselves."""
+    sizes = np.array([len(text.encode()) for text in texts], dtype=np.int64)
+    ends = np.cumsum(sizes + 1) - 1
+    return ends - sizes, ends

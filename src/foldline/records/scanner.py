@@ -284,7 +284,7 @@ def scan(
         codes: (2, n) int32, written: action, name.
         tables: (2, power of two above 2 n) int32, zeros, scratch.
         spans: (2, n, 2) int64, written: where each action and name first stood; (0, 0) is the name `reward`.
-        left: (n, 3) int64, written: row, start and end of each line left.
+        left: (3, n) int64, written: row, start and end of each line left.
         counts: (4,) int64, written: actions, names, code of the default name or -1, rows left.
     """
     counts[ACTIONS], counts[NAMES], counts[DEFAULT_NAME], counts[LEFT_ROWS] = 0, 0, -1, 0
@@ -306,6 +306,6 @@ def scan(
             while end < buffer.size and buffer[end] != 10:
                 end += 1
             nth = counts[LEFT_ROWS]
-            left[nth, 0], left[nth, 1], left[nth, 2] = row, place, end
+            left[0, nth], left[1, nth], left[2, nth] = row, place, end
             counts[LEFT_ROWS] += 1
         place = end + 1

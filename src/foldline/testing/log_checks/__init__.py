@@ -1,0 +1,1 @@
+"""The checks of `check_log`, by what they are about."""

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _start(url: str, holder: str) -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, SCRIPT, url, holder, "400", "0.004", str(LEASE_S)]
+    arguments = [sys.executable, SCRIPT, url, holder, "50", "0.03", str(LEASE_S)]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=ROOT)
 
 
@@ -44,7 +45,9 @@ def _learners(url: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     finally:
         for process in running.values():
             process.kill()
-            process.communicate()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 def _until(ready: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
@@ -58,6 +61,17 @@ def _until(ready: Callable[[], bool], what: str, timeout_s: float = 60.0) -> Non
 
 def _roots_written(log: Log, loop: LoopDefinition) -> int:
     return sum(log.offsets(topics_of(loop).roots, p)[1] for p in range(loop.partitions))
+
+
+def _written(log: Log, loop: LoopDefinition, target: int) -> bool:
+    return _roots_written(log, loop) >= target
+
+
+def _await_ready(process: subprocess.Popen[bytes]) -> None:
+    """A learner says so once it is about to step; a second call returns at once."""
+    if process.stdout is not None and not process.stdout.closed:
+        assert process.stdout.readline() == b"ready\n"
+        process.stdout.close()
 
 
 def _progress(log: Log, states: KnownStates) -> int:
@@ -81,12 +95,13 @@ def test_killed_and_paused_learners_lose_and_double_nothing(tmp_path: Path) -> N
         with _learners(url) as running:
             for kill in range(KILLS):
                 written = _roots_written(log, loop) + rng.randrange(2, 12)
-                _until(lambda target=written: _roots_written(log, loop) >= target, "roots to be written")  # type: ignore[misc]  # bound per turn
+                _until(partial(_written, log, loop, written), "roots to be written")
                 holder = rng.choice(["one", "two"])
+                _await_ready(running[holder])
                 if kill == KILLS // 2:
                     _pause_past_its_lease(log, loop, running[holder])
                 running[holder].send_signal(signal.SIGKILL)
-                running[holder].communicate()
+                running[holder].wait()
                 running[holder] = _start(url, holder)
             assert _progress(log, states) < total, "the kills fell after the work; throttle more"
             _until(lambda: _progress(log, states) >= total, "the fold to reach the end", 120.0)

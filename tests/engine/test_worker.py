@@ -80,7 +80,7 @@ def test_crashes_leave_no_trace(log: Log, defined: Define, seed: int) -> None:
         lives += 1
         for _ in range(rng.randrange(1, 12)):
             count = worker.step(
-                now=NOW + lives, max_records=rng.choice([1, 7, 64, 200]), root_every_ms=rng.choice([0, 2])
+                now=NOW + lives, max_records=rng.choice([1, 7, 30, 90]), root_every_ms=rng.choice([0, 2])
             )
             if count == 0:
                 break

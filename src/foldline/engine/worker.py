@@ -154,9 +154,7 @@ class Worker:
         columns = decode(payloads, counts=counts)
         applied: Applied = self.fold.apply(self.state, columns)
         if applied.dead or columns.dead:
-            self._bury(
-                payloads, rows[0].offset, sorted(columns.dead + applied.dead, key=lambda d: d.row), now
-            )
+            self._bury(rows, sorted(columns.dead + applied.dead, key=lambda dead: dead.row), now)
         self._changed |= applied.changed
         self.n = rows[-1].end
         self._pending_bytes_read += sum(map(len, payloads))

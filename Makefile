@@ -42,8 +42,8 @@ format: $(BIN)/foldline ## let ruff mend format and what it safely can
 docs: $(BIN)/foldline ## write the generated pages of docs/ again
 	@$(BIN)/python -m tools.docs
 
-bench: $(BIN)/foldline ## run the benchmarks and print their ratios; ARGS are passed on
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(BIN)/foldline ## run every benchmark and print its ratios; ARGS="--json" are passed on
+	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each $(ARGS) || exit 1; done
 
 lock: ## resolve pyproject.toml into requirements.lock again; UPGRADE=1 takes newer versions
 	@test -x .tools/uv-$(UV_VERSION)/bin/uv || { $(PYTHON) -m venv .tools/uv-$(UV_VERSION) && \

@@ -1,11 +1,17 @@
 """Fixtures shared by all tests."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Numba's index of compiled code is not safe against two processes that compile one function for different types
+# at once: each parallel worker keeps its own, before anything imports numba.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "numba" / worker))
 
 
 @pytest.fixture(scope="session")

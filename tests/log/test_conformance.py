@@ -57,28 +57,28 @@ def test_check_log_fails_when_it_collects_nothing(monkeypatch: pytest.MonkeyPatc
 class LosesTheLastBatch(MemoryLog):
     """A wrong log: the last of several batches is dropped."""
 
-    def append(self, batches, *, lease=None):  # noqa: ANN001, ANN201, D102
+    def append(self, batches, *, lease=None):  # noqa: ANN001, ANN201
         return super().append(batches[:-1] or batches, lease=lease)
 
 
 class CutsNothing(MemoryLog):
     """A wrong log: reads ignore `end`."""
 
-    def read(self, topic, partition, offset, *, max_records=1000, end=None):  # noqa: ANN001, ANN201, D102
+    def read(self, topic, partition, offset, *, max_records=1000, end=None):  # noqa: ANN001, ANN201
         return super().read(topic, partition, offset, max_records=max_records)
 
 
 class AnyLease(MemoryLog):
     """A wrong log: stale leases write."""
 
-    def append(self, batches, *, lease=None):  # noqa: ANN001, ANN201, D102
+    def append(self, batches, *, lease=None):  # noqa: ANN001, ANN201
         return super().append(batches)
 
 
 class NeverCleans(MemoryLog):
     """A wrong log: retention does nothing."""
 
-    def clean(self) -> int:  # noqa: D102
+    def clean(self) -> int:
         return 0
 
 

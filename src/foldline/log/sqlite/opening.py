@@ -15,6 +15,9 @@ BUSY_MS = 10_000
 PAGE_BYTES = 8192
 """Page size of a new file: batches of 1,000 records append an eighth faster than with SQLite's 4096."""
 
+LEAST_BYTES = 512
+"""Size of the smallest SQLite file that is not empty."""
+
 WAL_BYTES = 16 << 20
 """The write-ahead log is cut back to this size whenever it starts over."""
 
@@ -55,8 +58,7 @@ def open_writer(path: str, max_bytes: int | None) -> apsw.Connection:
     Raises:
         LogError: `log.not_a_log`, `log.newer_format`, `log.unsafe_sqlite`, `log.unavailable`, `log.full`.
     """
-    if Path(path).is_dir():
-        raise LogError("log.not_a_log", f"{path} is a directory; give the path of a file")
+    _check_file(Path(path))
     connection = _connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     try:
         if not check_format(connection, path):
@@ -78,6 +80,16 @@ def open_reader(path: str) -> apsw.Connection:
     connection = _connect(path, apsw.SQLITE_OPEN_READWRITE)
     _set(connection, path, "query_only", 1)
     return connection
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise LogError("log.not_a_log", f"{path} is a directory; give the path of a file")
+    # SQLite takes a file shorter than its least page for an empty one and would write over it. Only the size is
+    # looked at: opening and closing the file here would drop the locks this process may hold on it.
+    size = path.stat().st_size if path.exists() else 0
+    if 0 < size < LEAST_BYTES:
+        raise LogError("log.not_a_log", f"{path} holds {size} bytes and is no SQLite file; give another path")
 
 
 def _connect(path: str, flags: int) -> apsw.Connection:

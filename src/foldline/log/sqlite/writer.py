@@ -107,8 +107,13 @@ class _Member:
         self.offsets: list[int] = []
         self.error: FoldlineError | None = None
         self.done = False
-        self.turn = threading.Lock()
-        self.turn.acquire()
+        self.turn = _new_turn()
+
+
+def _new_turn() -> threading.Lock:
+    turn = threading.Lock()
+    turn.acquire()
+    return turn
 
 
 class Writer:

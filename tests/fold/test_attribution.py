@@ -231,12 +231,12 @@ def test_overflow_is_refused_by_the_same_record_for_any_batch() -> None:
     """A sum beyond 64 bits raises, wherever batches are cut."""
     events = [decision(0), *(reward(1, i, value=2.0**30) for i in range(2))]
     whole, single = Bench(high=2.0**31, wait_ms=10), Bench(high=2.0**31, wait_ms=10)
-    with pytest.raises(FoldError, match="row 2: .* 64 bits") as caught:
+    with pytest.raises(FoldError, match=r"row 2: .* 64 bits") as caught:
         whole.say(*events)
     assert caught.value.code == "fold.overflow"
     single.say(events[0])
     single.say(events[1])
-    with pytest.raises(FoldError, match="row 0: .* 64 bits"):
+    with pytest.raises(FoldError, match=r"row 0: .* 64 bits"):
         single.say(events[2])
 
 

@@ -87,34 +87,16 @@ class Attribution:
         Raises:
             FoldError: `fold.overflow` where an exact sum leaves 64 bits. The state is spent then.
         """
-        from foldline.fold.kernel import join
-
-        batch = _batch(columns, remap)
         name = columns.names.index(self.rule.name) if self.rule.name in columns.names else -2
-        state, output = self._state, _output(2 * (stop - start) + 2, stop - start + 1)
-        state.counts[:] = 0
-        state.marks[Mark.EMITS : Mark.STATUS] = 0
-        row = start
-        while True:
-            row = join(
-                batch, state, output, self._terms, self._scale, float(low), float(high), name, row, stop
-            )
-            status = Status(int(state.marks[Mark.STATUS]))
-            if status == Status.READY:
-                break
-            if status == Status.OVERFLOW:
-                raise self._overflow(row)
-            if status == Status.OUTPUT_FULL:
-                output = _longer(output)
-            else:
-                state = self._state = widened(state, status)
-        self._state = narrowed(state)
-        emits = int(state.marks[Mark.EMITS])
-        dead = output.dead[: state.marks[Mark.DEAD]]
+        output = self._pass(_batch(columns, remap), start, stop, float(low), float(high), name)
+        counts, marks = self._state.counts.copy(), self._state.marks
+        emits, dead = int(marks[Mark.EMITS]), int(marks[Mark.DEAD])
+        self._state = narrowed(self._state)
+        old, new, time, row = output.numbers[:, :emits]
         return (
-            Emits(output.kind[:emits], output.action[:emits], *(column[:emits] for column in output.numbers)),
-            state.counts.copy(),
-            [_dead(columns, int(row), int(reason), low, high) for row, reason in dead],
+            Emits(output.kind[:emits], output.action[:emits], old, new, time, row),
+            counts,
+            [_dead(columns, at, reason, low, high) for at, reason in output.dead[:dead].tolist()],
         )
 
     def dump(self) -> list[bytes]:
@@ -131,6 +113,26 @@ class Attribution:
         loaded = cls(rule)
         loaded._state = load_pages(rule, pages, len(Counter))
         return loaded
+
+    def _pass(self, batch: Batch, start: int, stop: int, low: float, high: float, name: int) -> Output:
+        """One pass of the kernel, given more room wherever it stops for want of it."""
+        from foldline.fold.kernel import join
+
+        output = _output(2 * (stop - start) + 2, stop - start + 1)
+        self._state.counts[:] = 0
+        self._state.marks[Mark.EMITS : Mark.STATUS] = 0
+        row = start
+        while True:
+            row = join(batch, self._state, output, self._terms, self._scale, low, high, name, row, stop)
+            status = int(self._state.marks[Mark.STATUS])
+            if status == Status.READY:
+                return output
+            if status == Status.OVERFLOW:
+                raise self._overflow(row)
+            if status == Status.OUTPUT_FULL:
+                output = _longer(output)
+            else:
+                self._state = widened(self._state, Status(status))
 
     def _overflow(self, row: int) -> FoldError:
         return FoldError(

@@ -67,7 +67,7 @@ class Negative(Random, frozen=True, tag="negative"):
     """Gives an action more than everything."""
 
     @staticmethod
-    def weights(parameters, allowed):  # noqa: D102
+    def weights(parameters, allowed):
         weights = Random.weights(parameters, allowed)
         return weights + np.array([1, -1, 0, 0, 0, 0]) * (1 << 53)
 
@@ -75,7 +75,7 @@ class Negative(Random, frozen=True, tag="negative"):
 class Batched(Random, frozen=True, tag="batched"):
     """Counts batches instead of rewards."""
 
-    def learn(self, state, emits, *, unit_bits):  # noqa: D102
+    def learn(self, state, emits, *, unit_bits):
         state["count"][0] += 1
         return super().learn(state, emits, unit_bits=unit_bits)
 
@@ -83,14 +83,14 @@ class Batched(Random, frozen=True, tag="batched"):
 class Doubling(Random, frozen=True, tag="doubling"):
     """Counts the left side twice when merging."""
 
-    def merge(self, left, right):  # noqa: D102
+    def merge(self, left, right):
         return super().merge(left, super().merge(left, right))
 
 
 class Forgetful(EpsilonGreedy, frozen=True, tag="forgetful"):
     """Takes a learning parameter for a dial."""
 
-    def empty(self, actions):  # noqa: D102
+    def empty(self, actions):
         return {"count": np.zeros(actions, np.int64), "sum": np.full(actions, round(self.q0), np.int64)}
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Annotated, ClassVar, cast
 
 import numpy as np
@@ -87,7 +86,7 @@ class GaussianThompson(ExactSums, frozen=True, tag="gaussian_thompson"):
     ) -> Parameters:
         """Student-t of each mean: `location`, `scale`, `freedom`; and `weights`, the table for all actions.
 
-        See `Policy.compile`. About 20 us an action.
+        See `Policy.compile`. About 12 us an action whose rewards or prior changed since the last call, 3 us another.
         """
         terms = [self._posterior(*moments) for moments in _moments(state, columns, unit_bits)]
         location, scale, freedom = ([term[k] for term in terms] for k in range(3))
@@ -143,8 +142,9 @@ def _moments(state: Arrays, columns: Sequence[int], unit_bits: int) -> list[tupl
             moments.append((0, 0.0, 0.0))
             continue
         squares = (int(high[column]) << 64) + int(low[column])
-        mean = Fraction(s, n << unit_bits)
-        moments.append((n, float(mean), float(Fraction(n * squares - s * s, n << 2 * unit_bits))))
+        # Python divides integers of any size with one rounding.
+        mean, deviations = s / (n << unit_bits), (n * squares - s * s) / (n << 2 * unit_bits)
+        moments.append((n, mean, deviations))
     return moments
 
 

@@ -47,7 +47,7 @@ def upper_bounds(means: Floats, pulls: Floats, level: float) -> Floats:
     Example:
         >>> import numpy as np
         >>> upper_bounds(np.array([0.5]), np.array([10.0]), 1.0).round(4).tolist()
-        [0.7197]
+        [0.7129]
     """
     bounds = np.empty_like(means)
     for i in range(len(means)):

@@ -1,4 +1,4 @@
-"""Emits as attribution makes them, for tests of policies: coherent, in order, with rewards that are no whole numbers."""
+"""Emits as attribution makes them, for tests of policies: coherent, in order, with rewards such as 0.1 and 1/3."""
 
 from dataclasses import dataclass
 
@@ -39,8 +39,9 @@ class EmitStream:
 
 
 def emit_stream(seed: int, actions: int = 6, decisions: int = 400, *, corrected: bool = True) -> EmitStream:
-    """Decisions at irregular times, each learnt some decisions later; one in ten is replaced before, one in six
-    corrected after, if `corrected`.
+    """Decisions at irregular times, each learnt some decisions later.
+
+    One in ten is replaced before it is learnt; one in six is corrected after, if `corrected`.
     """
     rng = np.random.default_rng(seed)
     times = START + np.cumsum(rng.integers(0, 2 * _STEP_MS, decisions))

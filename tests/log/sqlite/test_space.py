@@ -10,6 +10,8 @@ import pytest
 
 from foldline.errors import LogError
 from foldline.log.protocol import Batch, Topic
+from foldline.log.sqlite import cleaning
+from foldline.log.sqlite.catalogue import find_place
 from foldline.log.sqlite.log import SqliteLog
 from foldline.testing.log_checks.subject import NOW, SetClock
 
@@ -130,6 +132,21 @@ def test_retention_shrinks_the_file(tmp_path: Path) -> None:
         assert freed > 19_000_000
         assert size(log) < 300_000
         assert log.offsets("t", 0) == (200, 201)
+
+
+def test_two_cleaners_never_move_an_end_back(tmp_path: Path) -> None:
+    """A cleaner that comes after another emptied the partition knows less of it, and takes nothing back."""
+    clock = SetClock()
+    with SqliteLog(tmp_path / "a.db", clock=clock) as log:
+        log.create(Topic("t", retention_ms=1_000))
+        log.append([batch("t", b"a"), batch("t", b"b")])
+        with log._connections.reading() as connection:
+            stale = find_place(connection, "t", 0)
+        clock.now += 2_000
+        log.clean()
+        cleaning._delete(log._connections, 1, stale, [(stale.base, 1), (stale.base + 1, 1)])
+        assert log.offsets("t", 0) == (2, 2)
+        assert log.append([batch("t", b"c")]) == [2]
 
 
 def test_compaction_shrinks_the_file(tmp_path: Path) -> None:

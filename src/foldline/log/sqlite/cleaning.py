@@ -112,7 +112,8 @@ def _delete(connections: Connections, partition: int, place: Place, rows: Iterab
     for chunk in _chunks(rows):
         with connections.transaction() as connection:
             connection.execute(
-                "UPDATE partitions SET floor = ? WHERE id = ?", (end_offset(connection, place), partition)
+                "UPDATE partitions SET floor = max(floor, ?) WHERE id = ?",
+                (end_offset(connection, place), partition),
             )
             connection.executemany(_DELETE, ((position,) for position in chunk))
 

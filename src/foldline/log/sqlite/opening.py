@@ -78,7 +78,11 @@ def open_writer(path: str, max_bytes: int | None) -> apsw.Connection:
 def open_reader(path: str) -> apsw.Connection:
     """A connection that only reads, to a file that `open_writer` has opened before."""
     connection = _connect(path, apsw.SQLITE_OPEN_READWRITE)
-    _set(connection, path, "query_only", 1)
+    try:
+        _set(connection, path, "query_only", 1)
+    except apsw.Error as error:
+        connection.close()
+        raise fault(path, error) from error
     return connection
 
 

@@ -1,5 +1,7 @@
 """Sums of squares in 128 bits equal Python's integers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from foldline.stats.exact_sums import add_squares, learn_squares
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
-def squares(values: list[int], corrections: list[tuple[int, int]] = []) -> int:  # noqa: B006
+def squares(values: list[int], corrections: Sequence[tuple[int, int]] = ()) -> int:
     """The sum after learning the values and then correcting."""
     low, high = np.zeros(1, np.uint64), np.zeros(1, np.uint64)
     kind = np.array([3] * len(values) + [4] * len(corrections), np.int8)

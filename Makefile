@@ -57,6 +57,8 @@ clean: ## delete .venv, tools and everything generated
 
 # Made from nothing whenever the lock file changes, so that nothing stays behind that the lock does not name.
 .venv/.locked: requirements.lock
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "$(PYTHON) is not installed; Foldline needs Python 3.11 or newer" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "$(PYTHON) is `$(PYTHON) --version 2>&1`; Foldline needs Python 3.11 or newer: install one and run" \
 	         "make PYTHON=/path/to/it" >&2; exit 1; }

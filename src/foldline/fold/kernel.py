@@ -16,10 +16,13 @@ from foldline.fold.compiled import entry, step
 from foldline.fold.counters import Counter
 from foldline.fold.decisions import activate, decide
 from foldline.fold.emits import Emit
-from foldline.fold.layout import Batch, Int64s, Mark, Output, Reason, State, Status
+from foldline.fold.layout import TAG_BITS, Batch, Held, Int64s, Mark, Output, Reason, State, Status
 from foldline.fold.notes import action_of, bury, earn, remember, tell
 from foldline.fold.rewards import reward
 from foldline.records.columns import Kind
+
+_AHEAD = 1024
+"""Rows whose look-ups are fetched at once; few enough that they are still in the cache when their turn comes."""
 
 
 @entry
@@ -50,7 +53,11 @@ def join(
         stop: one more than the last row.
     """
     marks = state.marks
+    ahead = row
     while row < stop:
+        if row >= ahead:
+            ahead = min(row + _AHEAD, stop)
+            marks[Mark.TOUCHED] = _touch(batch, state, row, ahead)
         kind = batch.kind[row]
         if kind != Kind.DEAD:
             marks[Mark.TIME] = max(marks[Mark.TIME], batch.time[row])
@@ -72,6 +79,24 @@ def join(
         row += 1
     marks[Mark.STATUS] = Status.READY
     return row
+
+
+@step
+def _touch(batch: Batch, state: State, row: int, stop: int) -> int:
+    """Read what the next rows will look up, so that memory fetches it all at once and not one by one."""
+    touched = 0
+    for ahead in range(row, stop):
+        kind = batch.kind[ahead]
+        if kind == Kind.OUTCOME:
+            touched ^= state.by_seen[batch.id[ahead, 0] & (state.by_seen.shape[0] - 1)]
+        elif kind == Kind.REWARD:
+            touched ^= state.by_seen[batch.reward_id[ahead, 0] & (state.by_seen.shape[0] - 1)]
+            entry = state.by_id[batch.id[ahead, 0] & (state.by_id.shape[0] - 1)]
+            touched ^= state.decisions[(entry >> TAG_BITS) & (state.decisions.shape[0] - 1), Held.META]
+        elif kind == Kind.DECISION:
+            touched ^= state.by_id[batch.id[ahead, 0] & (state.by_id.shape[0] - 1)]
+            touched ^= state.by_unit[batch.unit[ahead, 0] & (state.by_unit.shape[0] - 1)]
+    return touched
 
 
 @step

@@ -52,7 +52,9 @@ class Mark(IntEnum):
     """Dead rows written in this pass."""
     STATUS = 15
     """Why the kernel returned, a `Status`."""
-    SIZE = 16
+    TOUCHED = 16
+    """Scratch."""
+    SIZE = 17
 
 
 class Status(IntEnum):

@@ -78,9 +78,16 @@ def _reward(rng: random.Random, recent: list[Decision], partition: int, n: int, 
 
 def append(log: Log, loop: LoopDefinition, seed: int, count: int, *, rows: int = 20) -> None:
     """Append `count` records to every partition of the loop's event topic, `rows` to a batch."""
+    append_records(log, loop, [records(seed, count, p) for p in range(loop.partitions)], rows=rows)
+
+
+def append_records(
+    log: Log, loop: LoopDefinition, made_by_partition: list[list[Record]], *, rows: int
+) -> None:
+    """Append records to each partition, `rows` to a batch."""
     topic = topics_of(loop).events
-    for partition in range(loop.partitions):
-        made = records(seed, count, partition)
+    for partition, made in enumerate(made_by_partition):
+        count = len(made)
         batches = []
         for i in range(0, count, rows):
             part = made[i : i + rows]

@@ -57,7 +57,7 @@ def open_foldline(
         >>> with fl.open("memory://") as app:
         ...     news = app.loop("news", actions=["a", "b"])
         ...     choice = news.decide(unit="u1")
-        ...     position = news.reward(choice, 1)
+        ...     news.reward(choice, 1)
         ...     choice.action in {"a", "b"}
         True
     """
@@ -167,9 +167,7 @@ class Foldline:
         def settle(old: LoopDefinition | None) -> LoopDefinition:
             return _settled(self._host, name, old, fields, rule, now)
 
-        definition = define(
-            self.log, self._host.catalogue, name, settle, holder=self._holder, now=now
-        )
+        definition = define(self.log, self._host.catalogue, name, settle, holder=self._holder, now=now)
         replica = self._host.add(definition)
         if name not in self._loops:
             self._loops[name] = Loop(self.log, self._host, definition, replica, self._clock)

@@ -1,8 +1,10 @@
 """A loop's handle: decide, reward, see what was learnt."""
 
 import math
+import threading
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from foldline.engine.host import Host
@@ -38,7 +40,7 @@ class Loop:
         >>> with fl.open("memory://") as app:
         ...     news = app.loop("news", actions=["a", "b"])
         ...     for unit in ("u1", "u2", "u3"):
-        ...         position = news.reward(news.decide(unit), 1)
+        ...         news.reward(news.decide(unit), 1)
         ...     news.catch_up()
         ...     sum(estimate.pulls for estimate in news.estimates())
         3
@@ -61,6 +63,7 @@ class Loop:
         self._partitions = definition.partitions
         self._generation = definition.generation
         self._appended: dict[int, int] = {}
+        self._collected = threading.local()
 
     @property
     def name(self) -> str:
@@ -122,7 +125,7 @@ class Loop:
         unit: str | None = None,
         name: str | None = None,
         id: str | None = None,
-    ) -> Position:
+    ) -> None:
         """Report how a decision went; durable when this returns.
 
         Args:
@@ -132,9 +135,6 @@ class Loop:
             unit: see `decision`.
             name: which reward this is; the loop's by default.
             id: for retries: the same id counts once. Random by default.
-
-        Returns:
-            Where the record stands.
 
         Raises:
             InputError: `input.out_of_range`, `input.not_finite`, `input.unknown_decision`.
@@ -153,9 +153,9 @@ class Loop:
             name=name,
             value=float(value),
         )
-        return self._append(reward, partition)
+        self._append(reward, partition)
 
-    def outcome(self, decision: Decision, reward: float) -> Position:
+    def outcome(self, decision: Decision, reward: float) -> None:
         """Report a decision made with `log=False` together with its reward; durable when this returns.
 
         Raises:
@@ -175,14 +175,45 @@ class Loop:
             context=decision.context,
             occurred=decision.occurred,
         )
-        return self._append(record, self._partition_of(decision.unit))
+        self._append(record, self._partition_of(decision.unit))
 
-    def activate(self, decision: Decision | str) -> Position:
+    def activate(self, decision: Decision | str) -> None:
         """Report that a decision was shown; needed where the loop asks for activations."""
         target, partition = self._target(decision, None)
         if target is None:
             raise InputError("input.unknown_decision", "activate needs a decision or its id, got None")
-        return self._append(Activation(time=self._clock(), decision=target), partition)
+        self._append(Activation(time=self._clock(), decision=target), partition)
+
+    @contextmanager
+    def batch(self) -> Iterator[list[Position]]:
+        """Append what this thread reports inside the block at once, when it ends; durable from then on.
+
+        One commit for many records: what an app that serves several readers at a time wants. If the block
+        raises, nothing of it is appended.
+
+        Yields:
+            A list that afterwards says where each record stands, in the order of the calls.
+
+        Example:
+            >>> import foldline as fl
+            >>> with fl.open("memory://") as app:
+            ...     news = app.loop("news", actions=["a", "b"])
+            ...     with news.batch() as written:
+            ...         choices = [news.decide(unit) for unit in ("u1", "u2", "u3")]
+            ...     len(written)
+            3
+        """
+        if getattr(self._collected, "records", None) is not None:
+            raise InputError("input.invalid", "a batch of this loop is open in this thread; end it first")
+        collected: list[tuple[int, int, bytes]] = []
+        positions: list[Position] = []
+        self._collected.records = collected
+        try:
+            yield positions
+        finally:
+            self._collected.records = None
+        if collected:
+            positions.extend(self._append_all(collected))
 
     def estimates(self) -> list[Estimate]:
         """What was learnt about each action, as the newest roots on the log say. Reads the log."""
@@ -282,11 +313,36 @@ class Loop:
     def _partition_of(self, unit: str) -> int:
         return partition_of(unit, self._partitions) if self._partitions > 1 else 0
 
-    def _append(self, record: AnyRecord, partition: int) -> Position:
+    def _append(self, record: AnyRecord, partition: int) -> None:
+        collected: list[tuple[int, int, bytes]] | None = getattr(self._collected, "records", None)
+        if collected is not None:
+            collected.append((partition, record.time, encode(record)))
+            return
         batch = Batch(self._topic, partition, encode(record), 1, record.time, record.time)
-        offset = self._log.append([batch])[0]
-        self._appended[partition] = max(self._appended.get(partition, 0), offset + 1)
-        return Position(partition, offset)
+        self._note(partition, self._log.append([batch])[0] + 1)
+
+    def _append_all(self, collected: list[tuple[int, int, bytes]]) -> list[Position]:
+        """One batch a partition, in one append; where each record stands, in the order collected."""
+        lines: dict[int, list[bytes]] = {}
+        times: dict[int, list[int]] = {}
+        for partition, time, line in collected:
+            lines.setdefault(partition, []).append(line)
+            times.setdefault(partition, []).append(time)
+        batches = [
+            Batch(self._topic, p, b"\n".join(lines[p]), len(lines[p]), min(times[p]), max(times[p]))
+            for p in lines
+        ]
+        following = dict(zip(lines, self._log.append(batches), strict=True))
+        positions = []
+        for partition, _, _ in collected:
+            positions.append(Position(partition, following[partition]))
+            following[partition] += 1
+        for partition, end in following.items():
+            self._note(partition, end)
+        return positions
+
+    def _note(self, partition: int, end: int) -> None:
+        self._appended[partition] = max(self._appended.get(partition, 0), end)
 
 
 def _is_finite(value: object) -> bool:

@@ -14,12 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import foldline as fl
+from foldline.app.loop import Position
 from foldline.engine.learner import Pace
 from foldline.errors import InputError
 from foldline.simulation.worlds import NewsWorld
 
 LOOP = "news"
 PARTITIONS = 4
+READERS = 8
+"""How many readers an app serves at a time."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Settings:
         apps: processes that decide, each taking every `apps`-th step.
         seed: of the draws.
         rate: outcomes a second over all apps, 0 for as fast as it goes.
-        lockstep: each app waits for the bundle that covers its last reward before it decides again.
+        lockstep: each app serves one reader at a time and waits for the bundle that covers its last reward.
         partitions: of the event topic; None for one where the policy's state does not merge, else 4.
     """
 
@@ -81,34 +84,62 @@ class Visits:
     offset: list[int] = field(default_factory=list)
     rewarded_ns: list[int] = field(default_factory=list)
 
+    def note_decision(self, step: int, action: int, reward: int, bundle: str, decided_ns: int) -> None:
+        """An article was shown."""
+        self.step.append(step)
+        self.action.append(action)
+        self.reward.append(reward)
+        self.bundle.append(bundle)
+        self.decided_ns.append(decided_ns)
+
+    def note_rewards(self, positions: list[Position], rewarded_ns: int) -> None:
+        """Rewards became durable, in the order of their decisions."""
+        for position in positions:
+            self.partition.append(position.partition)
+            self.offset.append(position.offset)
+            self.rewarded_ns.append(rewarded_ns)
+
 
 def visit(settings: Settings, url: str, number: int, start_ms: int, stop: Path) -> Visits:
-    """One app: decide, show, report, until its steps are done or the stop file appears."""
-    visits, world = Visits(), settings.world
+    """One app: serve readers, a few at a time, until its steps are done or the stop file appears.
+
+    What the readers before clicked and what these are shown goes to the log in one commit, and an article is
+    shown only once its decision is durable.
+    """
+    visits, world, now = Visits(), settings.world, start_ms
     index = {action: i for i, action in enumerate(world.actions)}
-    step = number
-    with fl.open(url, learn=False, clock=lambda: start_ms + 1000 * step) as app:
+    mine = range(number, settings.steps, settings.apps)
+    at_once = 1 if settings.lockstep else READERS
+    clicked: list[tuple[fl.Decision, int]] = []
+    with fl.open(url, learn=False, clock=lambda: now) as app:
         news = app.loop(LOOP)
+        report = news.outcome if settings.complete else news.reward
+
+        def choose(step: int) -> fl.Decision:
+            nonlocal now
+            now = start_ms + 1000 * step
+            return news.decide(f"reader-{step}", id=f"{settings.seed}-{step}", log=not settings.complete)
+
         began = time.monotonic()
-        while step < settings.steps and not (step // settings.apps % 16 == 0 and stop.exists()):
+        for i in range(0, len(mine) + at_once, at_once):
             if settings.rate:
-                time.sleep(max(0.0, began + (step - number) / settings.rate - time.monotonic()))
-            choice = news.decide(f"reader-{step}", id=f"{settings.seed}-{step}", log=not settings.complete)
-            visits.decided_ns.append(time.time_ns())
-            shown = index[choice.action]
-            click = world.reward(settings.salt, choice.id, step, shown)
-            report = news.outcome if settings.complete else news.reward
-            position = report(choice, click)
-            visits.rewarded_ns.append(time.time_ns())
-            visits.step.append(step)
-            visits.action.append(shown)
-            visits.reward.append(click)
-            visits.bundle.append(choice.bundle)
-            visits.partition.append(position.partition)
-            visits.offset.append(position.offset)
+                due = began + min(i + at_once, len(mine)) * settings.apps / settings.rate
+                time.sleep(max(0.0, due - time.monotonic()))
+            steps = [] if stop.exists() else mine[i : i + at_once]
+            with news.batch() as written:
+                for choice, click in clicked:
+                    report(choice, click)
+                shown = [] if settings.lockstep else [choose(step) for step in steps]
+            visits.note_rewards(written[: len(clicked)], time.time_ns())
             if settings.lockstep:
                 news.catch_up()
-            step += settings.apps
+                with news.batch():
+                    shown = [choose(step) for step in steps]
+            clicked = []
+            for step, choice in zip(steps, shown, strict=True):
+                action = index[choice.action]
+                clicked.append((choice, world.reward(settings.salt, choice.id, step, action)))
+                visits.note_decision(step, action, clicked[-1][1], choice.bundle, time.time_ns())
     return visits
 
 

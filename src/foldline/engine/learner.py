@@ -5,17 +5,21 @@ one deterministic round, so tests drive it by hand; `app` runs it in a thread.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal, TypeVar
 
 from foldline.engine.identity import identity_of
 from foldline.engine.worker import Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost
 from foldline.fold.protocol import Fold
-from foldline.log.protocol import Log
+from foldline.log.protocol import Batch, Log
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 
 _logger = logging.getLogger("foldline.engine")
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +71,14 @@ class Learner:
         if not self._renewed or now - self._renewed >= self.pace.lease_s * 1000 / 3:
             self._own(now)
         folded = 0
-        for partition, worker in list(self.workers.items()):
-            try:
-                folded += self._step(worker, now)
-            except LeaseLost:
-                _logger.warning("lost %s to another owner; dropping the work in hand", worker.identity.text())
-                del self.workers[partition]
-            except FoldError as error:
-                _logger.error("stopping %s: %s", worker.identity.text(), error)  # noqa: TRY400 - its text says all
-                del self.workers[partition]
-                self.failed[partition] = error
+        due: list[Worker] = []
+        for worker in list(self.workers.values()):
+            folded += self._guarded(worker, lambda w: self._advance(w, now))
+            if worker.identity.partition in self.workers and worker.root_due(
+                now=now, root_every_ms=self.pace.root_every_ms
+            ):
+                due.append(worker)
+        self._write(due, now)
         return folded
 
     def close(self, *, now: int) -> None:
@@ -86,11 +88,45 @@ class Learner:
         self.workers.clear()
         self._renewed = 0
 
-    def _step(self, worker: Worker, now: int) -> int:
-        count = worker.step(now=now, max_records=self.pace.max_records, root_every_ms=self.pace.root_every_ms)
+    def _advance(self, worker: Worker, now: int) -> int:
+        count = worker.advance(now=now, max_records=self.pace.max_records)
         if count == 0:
             worker.tick(now=now)
         return count
+
+    def _write(self, due: list[Worker], now: int) -> None:
+        """The roots of a round in one commit; where a lease among them is lost, each for itself."""
+        batches: dict[int, list[Batch]] = {}
+        for worker in due:
+            made = self._guarded(worker, lambda w: w.root_batches(now=now))
+            if made:
+                batches[worker.identity.partition] = made
+        due = [worker for worker in due if worker.identity.partition in batches]
+        try:
+            everything = [batch for worker in due for batch in batches[worker.identity.partition]]
+            if everything:
+                self.log.append(everything, lease=[worker.lease for worker in due])
+        except LeaseLost:
+            for worker in due:
+                self._guarded(worker, lambda w: self.log.append(batches[w.identity.partition], lease=w.lease))
+        except BaseException:
+            for worker in due:
+                self.workers.pop(worker.identity.partition, None)
+            self._renewed = 0
+            raise
+
+    def _guarded(self, worker: Worker, act: Callable[[Worker], Result]) -> Result | Literal[0]:
+        """What `act` gives, or 0 where the worker had to be given up."""
+        partition = worker.identity.partition
+        try:
+            return act(worker)
+        except LeaseLost:
+            _logger.warning("lost %s to another owner; dropping the work in hand", worker.identity.text())
+        except FoldError as error:
+            _logger.error("stopping %s: %s", worker.identity.text(), error)  # noqa: TRY400 - its text says all
+            self.failed[partition] = error
+        self.workers.pop(partition, None)
+        return 0
 
     def _own(self, now: int) -> None:
         """Renew the leases held and take those that are free."""

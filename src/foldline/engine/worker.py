@@ -1,8 +1,10 @@
 """A worker: one fold over one partition, under a lease.
 
-`step` reads a micro-batch, folds it, and writes a root when the state has changed; nothing is written otherwise.
-Roots and dead letters go in one atomic append under the lease's epoch, so a worker that lost its lease, even
-while paused, can write nothing. A worker holds no threads and no clock of its own; `Learner` drives it.
+`advance` reads a micro-batch and folds it; a root is due when the state has changed, and nothing is written
+otherwise. Roots and dead letters go in one atomic append under the lease's epoch, so a worker that lost its
+lease, even while paused, can write nothing. A worker whose append failed, for whatever reason, is thrown away:
+the log knows what was written, the worker does not. It holds no threads and no clock of its own; `Learner`
+drives it.
 """
 
 from dataclasses import dataclass
@@ -76,13 +78,17 @@ class Worker:
             LeaseLost: another worker owns the partition; drop this one.
             FoldError: `fold.topic_replaced`, `fold.overflow`.
         """
-        rows = self._read(max_records)
-        count = 0
-        if rows:
-            count = rows[-1].end - self.n
-            self._apply(rows, now)
-        if self._root_due(now, root_every_ms):
+        count = self.advance(now=now, max_records=max_records)
+        if self.root_due(now=now, root_every_ms=root_every_ms):
             self.write_root(now=now)
+        return count
+
+    def advance(self, *, now: int, max_records: int) -> int:
+        """Fold what is there, up to `max_records`, and write nothing; the number of records folded."""
+        rows = self._read(max_records)
+        count = rows[-1].end - self.n if rows else 0
+        if rows:
+            self._apply(rows, now)
         return count
 
     def tick(self, *, now: int) -> bool:
@@ -101,16 +107,20 @@ class Worker:
 
     def write_root(self, *, now: int, pending: bool | None = None) -> None:
         """Append the state as of n; the pending half with it when asked for, or when it has aged enough."""
+        self.log.append(self.root_batches(now=now, pending=pending), lease=self.lease)
+
+    def root_batches(self, *, now: int, pending: bool | None = None) -> list[Batch]:
+        """What `write_root` appends; the caller appends it under the lease, or throws the worker away."""
         if pending is None:
             pending = self._pending_bytes_read >= PENDING_GROWTH * self._roots.pending_bytes
         self._check_topic()
         dump: Dump = self.fold.dump(self.state, pending=pending)
         batches = self._dead + self._roots.batches(dump, self.n, time=now, pending=pending)
-        self.log.append(batches, lease=self.lease)
         self._dead = []
         self._changed, self._root_n, self._written_at = False, self.n, now
         if pending:
             self._pending_bytes_read = 0
+        return batches
 
     def close(self, *, now: int) -> None:
         """Write a last root with both halves at n, if anything was read since, and give the lease up."""
@@ -178,7 +188,8 @@ class Worker:
             )
             self._dead.append(Batch(self._topics.dead, self.identity.partition, payload, 1, now, now))
 
-    def _root_due(self, now: int, root_every_ms: int) -> bool:
+    def root_due(self, *, now: int, root_every_ms: int) -> bool:
+        """Whether a root is to be written now."""
         if self._changed:
             return now - self._written_at >= root_every_ms
         return self.n - self._root_n >= UNCHANGED_RECORDS

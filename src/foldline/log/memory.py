@@ -12,7 +12,7 @@ from typing import Self
 from foldline.errors import LeaseLost, LogError
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
-from foldline.log.protocol import Batch, Lease, Row, Topic
+from foldline.log.protocol import Batch, Lease, Row, Topic, leases_of
 from foldline.log.slicing import part
 
 
@@ -99,13 +99,13 @@ class MemoryLog:
         with self._changed:
             return self._stored(name).topic
 
-    def append(self, batches: Sequence[Batch], *, lease: Lease | None = None) -> list[int]:
+    def append(self, batches: Sequence[Batch], *, lease: Lease | Sequence[Lease] | None = None) -> list[int]:
         """See `Log.append`."""
         validation.check_batches(batches, self._clock())
         with self._changed:
             self._check_open()
-            if lease is not None:
-                self._check_lease(lease)
+            for held in leases_of(lease):
+                self._check_lease(held)
             targets = [self._target(batch) for batch in batches]
             offsets = [target.add(batch) for target, batch in zip(targets, batches, strict=True)]
             self._changed.notify_all()

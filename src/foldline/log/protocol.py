@@ -92,6 +92,13 @@ class Lease:
     epoch: int
 
 
+def leases_of(lease: Lease | Sequence[Lease] | None) -> Sequence[Lease]:
+    """The leases given to an append."""
+    if lease is None:
+        return ()
+    return (lease,) if isinstance(lease, Lease) else lease
+
+
 @runtime_checkable
 class Log(Protocol):
     """The event log. Thread-safe; the only database there is."""
@@ -118,11 +125,11 @@ class Log(Protocol):
         """One topic; `log.topic_missing` if it is not there."""
         ...
 
-    def append(self, batches: Sequence[Batch], *, lease: Lease | None = None) -> list[int]:
+    def append(self, batches: Sequence[Batch], *, lease: Lease | Sequence[Lease] | None = None) -> list[int]:
         """Append all batches or none; durable on return. The offset of each batch's first record.
 
         Raises:
-            LeaseLost: `lease` was given and is not the newest of its name; checked inside the commit.
+            LeaseLost: a lease given is not the newest of its name; checked inside the commit.
             LogError: `log.topic_missing`, `log.time_ahead`, `log.full`, `log.closed`.
         """
         ...

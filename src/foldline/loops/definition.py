@@ -84,6 +84,7 @@ def checked(definition: LoopDefinition) -> LoopDefinition:
         raise InputError("input.invalid", f"defining loop {definition.name!r}: {error}") from error
     _check_actions(definition)
     policy = definition.build_policy()
+    policy.check(definition.actions, definition.low, definition.high)
     if not definition.low < definition.high:
         raise DefinitionError(
             "definition.incoherent",

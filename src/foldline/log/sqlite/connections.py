@@ -14,6 +14,7 @@ import apsw
 from foldline.errors import FoldlineError, LogError
 from foldline.log.sqlite.faults import fault
 from foldline.log.sqlite.opening import open_reader, open_writer
+from foldline.log.sqlite.turn import Turn
 
 IDLE = 8
 """Reading connections kept open for the next reader."""
@@ -39,6 +40,7 @@ class Connections:
         self._lent = 0
         self._idle: list[apsw.Connection] = []
         self._writer: apsw.Connection | None = open_writer(path, max_bytes)
+        self._turn = Turn(path + "-turn")
 
     @contextmanager
     def writing(self) -> Iterator[apsw.Connection]:
@@ -52,7 +54,8 @@ class Connections:
             if self._writer is None:
                 self._writer = open_writer(self.path, self._max_bytes)
             try:
-                yield self._writer
+                with self._turn.taken():
+                    yield self._writer
             except apsw.Error as error:
                 raised = fault(self.path, error, self._writer.system_errno)
                 if isinstance(error, _BROKEN):
@@ -131,6 +134,7 @@ class Connections:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        self._turn.close()
 
     def _check_open(self) -> None:
         if self._closed:

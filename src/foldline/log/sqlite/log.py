@@ -11,7 +11,7 @@ import apsw
 
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
-from foldline.log.protocol import Batch, Lease, Row, Topic
+from foldline.log.protocol import Batch, Lease, Row, Topic, leases_of
 from foldline.log.sqlite import catalogue, cleaning, forks, leases
 from foldline.log.sqlite.connections import Connections
 from foldline.log.sqlite.opening import check_library
@@ -77,10 +77,10 @@ class SqliteLog:
             raise validation.topic_missing(name)
         return found
 
-    def append(self, batches: Sequence[Batch], *, lease: Lease | None = None) -> list[int]:
+    def append(self, batches: Sequence[Batch], *, lease: Lease | Sequence[Lease] | None = None) -> list[int]:
         """See `Log.append`. One transaction, shared with appends of other threads that come meanwhile."""
         validation.check_batches(batches, self._clock())
-        offsets = self._writer.append(batches, lease)
+        offsets = self._writer.append(batches, leases_of(lease))
         self._wake()
         return offsets
 

@@ -99,11 +99,11 @@ def _stamp(connection: apsw.Connection) -> tuple[apsw.Connection, int, int]:
 class _Member:
     """One caller's append."""
 
-    __slots__ = ("batches", "done", "error", "lease", "offsets", "turn")
+    __slots__ = ("batches", "done", "error", "leases", "offsets", "turn")
 
-    def __init__(self, batches: Sequence[Batch], lease: Lease | None) -> None:
+    def __init__(self, batches: Sequence[Batch], leases: Sequence[Lease]) -> None:
         self.batches = batches
-        self.lease = lease
+        self.leases = leases
         self.offsets: list[int] = []
         self.error: FoldlineError | None = None
         self.done = False
@@ -126,9 +126,9 @@ class Writer:
         self._leading = False
         self._targets = _Targets()
 
-    def append(self, batches: Sequence[Batch], lease: Lease | None) -> list[int]:
+    def append(self, batches: Sequence[Batch], leases: Sequence[Lease]) -> list[int]:
         """Append all batches or none; durable on return. The offset of each batch's first record."""
-        member = _Member(batches, lease)
+        member = _Member(batches, leases)
         with self._mutex:
             self._queue.append(member)
             lead, self._leading = not self._leading, True
@@ -222,8 +222,8 @@ class Writer:
 def _write(connection: apsw.Connection, member: _Member, targets: _Targets) -> None:
     member.error = None
     try:
-        if member.lease is not None:
-            _check_lease(connection, member.lease)
+        for lease in member.leases:
+            _check_lease(connection, lease)
         found = [targets.find(connection, batch) for batch in member.batches]
     except FoldlineError as error:
         member.error = error

@@ -1,15 +1,16 @@
 """Both logs pass the suite shipped to whoever writes a log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from foldline.log.clock import Clock
 from foldline.log.memory import MemoryLog
 from foldline.log.open import open_log
-from foldline.log.protocol import Log
+from foldline.log.protocol import Batch, Log, Row
 from foldline.log.sqlite.log import SqliteLog
 from foldline.testing import check_log as suite
 from foldline.testing.check_log import LOG_CHECKS, check_log
@@ -57,21 +58,26 @@ def test_check_log_fails_when_it_collects_nothing(monkeypatch: pytest.MonkeyPatc
 class LosesTheLastBatch(MemoryLog):
     """A wrong log: the last of several batches is dropped."""
 
-    def append(self, batches, *, lease=None):  # noqa: ANN001, ANN201
+    def append(self, batches: Sequence[Batch], *, lease: Any = None) -> list[int]:
+        """All but the last."""
         return super().append(batches[:-1] or batches, lease=lease)
 
 
 class CutsNothing(MemoryLog):
     """A wrong log: reads ignore `end`."""
 
-    def read(self, topic, partition, offset, *, max_records=1000, end=None):  # noqa: ANN001, ANN201
+    def read(
+        self, topic: str, partition: int, offset: int, *, max_records: int = 1000, end: int | None = None
+    ) -> list[Row]:
+        """Up to the log's end."""
         return super().read(topic, partition, offset, max_records=max_records)
 
 
 class AnyLease(MemoryLog):
     """A wrong log: stale leases write."""
 
-    def append(self, batches, *, lease=None):  # noqa: ANN001, ANN201
+    def append(self, batches: Sequence[Batch], *, lease: Any = None) -> list[int]:
+        """Whoever asks."""
         return super().append(batches)
 
 
@@ -79,6 +85,7 @@ class NeverCleans(MemoryLog):
     """A wrong log: retention does nothing."""
 
     def clean(self) -> int:
+        """Nothing."""
         return 0
 
 

@@ -62,9 +62,14 @@ def test_waiting_appends_share_one_commit_and_fail_alone(tmp_path: Path) -> None
     with SqliteLog(tmp_path / "a.db") as log:
         log.create(Topic("t"))
         results = Results()
-        commits: list[bool] = []
+        commits: list[int] = []
+
+        def committed() -> bool:
+            commits.append(1)
+            return False
+
         with log._connections.writing() as connection:
-            connection.set_commit_hook(lambda: bool(commits.append(True)))
+            connection.set_commit_hook(committed)
             results.start("leader", lambda: log.append([batch("t", b"0")]))
             until(lambda: log._writer._leading and queued(log._writer) == 0)
             calls: dict[str, Callable[[], object]] = {

@@ -45,7 +45,14 @@ def a_stale_lease_writes_nothing(subject: LogSubject) -> None:
             "log.lease_lost", lambda: log.append([stale], lease=made_up), "append with a lease never taken"
         )
         equal(log.append([batch_of("t", [b"b"])], lease=second), [1], "append with the newest lease")
-        equal(taken(log, "elsewhere", "one").epoch, 1, "epoch of another role")
+        other = taken(log, "elsewhere", "one")
+        equal(other.epoch, 1, "epoch of another role")
+        both = batch_of("t", [b"c"])
+        equal(log.append([both], lease=[other, second]), [2], "append with two newest leases")
+        refused(
+            "log.lease_lost", lambda: log.append([both], lease=[other, first]), "append with one stale of two"
+        )
+        equal(log.offsets("t", 0), (0, 3), "offsets after the refusals")
 
 
 def leases_are_released(subject: LogSubject) -> None:

@@ -58,9 +58,9 @@ def test_reward_is_the_published_hash_draw() -> None:
 def test_world_travels_to_other_processes() -> None:
     """A pickled world, its caches filled or not, is the same world."""
     world = NewsWorld.evenly_spaced().drifting()
-    fresh = pickle.loads(pickle.dumps(world))  # noqa: S301
+    fresh = pickle.loads(pickle.dumps(world))
     assert world.best_at(9000) == fresh.best_at(9000)
-    assert pickle.loads(pickle.dumps(world)) == fresh == world  # noqa: S301
+    assert pickle.loads(pickle.dumps(world)) == fresh == world
 
 
 def test_file_of_articles(shared_data: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -16,11 +17,13 @@ from foldline.policies.protocol import Policy
 from foldline.simulation.runs import START_MS, simulate
 from foldline.simulation.worlds import NewsWorld
 
+Figures = TypeVar("Figures")
+
 _Figures = tuple[int, float, float, float, int | None]
 """Seed, mean reward, regret, best share, recovery."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RunSummary:
     """k runs of n steps, by rising seed.
 
@@ -136,7 +139,7 @@ def simulate_many(
     _check(seeds, processes)
     one = partial(_figures, policy, world, steps, start)
     done: list[_Figures] = []
-    for figures in map(one, seeds) if processes == 1 else _in_processes(one, seeds, processes):
+    for figures in over_seeds(one, seeds, processes):
         done.append(figures)
         if progress is not None:
             progress(len(done))
@@ -159,7 +162,11 @@ def _figures(policy: Policy, world: NewsWorld, steps: int, start: int, seed: int
     return seed, run.mean_reward, run.regret, run.best_share, run.recovery
 
 
-def _in_processes(one: Callable[[int], _Figures], seeds: Sequence[int], processes: int) -> Iterator[_Figures]:
+def over_seeds(one: Callable[[int], Figures], seeds: Sequence[int], processes: int) -> Iterator[Figures]:
+    """Call a picklable function once a seed, in this process or in several, and yield results as they come."""
+    if processes == 1:
+        yield from map(one, seeds)
+        return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(processes, len(seeds)), mp_context=context) as pool:
         futures = [pool.submit(one, seed) for seed in seeds]

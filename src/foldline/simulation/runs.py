@@ -26,7 +26,7 @@ WINDOW = 100
 """Decisions among which the new best action must have the majority for a run to have recovered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """What happened in one run of n steps.
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class LoggedEvents:
     """m events, in the order of the file.
 

@@ -100,7 +100,7 @@ class LoggedSource:
 
 def open_logged(
     path: str | Path,
-    format: str = "auto",  # noqa: A002 - the word of every reader of files
+    format: str = "auto",
     *,
     skip_bad: bool = False,
 ) -> LoggedSource:

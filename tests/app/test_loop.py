@@ -27,6 +27,8 @@ def test_a_loop_learns(url: str) -> None:
             choice = news.decide(f"u{i}", id=str(i))
             if choice.action == "b":
                 news.reward(choice, 1)
+            if i % 20 == 0:
+                news.catch_up()
         news.catch_up()
         estimates = {e.action: e for e in news.estimates()}
         counts = news.counts()

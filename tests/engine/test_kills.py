@@ -1,5 +1,6 @@
 """SIGKILL and SIGSTOP of learner processes at random moments leave the bytes of the uninterrupted fold."""
 
+import fcntl
 import os
 import random
 import signal
@@ -130,10 +131,27 @@ def _pause_past_its_lease(
 ) -> None:
     """Stop a learner until the other has taken a lease of its partitions, then let it return to find them lost."""
     epoch = _highest_epoch(log, loop)
-    os.kill(process.pid, signal.SIGSTOP)
+    _stop_outside_a_commit(process, log.url.removeprefix("sqlite:///") + "-turn")
     append_records(log, loop, extra, rows=50)
     _until(lambda: _highest_epoch(log, loop) > epoch, "the other learner to take over")
     os.kill(process.pid, signal.SIGCONT)
+
+
+def _stop_outside_a_commit(process: subprocess.Popen[bytes], turn: str) -> None:
+    """A process stopped inside a commit holds the file's write lock, and nobody could go on."""
+    with open(turn, "rb") as file:
+        while True:
+            os.kill(process.pid, signal.SIGSTOP)
+            deadline = time.monotonic() + 1.0
+            while time.monotonic() < deadline:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    time.sleep(0.001)
+                else:
+                    fcntl.flock(file, fcntl.LOCK_UN)
+                    return
+            os.kill(process.pid, signal.SIGCONT)
 
 
 def _highest_epoch(log: Log, loop: LoopDefinition) -> int:

@@ -22,7 +22,8 @@ from foldline.records.hashing import partition_of
 from foldline.records.ids import checked_name, decision_id, parse_decision_id
 from foldline.records.types import Activation, AnyRecord, Decision, Outcome, Reward
 
-BUNDLE_TIMEOUT_S = 10.0
+BUNDLE_TIMEOUT_S = 30.0
+"""Generous: the first fold on a new machine compiles its kernels."""
 
 
 class Position(NamedTuple):
@@ -64,6 +65,8 @@ class Loop:
         self._generation = definition.generation
         self._appended: dict[int, int] = {}
         self._collected = threading.local()
+        self._looking = threading.Lock()
+        self._seen: tuple[int, KnownStates] | None = None
 
     @property
     def name(self) -> str:
@@ -263,10 +266,14 @@ class Loop:
         return decider
 
     def _states(self) -> KnownStates:
+        """The roots read to their end; kept, so that the next look reads only what is new."""
         self._raise_failure()
-        states = KnownStates(self._log, self.definition)
-        states.read()
-        return states
+        definition = self.definition
+        with self._looking:
+            if self._seen is None or self._seen[0] != definition.version:
+                self._seen = (definition.version, KnownStates(self._log, definition))
+            self._seen[1].read()
+            return self._seen[1]
 
     def _target(self, decision: Decision | str | None, unit: str | None) -> tuple[str | None, int]:
         """The full decision id a reward names, or None for the unit's last, and the partition."""

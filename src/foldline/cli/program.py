@@ -23,6 +23,7 @@ NOUNS = {
     "demo": "foldline.cli.demo",
     "evaluate": "foldline.cli.evaluate",
     "replay": "foldline.cli.replay",
+    "loops": "foldline.cli.loops",
     "policies": "foldline.cli.policies",
     "topics": "foldline.cli.topics",
     "check": "foldline.cli.check",

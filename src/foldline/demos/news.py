@@ -193,6 +193,8 @@ def _run(
         partitions=partitions,
         salt=settings.salt,
     )
+    # Compiles what the apps share, so that they find it in the cache and do not all compile it at once.
+    news.decide("reader", log=False)
     with ProcessPoolExecutor(settings.apps, mp_context=multiprocessing.get_context("spawn")) as pool:
         apps = [pool.submit(visit, settings, url, n, start_ms, stop) for n in range(settings.apps)]
         try:

@@ -1,5 +1,6 @@
 """`foldline demo`: the shipped demos."""
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,7 +74,7 @@ def news(
     if drift:
         setting = setting.drifting()
     settings = Settings(parse_policy(policy), setting, steps, apps, seed, rate)
-    quiet = headless or json
+    quiet = headless or json or not sys.stderr.isatty()
     if seeds > 1:
         _print(_in_memory(settings, seeds, quiet), setting, json)
         return

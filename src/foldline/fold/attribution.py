@@ -9,7 +9,7 @@ import numpy.typing as npt
 from foldline.errors import FoldError
 from foldline.fold.counters import Counter
 from foldline.fold.emits import Emits
-from foldline.fold.layout import Batch, Held, Int64s, Mark, Output, Reason, Status, Term
+from foldline.fold.layout import Batch, Held, Int64s, Mark, Reason, Status, Term
 from foldline.fold.pages import dump_pages, load_pages
 from foldline.fold.room import empty, narrowed, widened
 from foldline.fold.rule import AGGREGATIONS, RewardRule
@@ -88,15 +88,14 @@ class Attribution:
             FoldError: `fold.overflow` where an exact sum leaves 64 bits. The state is spent then.
         """
         name = columns.names.index(self.rule.name) if self.rule.name in columns.names else -2
-        output = self._pass(_batch(columns, remap), start, stop, float(low), float(high), name)
+        told, dead = self._pass(_batch(columns, remap), start, stop, float(low), float(high), name)
         counts, marks = self._state.counts.copy(), self._state.marks
-        emits, dead = int(marks[Mark.EMITS]), int(marks[Mark.DEAD])
         self._state = narrowed(self._state)
-        old, new, time, row = output.numbers[:, :emits]
+        kind, action, old, new, time, row = told[:, : marks[Mark.EMITS]]
         return (
-            Emits(output.kind[:emits], output.action[:emits], old, new, time, row),
+            Emits(kind.astype(np.int8), action.astype(np.int32), old, new, time, row),
             counts,
-            [_dead(columns, at, reason, low, high) for at, reason in output.dead[:dead].tolist()],
+            [_dead(columns, at, reason, low, high) for at, reason in dead[:, : marks[Mark.DEAD]].T.tolist()],
         )
 
     def dump(self) -> list[bytes]:
@@ -114,23 +113,26 @@ class Attribution:
         loaded._state = load_pages(rule, pages, len(Counter))
         return loaded
 
-    def _pass(self, batch: Batch, start: int, stop: int, low: float, high: float, name: int) -> Output:
-        """One pass of the kernel, given more room wherever it stops for want of it."""
+    def _pass(
+        self, batch: Batch, start: int, stop: int, low: float, high: float, name: int
+    ) -> tuple[Int64s, Int64s]:
+        """One pass of the kernel, given more room wherever it stops for want of it; emits and dead rows."""
         from foldline.fold.kernel import join
 
-        output = _output(2 * (stop - start) + 2, stop - start + 1)
+        emits = np.empty((6, 2 * (stop - start) + 2), np.int64)
+        dead = np.empty((2, stop - start), np.int64)
         self._state.counts[:] = 0
         self._state.marks[Mark.EMITS : Mark.STATUS] = 0
         row = start
         while True:
-            row = join(batch, self._state, output, self._terms, self._scale, low, high, name, row, stop)
+            row = join(batch, self._state, emits, dead, self._terms, self._scale, low, high, name, row, stop)
             status = int(self._state.marks[Mark.STATUS])
             if status == Status.READY:
-                return output
+                return emits, dead
             if status == Status.OVERFLOW:
                 raise self._overflow(row)
             if status == Status.OUTPUT_FULL:
-                output = _longer(output)
+                emits = np.concatenate((emits, np.empty_like(emits)), axis=1)
             else:
                 self._state = widened(self._state, Status(status))
 
@@ -147,6 +149,7 @@ def _terms(rule: RewardRule) -> Int64s:
     terms[Term.WAIT], terms[Term.SPAN] = rule.wait_ms, rule.span_ms
     terms[Term.DEFAULT] = rule.units(rule.default)
     terms[Term.AGGREGATION] = AGGREGATIONS.index(rule.aggregation)
+    terms[Term.MEAN] = rule.aggregation == "mean"
     terms[Term.ACTIVATION] = rule.activation
     return terms
 
@@ -173,24 +176,6 @@ def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The array in the one form the kernel is compiled for."""
     flags = array.flags
     return array if flags.c_contiguous and flags.writeable else array.copy()
-
-
-def _output(emits: int, dead: int) -> Output:
-    return Output(
-        np.empty(emits, np.int8),
-        np.empty(emits, np.int32),
-        np.empty((4, emits), np.int64),
-        np.empty((dead, 2), np.int64),
-    )
-
-
-def _longer(output: Output) -> Output:
-    emits = len(output.kind)
-    longer = _output(2 * emits, len(output.dead))
-    longer.kind[:emits], longer.action[:emits] = output.kind, output.action
-    longer.numbers[:, :emits] = output.numbers
-    longer.dead[:] = output.dead
-    return longer
 
 
 def _dead(columns: Columns, row: int, reason: int, low: float, high: float) -> Dead:

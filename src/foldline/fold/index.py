@@ -1,13 +1,13 @@
 """Open-addressing tables from 128-bit ids to the rows of a ring; see `foldline.fold.layout`."""
 
-from foldline.fold.compiled import entry, step
-from foldline.fold.layout import TAG_BITS, Int64s
+from foldline.fold.layout import TAG_BITS, Int64s, Key
+from foldline.records.compiled import inlined, kernel
 
 _TAG = (1 << TAG_BITS) - 1
 
 
-@step
-def locate(table: Int64s, rows: Int64s, head: int, column: int, first: int, second: int) -> tuple[int, int]:
+@inlined
+def locate(table: Int64s, rows: Int64s, head: int, column: int, key: Key) -> tuple[int, int]:
     """Where the id stands: its slot and sequence number, or the slot it may take and 0.
 
     Linear probing (Knuth 1973, vol. 3, 6.4, algorithm L). The id is a good hash already: its first half gives
@@ -18,9 +18,9 @@ def locate(table: Int64s, rows: Int64s, head: int, column: int, first: int, seco
         rows: the ring.
         head: least live sequence number.
         column: where the two halves of the id stand in a row.
-        first: first half of the id.
-        second: second half.
+        key: the id.
     """
+    first, second = key
     slots = table.shape[0] - 1
     ring = rows.shape[0] - 1
     tag = (second >> 8) & _TAG
@@ -42,15 +42,15 @@ def locate(table: Int64s, rows: Int64s, head: int, column: int, first: int, seco
     return free, 0
 
 
-@step
-def put(table: Int64s, slot: int, sequence: int, second: int) -> int:
+@inlined
+def put(table: Int64s, slot: int, sequence: int, key: Key) -> int:
     """Enter the id of the row `sequence` at the slot located; 1 if the slot was empty, else 0."""
     taken = 1 if table[slot] == 0 else 0
-    table[slot] = sequence << TAG_BITS | ((second >> 8) & _TAG)
+    table[slot] = sequence << TAG_BITS | ((key[1] >> 8) & _TAG)
     return taken
 
 
-@entry
+@kernel
 def fill(table: Int64s, rows: Int64s, head: int, tail: int, column: int, matched: int) -> int:
     """Enter the live rows into an empty table, the last of each id; returns the slots taken.
 
@@ -68,7 +68,7 @@ def fill(table: Int64s, rows: Int64s, head: int, tail: int, column: int, matched
         row = sequence & ring
         if matched >= 0 and rows[row, matched] < 0:
             continue
-        first, second = rows[row, column], rows[row, column + 1]
-        slot, _ = locate(table, rows, head, column, first, second)
-        used += put(table, slot, sequence, second)
+        key = (rows[row, column], rows[row, column + 1])
+        slot, _ = locate(table, rows, head, column, key)
+        used += put(table, slot, sequence, key)
     return used

@@ -9,27 +9,24 @@ The pass never allocates. Where a ring, a table or the output might not hold wha
 before that record (or between two steps of advancing, which go on where they stopped) and says what is full.
 """
 
-import numpy as np
-
 from foldline.fold.aging import advance
-from foldline.fold.compiled import entry, step
 from foldline.fold.counters import Counter
 from foldline.fold.decisions import activate, decide
-from foldline.fold.emits import Emit
-from foldline.fold.layout import TAG_BITS, Batch, Held, Int64s, Mark, Output, Reason, State, Status
-from foldline.fold.notes import action_of, bury, earn, remember, tell
-from foldline.fold.rewards import reward
+from foldline.fold.layout import TAG_BITS, Batch, Held, Int64s, Mark, Reason, State, Status
+from foldline.fold.rewards import outcome, reward
 from foldline.records.columns import Kind
+from foldline.records.compiled import inlined, kernel
 
 _AHEAD = 1024
 """Rows whose look-ups are fetched at once; few enough that they are still in the cache when their turn comes."""
 
 
-@entry
+@kernel
 def join(
     batch: Batch,
     state: State,
-    output: Output,
+    emits: Int64s,
+    dead: Int64s,
     terms: Int64s,
     scale: float,
     low: float,
@@ -43,7 +40,8 @@ def join(
     Args:
         batch: the columns.
         state: changed in place.
-        output: filled from where the marks stand.
+        emits: (6, m) kind, action, old, new, time and row, filled from where the marks stand.
+        dead: (2, n) row and `Reason`, likewise.
         terms: (Term.SIZE,) the rule.
         scale: 2^unit_bits.
         low: least reward allowed.
@@ -54,6 +52,7 @@ def join(
     """
     marks = state.marks
     ahead = row
+    status: int = Status.READY
     while row < stop:
         if row >= ahead:
             ahead = min(row + _AHEAD, stop)
@@ -61,27 +60,70 @@ def join(
         kind = batch.kind[row]
         if kind != Kind.DEAD:
             marks[Mark.TIME] = max(marks[Mark.TIME], batch.time[row])
-            status = advance(state, output, terms, row)
+            status = advance(state, emits, terms, row)
             if status == Status.READY:
-                status = _room(state, output, kind)
+                status = _room(state, emits, kind)
             if status == Status.READY:
-                if kind == Kind.OUTCOME:
-                    status = _outcome(batch, state, output, scale, low, high, row)
-                elif kind == Kind.DECISION:
-                    status = decide(batch, state, output, terms, row)
-                elif kind == Kind.REWARD:
-                    status = reward(batch, state, output, terms, scale, low, high, name, row)
-                elif kind == Kind.ACTIVATION:
-                    activate(batch, state, output, terms, row)
+                status = _take(batch, state, emits, dead, terms, scale, low, high, name, row)
             if status != Status.READY:
-                marks[Mark.STATUS] = status
-                return row
+                break
         row += 1
-    marks[Mark.STATUS] = Status.READY
+    marks[Mark.STATUS] = status
     return row
 
 
-@step
+@inlined
+def _take(
+    batch: Batch,
+    state: State,
+    emits: Int64s,
+    dead: Int64s,
+    terms: Int64s,
+    scale: float,
+    low: float,
+    high: float,
+    name: int,
+    row: int,
+) -> int:
+    """Apply one record."""
+    kind = batch.kind[row]
+    key = (batch.id[row, 0], batch.id[row, 1])
+    unit = (batch.unit[row, 0], batch.unit[row, 1])
+    action = batch.action[row]
+    if kind == Kind.DECISION or kind == Kind.OUTCOME:
+        if action >= 0:
+            action = batch.remap[action]
+        if action < 0:
+            return _bury(state, dead, row, Reason.UNKNOWN_ACTION)
+        if kind == Kind.DECISION:
+            return decide(state, emits, terms, key, unit, int(action), row)
+    elif kind == Kind.ACTIVATION:
+        return activate(state, emits, terms, key, row)
+    elif kind != Kind.REWARD:
+        return Status.READY
+    elif batch.name[row] != name:
+        state.counts[Counter.OTHER_REWARDS] += 1
+        return Status.READY
+    value = batch.value[row]
+    if not low <= value <= high:
+        return _bury(state, dead, row, Reason.OUT_OF_RANGE)
+    if kind == Kind.OUTCOME:
+        return outcome(state, emits, key, int(action), value * scale, row)
+    own = (batch.reward_id[row, 0], batch.reward_id[row, 1])
+    return reward(state, emits, terms, own, key, unit, value * scale, row)
+
+
+@inlined
+def _bury(state: State, dead: Int64s, row: int, reason: int) -> int:
+    """Mark the row dead."""
+    at = state.marks[Mark.DEAD]
+    dead[0, at], dead[1, at] = row, reason
+    state.marks[Mark.DEAD] += 1
+    state.counts[Counter.DEAD] += 1
+    return Status.READY
+
+
+@inlined
 def _touch(batch: Batch, state: State, row: int, stop: int) -> int:
     """Read what the next rows will look up, so that memory fetches it all at once and not one by one."""
     touched = 0
@@ -99,11 +141,11 @@ def _touch(batch: Batch, state: State, row: int, stop: int) -> int:
     return touched
 
 
-@step
-def _room(state: State, output: Output, kind: int) -> int:
+@inlined
+def _room(state: State, emits: Int64s, kind: int) -> int:
     """What is too full for one more record of this kind."""
     marks = state.marks
-    if marks[Mark.EMITS] + 2 > output.kind.shape[0] or marks[Mark.DEAD] >= output.dead.shape[0]:
+    if marks[Mark.EMITS] + 2 > emits.shape[1]:
         return Status.OUTPUT_FULL
     if kind == Kind.OUTCOME or kind == Kind.REWARD:
         if marks[Mark.SEEN_TAIL] - marks[Mark.SEEN_HEAD] >= state.seen.shape[0]:
@@ -122,30 +164,4 @@ def _room(state: State, output: Output, kind: int) -> int:
             return Status.BY_ID_FULL
         if marks[Mark.BY_UNIT_USED] * 8 >= state.by_unit.shape[0] * 5:
             return Status.BY_UNIT_FULL
-    return Status.READY
-
-
-@step
-def _outcome(
-    batch: Batch, state: State, output: Output, scale: float, low: float, high: float, row: int
-) -> int:
-    action = action_of(batch, row)
-    value = batch.value[row]
-    if action < 0:
-        bury(state, output, row, Reason.UNKNOWN_ACTION)
-        return Status.READY
-    if not low <= value <= high:
-        bury(state, output, row, Reason.OUT_OF_RANGE)
-        return Status.READY
-    first, second = batch.id[row, 0], batch.id[row, 1]
-    if not remember(state, first, second & -2):
-        state.counts[Counter.DUPLICATE_OUTCOMES] += 1
-        return Status.READY
-    if not earn(state, value * scale):
-        return Status.OVERFLOW
-    state.counts[Counter.OUTCOMES] += 1
-    state.counts[Counter.LEARNT] += 1
-    now = state.marks[Mark.TIME]
-    tell(state, output, Emit.DECIDED, action, 0, 0, now, row)
-    tell(state, output, Emit.LEARNT, action, 0, int(np.rint(value * scale)), now, row)
     return Status.READY

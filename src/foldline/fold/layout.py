@@ -10,12 +10,15 @@ table is built again from the ring. Tables therefore never need deletion and say
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Int64s = npt.NDArray[np.int64]
+
+Key = tuple[int, int]
+"""Both halves of an id, as int64."""
 
 TAG_BITS = 16
 """Tags spare a look at the ring where hashes differ; 47 bits remain for the sequence number."""
@@ -129,8 +132,18 @@ class Term(IntEnum):
     SPAN = 1
     DEFAULT = 2
     AGGREGATION = 3
-    ACTIVATION = 4
-    SIZE = 5
+    MEAN = 4
+    """1 where the aggregation is the mean."""
+    ACTIVATION = 5
+    SIZE = 6
+
+
+# As numpy integers, since numba compiles a function anew for each plain constant it is called with.
+NOTHING: Final[Any] = np.int64(0)
+OF_DECISION: Final[Any] = np.int64(Held.ID)
+OF_UNIT: Final[Any] = np.int64(Held.UNIT)
+OF_DANGLING: Final[Any] = np.int64(Dangling.ID)
+OF_SEEN: Final[Any] = np.int64(Seen.ID)
 
 
 class State(NamedTuple):
@@ -159,15 +172,3 @@ class Batch(NamedTuple):
     name: npt.NDArray[np.int32]
     value: npt.NDArray[np.float64]
     remap: npt.NDArray[np.int32]
-
-
-class Output(NamedTuple):
-    """Room for emits (old, new, time and row are the rows of `numbers`) and for dead rows.
-
-    `dead` is (n, 2): the row and a `Reason`.
-    """
-
-    kind: npt.NDArray[np.int8]
-    action: npt.NDArray[np.int32]
-    numbers: Int64s
-    dead: Int64s

@@ -1,114 +1,114 @@
-"""What a reward does: it finds its decision, waits for it, or is unmatched."""
+"""What a reward does: it finds its decision, waits for it, or is unmatched; and what a complete outcome does."""
 
 import numpy as np
 
-from foldline.fold.compiled import step
+from foldline.fold.aging import worth
 from foldline.fold.counters import Counter
 from foldline.fold.emits import Emit
 from foldline.fold.index import locate, put
 from foldline.fold.layout import (
-    Batch,
+    NOTHING,
+    OF_DANGLING,
+    OF_DECISION,
+    OF_UNIT,
     Dangling,
     Flag,
     Held,
     Int64s,
+    Key,
     Mark,
-    Output,
-    Reason,
     State,
     Status,
     Term,
 )
-from foldline.fold.notes import bury, earn, remember, tell
+from foldline.fold.notes import earn, remember, tell
 from foldline.fold.rule import AGGREGATIONS
+from foldline.records.compiled import inlined
 
-_FIRST, _LAST, _MAX, _MEAN = (AGGREGATIONS.index(name) for name in ("first", "last", "max", "mean"))
+_FIRST, _LAST, _MAX = (AGGREGATIONS.index(name) for name in ("first", "last", "max"))
 
 
-@step
-def reward(
-    batch: Batch,
-    state: State,
-    output: Output,
-    terms: Int64s,
-    scale: float,
-    low: float,
-    high: float,
-    name: int,
-    row: int,
-) -> int:
-    """Take a reward in and credit its decision, if it is there."""
-    if batch.name[row] != name:
-        state.counts[Counter.OTHER_REWARDS] += 1
+@inlined
+def outcome(state: State, emits: Int64s, key: Key, action: int, scaled: float, row: int) -> int:
+    """Take in a decision with its reward, at once."""
+    marks, counts = state.marks, state.counts
+    if not remember(marks, state.seen, state.by_seen, (key[0], key[1] & -2)):
+        counts[Counter.DUPLICATE_OUTCOMES] += 1
         return Status.READY
-    value = batch.value[row]
-    if not low <= value <= high:
-        bury(state, output, row, Reason.OUT_OF_RANGE)
-        return Status.READY
-    first, second = batch.reward_id[row, 0], batch.reward_id[row, 1]
-    if not remember(state, first, second | 1):
-        state.counts[Counter.DUPLICATE_REWARDS] += 1
-        return Status.READY
-    if not earn(state, value * scale):
+    if not earn(marks, counts, scaled):
         return Status.OVERFLOW
-    state.counts[Counter.REWARDS] += 1
-    units = int(np.rint(value * scale))
-    sequence = _find(batch, state, row)
-    if sequence > 0:
-        return _credit(state, output, terms, sequence, units, row)
-    if terms[Term.WAIT] == 0 or (batch.id[row, 0] == 0 and batch.id[row, 1] == 0):
-        state.counts[Counter.UNMATCHED] += 1
-    else:
-        _hold(batch, state, units, row)
+    counts[Counter.OUTCOMES] += 1
+    counts[Counter.LEARNT] += 1
+    now = marks[Mark.TIME]
+    tell(marks, emits, Emit.DECIDED, action, NOTHING, NOTHING, now, row)
+    tell(marks, emits, Emit.LEARNT, action, NOTHING, int(np.rint(scaled)), now, row)
     return Status.READY
 
 
-@step
-def _find(batch: Batch, state: State, row: int) -> int:
-    """Sequence number of the decision a reward names, or of its unit's last one; 0 if there is none."""
-    head, decisions = state.marks[Mark.DECISION_HEAD], state.decisions
-    first, second = batch.id[row, 0], batch.id[row, 1]
-    if first != 0 or second != 0:
-        _, sequence = locate(state.by_id, decisions, head, Held.ID, first, second)
-        return sequence
-    first, second = batch.unit[row, 0], batch.unit[row, 1]
-    _, sequence = locate(state.by_unit, decisions, head, Held.UNIT, first, second)
-    return sequence
+@inlined
+def reward(
+    state: State, emits: Int64s, terms: Int64s, own: Key, key: Key, unit: Key, scaled: float, row: int
+) -> int:
+    """Take a reward in and credit its decision, if it is there.
+
+    Args:
+        state: changed in place.
+        emits: written.
+        terms: the rule.
+        own: the reward's own id.
+        key: the decision's id, zeros where the unit is named.
+        unit: the unit.
+        scaled: the value in units, not rounded.
+        row: the record's row.
+    """
+    marks, counts, decisions = state.marks, state.counts, state.decisions
+    if not remember(marks, state.seen, state.by_seen, (own[0], own[1] | 1)):
+        counts[Counter.DUPLICATE_REWARDS] += 1
+        return Status.READY
+    if not earn(marks, counts, scaled):
+        return Status.OVERFLOW
+    counts[Counter.REWARDS] += 1
+    units = int(np.rint(scaled))
+    named = key[0] != 0 or key[1] != 0
+    if named:
+        _, sequence = locate(state.by_id, decisions, marks[Mark.DECISION_HEAD], OF_DECISION, key)
+    else:
+        _, sequence = locate(state.by_unit, decisions, marks[Mark.DECISION_HEAD], OF_UNIT, unit)
+    if sequence > 0:
+        held = decisions[sequence & (decisions.shape[0] - 1)]
+        late = sequence < marks[Mark.MATURE]
+        return _credit(marks, counts, held, emits, terms, units, late, row)
+    if named and terms[Term.WAIT] != 0:
+        _hold(marks, state.danglings, state.by_dangling, key, units)
+    else:
+        counts[Counter.UNMATCHED] += 1
+    return Status.READY
 
 
-@step
-def _credit(state: State, output: Output, terms: Int64s, sequence: int, units: int, row: int) -> int:
-    held = state.decisions[sequence & (state.decisions.shape[0] - 1)]
+@inlined
+def _credit(
+    marks: Int64s,
+    counts: Int64s,
+    held: Int64s,
+    emits: Int64s,
+    terms: Int64s,
+    units: int,
+    late: bool,
+    row: int,
+) -> int:
     old = worth(held, terms)
     if not add(held, units, terms):
         return Status.OVERFLOW
-    if sequence < state.marks[Mark.MATURE]:
-        state.counts[Counter.LATE] += 1
+    if late:
+        counts[Counter.LATE] += 1
         if held[Held.META] & Flag.LEARNT:
-            state.counts[Counter.CORRECTED] += 1
+            counts[Counter.CORRECTED] += 1
             new = worth(held, terms)
-            tell(state, output, Emit.CORRECTED, held[Held.META] >> 8, old, new, held[Held.TIME], row)
+            tell(marks, emits, Emit.CORRECTED, held[Held.META] >> 8, old, new, held[Held.TIME], row)
     return Status.READY
 
 
-@step
-def _hold(batch: Batch, state: State, units: int, row: int) -> None:
-    """Keep a reward whose decision may still come."""
-    marks, danglings = state.marks, state.danglings
-    first, second = batch.id[row, 0], batch.id[row, 1]
-    head = marks[Mark.DANGLING_HEAD]
-    slot, before = locate(state.by_dangling, danglings, head, Dangling.ID, first, second)
-    sequence = marks[Mark.DANGLING_TAIL]
-    marks[Mark.DANGLING_TAIL] += 1
-    marks[Mark.BY_DANGLING_USED] += put(state.by_dangling, slot, sequence, second)
-    reward = danglings[sequence & (danglings.shape[0] - 1)]
-    reward[Dangling.ID], reward[Dangling.ID + 1] = first, second
-    reward[Dangling.TIME] = marks[Mark.TIME]
-    reward[Dangling.UNITS] = units
-    reward[Dangling.BEFORE] = before
-
-
-@step
+@inlined
 def add(held: Int64s, units: int, terms: Int64s) -> bool:
     """Aggregate one more reward; False where the sum leaves 64 bits."""
     aggregation, before = terms[Term.AGGREGATION], held[Held.SUM]
@@ -124,11 +124,15 @@ def add(held: Int64s, units: int, terms: Int64s) -> bool:
     return True
 
 
-@step
-def worth(held: Int64s, terms: Int64s) -> int:
-    """The aggregate so far: the default without rewards; a mean is rounded down to whole units."""
-    if held[Held.COUNT] == 0:
-        return int(terms[Term.DEFAULT])
-    if terms[Term.AGGREGATION] == _MEAN:
-        return int(held[Held.SUM] // held[Held.COUNT])
-    return int(held[Held.SUM])
+@inlined
+def _hold(marks: Int64s, danglings: Int64s, by_dangling: Int64s, key: Key, units: int) -> None:
+    """Keep a reward whose decision may still come."""
+    slot, before = locate(by_dangling, danglings, marks[Mark.DANGLING_HEAD], OF_DANGLING, key)
+    sequence = marks[Mark.DANGLING_TAIL]
+    marks[Mark.DANGLING_TAIL] = sequence + 1
+    marks[Mark.BY_DANGLING_USED] += put(by_dangling, slot, sequence, key)
+    at = sequence & (danglings.shape[0] - 1)
+    danglings[at, Dangling.ID], danglings[at, Dangling.ID + 1] = key
+    danglings[at, Dangling.TIME] = marks[Mark.TIME]
+    danglings[at, Dangling.UNITS] = units
+    danglings[at, Dangling.BEFORE] = before

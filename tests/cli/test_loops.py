@@ -1,6 +1,8 @@
 """`foldline loops`, `replay` and `demo`, run as a user runs them."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import foldline as fl
+from foldline.log.open import open_log
 
 
 def _foldline(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -73,6 +76,29 @@ def test_bad_input_exits_with_2_and_one_line(log: str, arguments: tuple[str, ...
     assert done.returncode == 2
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_demo_interrupted_keeps_what_was_done(tmp_path: Path) -> None:
+    """Ctrl-C ends the run early: every reader served stands on the log and in the summary."""
+    url = f"sqlite:///{tmp_path}/run.db"
+    code = "from foldline.cli import main; main()"
+    options = ["--steps", "50000", "--apps", "2", "--rate", "400", "--json", "--log", url]
+    demo = subprocess.Popen(
+        [sys.executable, "-c", code, "demo", "news", *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with open_log(url) as log:
+        while "news.events" not in {topic.name for topic in log.topics()}:
+            log.wait({("foldline.loops", 0): 1}, 0.05) if log.topics() else None
+        log.wait({("news.events", p): 60 for p in range(4)}, 60.0)
+        os.killpg(demo.pid, signal.SIGINT)
+        printed, _ = demo.communicate(timeout=60)
+    summary = json.loads(printed)
+    assert 30 <= summary["steps"] < 50_000
+    shown = json.loads(_foldline("loops", "show", "news", "--log", url, "--json").stdout)
+    assert shown["counts"]["learnt"] == summary["steps"]
 
 
 def test_demo_in_memory(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ second; the run begins `steps` seconds ago.
 """
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -195,7 +196,10 @@ def _run(
     )
     # Compiles what the apps share, so that they find it in the cache and do not all compile it at once.
     news.decide("reader", log=False)
-    with ProcessPoolExecutor(settings.apps, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        settings.apps, mp_context=spawn, initializer=_leave_interrupts_to_the_parent
+    ) as pool:
         apps = [pool.submit(visit, settings, url, n, start_ms, stop) for n in range(settings.apps)]
         try:
             _watch(apps, news, settings.world, watch)
@@ -205,6 +209,11 @@ def _run(
     news.catch_up()
     watch(_view(news, settings.world))
     return visits
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ctrl-C reaches the whole process group; apps finish the readers they serve and are told by the stop file."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _watch(

@@ -102,7 +102,7 @@ def _draw_estimates(axes: Any, world: NewsWorld, times: Sequence[int], estimates
             xytext=(3, 0),
             textcoords="offset points",
         )
-    axes.set(
-        xlabel="step", ylabel="estimated click probability", title="Estimate per article", ylim=(0, None)
-    )
+    # An article's first few readers make wild estimates; what matters lies near the true probabilities.
+    top = 2 * max(world.probabilities_at(0).max(), world.probabilities_at(int(last)).max())
+    axes.set(xlabel="step", ylabel="estimated click probability", title="Estimate per article", ylim=(0, top))
     axes.legend(frameon=False)

@@ -59,6 +59,8 @@ def test_equals_brute_force_for_any_batch_size(rule: RewardRule, seed: int, size
     assert single.counts == oracle.counts
     assert single.dead == oracle.dead
     assert single.dues == dues
+    counted = [e for e in events if e.kind in {"decision", "outcome", "reward", "activation"}]
+    assert sum(single.counts[: Counter.DEAD + 1]) == len(counted)
     for batch in (7, 1000):
         other = fold(Attribution(rule), events, batch)
         assert (other.told, other.counts, other.dead) == (single.told, single.counts, single.dead)

@@ -33,7 +33,7 @@ class Counter(IntEnum):
     UNMATCHED_ACTIVATIONS = 10
     """Activations that name no decision remembered."""
     DEAD = 11
-    """Records dead-lettered by attribution: unknown action, value out of range."""
+    """Records dead-lettered by attribution: unknown action, value out of range. Callers add what cannot be decoded."""
     REWARD_UNITS = 12
     """Sum of the values of accepted rewards and outcomes, in reward units."""
     LATE = 13

@@ -20,7 +20,7 @@ class Bench:
     """An attribution with what it has said so far."""
 
     def __init__(self, low: float = 0.0, high: float = 1.0, **rule: object) -> None:
-        self.attribution = Attribution(RewardRule(**rule))  # type: ignore[arg-type]
+        self.attribution = Attribution(RewardRule(**rule))  # type: ignore[arg-type]  # fields by name
         self.low, self.high = low, high
         self.counts = np.zeros(len(Counter), np.int64)
         self.dead: list[str] = []
@@ -45,7 +45,7 @@ def reward(
     time: int, reward_id: int, decision_id: int | None = 1, value: float = 1.0, **more: object
 ) -> Event:
     """A reward by decision."""
-    return Event("reward", time, id=decision_id, reward_id=reward_id, value=value, **more)  # type: ignore[arg-type]
+    return Event("reward", time, id=decision_id, reward_id=reward_id, value=value, **more)  # type: ignore[arg-type]  # fields by name
 
 
 def tick(time: int) -> Event:

@@ -31,7 +31,7 @@ from foldline.fold.rule import RewardRule
 def test_incoherent_settings_are_refused(field: str, value: object) -> None:
     """The error names the field and the value given."""
     with pytest.raises(DefinitionError, match=field) as caught:
-        RewardRule(**{field: value})  # type: ignore[arg-type]
+        RewardRule(**{field: value})  # type: ignore[arg-type]  # wrong on purpose
     assert caught.value.code == "definition.incoherent"
     assert caught.value.field == field
 

@@ -29,7 +29,7 @@ def _obd(item: str, click: str = "0", propensity: str = "0.5", position: str = "
 def _source(tmp_path: Path, *lines: str, **options: object) -> LoggedSource:
     path = tmp_path / "log"
     path.write_text("".join(f"{line}\n" for line in lines))
-    return open_logged(path, **options)  # type: ignore[arg-type]
+    return open_logged(path, **options)  # type: ignore[arg-type]  # options by name
 
 
 def _only(source: LoggedSource) -> LoggedEvents:

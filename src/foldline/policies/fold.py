@@ -137,7 +137,7 @@ class PolicyFold:
         aligned = [self._aligned(known, vocabulary) for known in (left, right)]
         return Known(
             self.policy.merge(*aligned),
-            left.counts + right.counts,
+            _summed(left.counts, right.counts),
             vocabulary,
             max(left.stream_time, right.stream_time),
         )
@@ -221,6 +221,17 @@ class PolicyFold:
         if len(actions) == len(vocabulary.actions):
             return known.arrays
         return self.policy.grow(known.arrays, len(vocabulary.actions))
+
+
+def _summed(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    total: npt.NDArray[np.int64] = left + right
+    # Only a sum of two of one sign can leave 64 bits, and it then has the other sign.
+    if (((left ^ total) & (right ^ total)) < 0).any():
+        raise FoldError(
+            "fold.overflow",
+            "merging the counts of two partitions leaves 64 bits; declare a coarser reward unit in a new loop",
+        )
+    return total
 
 
 _PARTS = (Kind.DECISION, Kind.REWARD, Kind.ACTIVATION)

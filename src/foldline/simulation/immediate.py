@@ -28,7 +28,7 @@ class ImmediateLearner:
         time: stream time, milliseconds: that of the latest outcome.
     """
 
-    __slots__ = ("_high", "_low", "_units", "_unit_bits", "emits", "policy", "state", "time")  # noqa: RUF023
+    __slots__ = ("_high", "_low", "_units", "_unit_bits", "emits", "policy", "state", "time")  # noqa: RUF023 - sorted but for case
 
     def __init__(
         self,

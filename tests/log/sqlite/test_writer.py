@@ -80,7 +80,7 @@ def test_waiting_appends_share_one_commit_and_fail_alone(tmp_path: Path) -> None
             }
             for number, (name, call) in enumerate(calls.items(), start=1):
                 results.start(name, call)
-                until(lambda number=number: queued(log._writer) == number)  # type: ignore[misc]
+                until(lambda number=number: queued(log._writer) == number)  # type: ignore[misc]  # bound per turn
         assert results.join() == {
             "leader": [0],
             "good": [1, 2],

@@ -29,7 +29,7 @@ _TARGET = f"""
     )
     FROM topics t LEFT JOIN partitions p ON p.topic = t.id AND p.number = ?
     WHERE t.name = ?
-"""  # noqa: S608
+"""  # noqa: S608 - only constants are put in
 
 _OF_ALL = frozenset({"log.unavailable", "log.closed"})
 """Errors of the file, not of one append: trying each member alone would only meet them again."""

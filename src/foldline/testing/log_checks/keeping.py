@@ -32,7 +32,7 @@ def topics_are_checked(subject: LogSubject) -> None:
         refused("log.topic_conflict", lambda: log.create(Topic("b.t", 2, "compact")), "other partitions")
         refused("log.topic_conflict", lambda: log.create(Topic("b.t", 3)), "other cleanup")
         for bad in (Topic(""), Topic("a b"), Topic("t", 0), Topic("t", retention_ms=-1)):
-            refused("input.invalid", lambda bad=bad: log.create(bad), repr(bad))  # type: ignore[misc]
+            refused("input.invalid", lambda bad=bad: log.create(bad), repr(bad))  # type: ignore[misc]  # bound per turn
         calls: list[Callable[[], object]] = [
             lambda: log.topic("none"),
             lambda: log.delete("none"),

@@ -60,7 +60,7 @@ def append_is_atomic(subject: LogSubject) -> None:
             "log.time_ahead": batch_of("t", [b"b"], time=NOW + AHEAD_MS + 1),
         }
         for code, batch in bad.items():
-            refused(code, lambda batch=batch: log.append([good, batch]), "an append of two")  # type: ignore[misc]
+            refused(code, lambda batch=batch: log.append([good, batch]), "an append of two")  # type: ignore[misc]  # bound per turn
         for batch in (
             batch_of("t", [b"b"], partition=2),
             batch_of("t", [b"b"], partition=-1),
@@ -70,7 +70,7 @@ def append_is_atomic(subject: LogSubject) -> None:
             Batch("t", 0, b"", 0, NOW, NOW),
             Batch("t", 0, b"a", 1, NOW, NOW - 1),
         ):
-            refused("input.invalid", lambda batch=batch: log.append([good, batch]), repr(batch))  # type: ignore[misc]
+            refused("input.invalid", lambda batch=batch: log.append([good, batch]), repr(batch))  # type: ignore[misc]  # bound per turn
         equal(log.offsets("t", 0), (0, 3), "offsets after refusals")
         equal(log.append([]), [], "offsets of no batches")
 

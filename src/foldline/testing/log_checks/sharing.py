@@ -77,7 +77,7 @@ def leases_are_released(subject: LogSubject) -> None:
             ("n", "h", float("nan")),
         ):
             request = (name, holder, ttl_s)
-            refused("input.invalid", lambda request=request: log.acquire(*request), f"lease {request}")  # type: ignore[misc]
+            refused("input.invalid", lambda request=request: log.acquire(*request), f"lease {request}")  # type: ignore[misc]  # bound per turn
 
 
 def wait_wakes_on_append(subject: LogSubject) -> None:

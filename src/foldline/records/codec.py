@@ -39,9 +39,9 @@ def encode(record: Record) -> bytes:
     kind = type(record)
     # Written out for the two types on the path of a decision; NaN fails every comparison.
     if kind is Decision:
-        plain = 0.0 <= record.propensity <= 1.0 and record.context is None  # type: ignore[attr-defined]
+        plain = 0.0 <= record.propensity <= 1.0 and record.context is None  # type: ignore[attr-defined]  # both types have it
     elif kind is Reward:
-        plain = -_GREATEST <= record.value <= _GREATEST  # type: ignore[attr-defined]
+        plain = -_GREATEST <= record.value <= _GREATEST  # type: ignore[attr-defined]  # both types have it
     else:
         plain = False
     if not plain:

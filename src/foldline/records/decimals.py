@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from foldline.records.compiled import Int, kernel
+from foldline.records.compiled import Int, kernel, part
 from foldline.records.words import as_float, high_product, high_zeros
 
 LEAST, GREATEST = -342, 308
@@ -51,7 +51,7 @@ def to_float(digits: Any, power: Int) -> Any:
     return _rounded(digits, power)
 
 
-@kernel
+@part
 def _rounded(digits: Any, power: Int) -> Any:
     zeros = high_zeros(digits)
     digits = digits << zeros

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from foldline.records.compiled import Bytes, Int, inlined, kernel
+from foldline.records.compiled import Bytes, Int, part
 from foldline.records.hashing import hash_span
 from foldline.records.words import load64, word_at
 
 
-@kernel
+@part
 def index_of(buffer: Bytes, start: Int, end: Int, table: Any, spans: Any, count: Int) -> Int:
     """The index of a text in a batch-local dictionary; equal to `count` where it is new, and then added.
 
@@ -46,7 +46,7 @@ def index_of(buffer: Bytes, start: Int, end: Int, table: Any, spans: Any, count:
     return count
 
 
-@inlined
+@part
 def _same(buffer: Bytes, start: Int, other: Int, size: Int, head: Any, keep: Any, stop: Int) -> Any:
     if word_at(buffer, other, stop) & keep != head:
         return False

@@ -12,7 +12,7 @@ import numpy as np
 import xxhash
 
 from foldline.errors import InputError
-from foldline.records.compiled import Bytes, Int, kernel
+from foldline.records.compiled import Bytes, Int, kernel, part
 from foldline.records.words import load64, word_at
 
 DRAWS = 1 << 53
@@ -70,19 +70,19 @@ def hash128(text: str) -> tuple[int, int]:
     return h1, (h2 + h1) & _MASK
 
 
-@kernel
+@part
 def _rotated(word: Any, bits: Int) -> Any:
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@kernel
+@part
 def _mixed(word: Any) -> Any:
     word = (word ^ (word >> np.uint64(33))) * _UMIX1
     word = (word ^ (word >> np.uint64(33))) * _UMIX2
     return word ^ (word >> np.uint64(33))
 
 
-@kernel
+@part
 def hash_span(buffer: Bytes, start: Int, end: Int) -> Any:
     """`hash128` of the bytes start to end of a (m,) uint8 buffer, as two uint64; for use in kernels."""
     h1, h2 = np.uint64(0), np.uint64(0)
@@ -187,7 +187,7 @@ def partition_of(key: str, partitions: int) -> int:
         raise InputError(
             "input.invalid", f"partitions is {partitions!r}, expected at least 1", field="partitions"
         )
-    return _partition(key.encode(), partitions)  # type: ignore[no-any-return]
+    return _partition(key.encode(), partitions)  # type: ignore[no-any-return]  # a kernel
 
 
 def draw(salt: str, purpose: str, id: str) -> int:

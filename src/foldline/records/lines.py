@@ -259,7 +259,7 @@ class _Hashed:
         if absent == len(texts):
             return
         # The hash of nothing is zero, as a column holds it where an id is absent.
-        self.texts.extend([text or "" for text in texts] if absent else texts)  # type: ignore[arg-type]
+        self.texts.extend([text or "" for text in texts] if absent else texts)  # type: ignore[arg-type]  # None only where absent
         self.targets.append((column, rows))
 
     def write(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from foldline.records.compiled import Bytes, Int, inlined, kernel
+from foldline.records.compiled import Bytes, Int, inlined, part
 from foldline.records.decimals import to_float
 from foldline.records.words import load64, low_zeros, word_at
 
@@ -25,33 +25,26 @@ _SIXES = _ONES * np.uint64(0x46)
 _TEN = np.uint64(10)
 
 
-def literal(text: bytes) -> tuple[np.uint64, ...]:
-    """A literal of 8 bytes or more, for `after`: its length and overlapping words, the last one ending with it."""
-    places = [*range(0, len(text) - 8, 8), len(text) - 8]
-    words = [int.from_bytes(text[place : place + 8], "little") for place in places]
-    return tuple(np.uint64(word) for word in [len(text), *words])
+def literal(text: bytes) -> tuple[np.int64, np.uint64, np.uint64]:
+    """A literal of 8 to 16 bytes, for `after`: its length, its first and its last eight bytes."""
+    return np.int64(len(text)), short(text[:8]), short(text[-8:])
 
 
 def short(text: bytes) -> np.uint64:
-    """A literal of fewer than 8 bytes as the low bytes of a word."""
+    """At most 8 bytes as the low bytes of a word."""
     return np.uint64(int.from_bytes(text, "little"))
 
 
-@inlined
+@part
 def after(buffer: Bytes, place: Int, literal: Any) -> Int:
     """The place after the literal, or LEFT where the buffer holds another text."""
-    size = np.int64(literal[0])
-    if place + size > buffer.size:
+    size, first, last = literal
+    if place + size > buffer.size or load64(buffer, place) != first:
         return LEFT
-    for k in range(1, len(literal) - 1):
-        if load64(buffer, place + 8 * (k - 1)) != literal[k]:
-            return LEFT
-    if load64(buffer, place + size - 8) != literal[-1]:
-        return LEFT
-    return place + size
+    return place + size if load64(buffer, place + size - 8) == last else LEFT
 
 
-@kernel
+@part
 def string_end(buffer: Bytes, place: Int) -> Int:
     """The place of the closing quote of an ASCII string without escapes, else LEFT."""
     stop = buffer.size
@@ -79,7 +72,7 @@ def _eight_digits(word: Any) -> Any:
     return (low + high) >> np.uint64(32)
 
 
-@inlined
+@part
 def _digits(buffer: Bytes, place: Int, value: Any) -> Any:
     """Appends the digits at `place` to `value`; (value, the place after them). May wrap round."""
     stop = buffer.size
@@ -98,7 +91,7 @@ def _digits(buffer: Bytes, place: Int, value: Any) -> Any:
     return value, place
 
 
-@kernel
+@part
 def integer(buffer: Bytes, place: Int) -> Any:
     """A whole number of at most 18 digits without sign or leading zero as (int64, place after it)."""
     value, end = _digits(buffer, place, np.uint64(0))
@@ -107,7 +100,7 @@ def integer(buffer: Bytes, place: Int) -> Any:
     return np.int64(value), np.int64(end)
 
 
-@kernel
+@part
 def number(buffer: Bytes, place: Int) -> Any:
     """A JSON number as (float64, place after it), rounded as `float()` does, else LEFT."""
     stop = buffer.size
@@ -118,7 +111,7 @@ def number(buffer: Bytes, place: Int) -> Any:
     size = end - place
     if size == 0 or (size > 1 and buffer[place] == 48):
         return left
-    if digits == np.uint64(0):
+    if buffer[place] == 48:
         size = 0
     power: Int = 0
     if end < stop and buffer[end] == 46:

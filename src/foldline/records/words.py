@@ -11,7 +11,7 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from foldline.records.compiled import Bytes, Int, intrinsic, kernel
+from foldline.records.compiled import Bytes, Int, intrinsic, part
 
 _WORD = ir.IntType(64)
 _WIDE = ir.IntType(128)
@@ -71,7 +71,7 @@ def as_float(_context: Any, _word: Any) -> Any:
     return types.float64(types.uint64), generate
 
 
-@kernel
+@part
 def word_at(buffer: Bytes, index: Int, stop: Int) -> Any:
     """The eight bytes at `index`, zeros beyond `stop`; `stop` is the buffer's length."""
     if index + 8 <= stop:

@@ -1,0 +1,52 @@
+"""JSON Schema of every record type, for those who write or read the log in other languages."""
+
+from typing import Any, Final
+
+import msgspec
+
+from foldline.errors import InputError
+from foldline.records.types import (
+    Activation,
+    Decision,
+    Definition,
+    Observation,
+    Outcome,
+    Record,
+    Reward,
+    Tick,
+)
+
+_TYPES: Final[dict[str, type[Record]]] = {
+    kind.__name__.lower(): kind
+    for kind in (Decision, Reward, Outcome, Activation, Tick, Observation, Definition)
+}
+
+
+def schema(type_name: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of one record type.
+
+    It says all but one rule: a reward names exactly one of `decision` and `unit`.
+
+    Args:
+        type_name: the record's `type`: `decision`, `reward`, `outcome`, `activation`, `tick`, `observation` or
+            `definition`.
+
+    Raises:
+        InputError: `input.invalid` where there is no such type.
+
+    Example:
+        >>> schema("tick")["$ref"]
+        '#/$defs/Tick'
+    """
+    if type_name not in _TYPES:
+        raise InputError(
+            "input.invalid",
+            f"type_name is {type_name!r}, expected one of {', '.join(_TYPES)}",
+            field="type_name",
+        )
+    return msgspec.json.schema(_TYPES[type_name])
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schema of every record type, by its `type`."""
+    return {name: schema(name) for name in _TYPES}

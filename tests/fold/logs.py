@@ -73,7 +73,8 @@ def random_log(seed: int, size: int, *, step: int = 3, ids: int = 12) -> list[Ev
     """A log with retries, conflicts, duplicates, times that run back, and gaps, from a seed."""
     rng = np.random.default_rng(seed)
     kinds = rng.choice(list(KINDS), size, p=[0.02, 0.3, 0.36, 0.1, 0.12, 0.04, 0.02, 0.04])
-    time, events = 100, []
+    time = 100
+    events: list[Event] = []
     for kind in kinds:
         time += int(rng.choice([0, 0, 1, step, 40], p=[0.3, 0.2, 0.3, 0.18, 0.02]))
         base = len(events) // 40 * 4

@@ -1,6 +1,6 @@
 """Attribution said plainly: dicts and lists, one record at a time. Slow and clear; the kernel must equal it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -113,13 +113,14 @@ class Oracle:
         """The aggregate of what has come."""
         if not held.rewards:
             return self.rule.units(self.rule.default)
-        return {
+        rules: dict[str, Callable[[list[int]], int]] = {
             "sum": sum,
             "first": lambda r: r[0],
             "last": lambda r: r[-1],
             "max": max,
             "mean": lambda r: Fraction(sum(r), len(r)).__floor__(),
-        }[self.rule.aggregation](held.rewards)
+        }
+        return rules[self.rule.aggregation](held.rewards)
 
     def decision(self, event: Event) -> None:
         """A decision, new or again."""

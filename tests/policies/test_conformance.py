@@ -3,15 +3,18 @@
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from foldline.fold.arrays import Arrays
+from foldline.fold.emits import Emits
 from foldline.policies.constant_step import ConstantStep
 from foldline.policies.discounted import Discounted
 from foldline.policies.epsilon_greedy import EpsilonGreedy
 from foldline.policies.fixed import Fixed
 from foldline.policies.gaussian_thompson import GaussianThompson
 from foldline.policies.kl_ucb import KlUcb
-from foldline.policies.protocol import Policy
+from foldline.policies.protocol import Parameters, Policy
 from foldline.policies.random import Random
 from foldline.policies.registry import POLICIES
 from foldline.policies.split import Split
@@ -67,7 +70,7 @@ class Negative(Random, frozen=True, tag="negative"):
     """Gives an action more than everything."""
 
     @staticmethod
-    def weights(parameters, allowed):
+    def weights(parameters: Parameters, allowed: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.int64]:
         weights = Random.weights(parameters, allowed)
         return weights + np.array([1, -1, 0, 0, 0, 0]) * (1 << 53)
 
@@ -75,7 +78,7 @@ class Negative(Random, frozen=True, tag="negative"):
 class Batched(Random, frozen=True, tag="batched"):
     """Counts batches instead of rewards."""
 
-    def learn(self, state, emits, *, unit_bits):
+    def learn(self, state: Arrays, emits: Emits, *, unit_bits: int) -> bool:
         state["count"][0] += 1
         return super().learn(state, emits, unit_bits=unit_bits)
 
@@ -83,14 +86,14 @@ class Batched(Random, frozen=True, tag="batched"):
 class Doubling(Random, frozen=True, tag="doubling"):
     """Counts the left side twice when merging."""
 
-    def merge(self, left, right):
+    def merge(self, left: Arrays, right: Arrays) -> Arrays:
         return super().merge(left, super().merge(left, right))
 
 
 class Forgetful(EpsilonGreedy, frozen=True, tag="forgetful"):
     """Takes a learning parameter for a dial."""
 
-    def empty(self, actions):
+    def empty(self, actions: int) -> Arrays:
         return {"count": np.zeros(actions, np.int64), "sum": np.full(actions, round(self.q0), np.int64)}
 
 

@@ -1,5 +1,7 @@
 """What each policy makes of what it learns, against worked examples."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -116,11 +118,11 @@ def test_a_decision_without_its_reward_lowers_the_bound(policy: Policy) -> None:
     rows = [(1, 0, 0, 0, START), (3, 0, 0, UNIT, START), (1, 1, 0, 0, START), (3, 1, 0, UNIT, START)]
     policy.learn(state, emits_of(rows), unit_bits=UNIT_BITS)
     policy.learn(state, emits_of([(Emit.DECIDED, 0, 0, 0, START)]), unit_bits=UNIT_BITS)
-    arguments = {"as_of": START, "unit_bits": UNIT_BITS, "low": 0.0, "high": 2.0}
-    lowered = policy.compile(state, [0, 1], **arguments)["bounds"]
+    compiled = partial(policy.compile, state, [0, 1], as_of=START, unit_bits=UNIT_BITS, low=0.0, high=2.0)
+    lowered = compiled()["bounds"]
     assert lowered[0] < lowered[1]
     policy.learn(state, emits_of([(Emit.UNDECIDED, 0, 0, 0, START)]), unit_bits=UNIT_BITS)
-    restored = policy.compile(state, [0, 1], **arguments)["bounds"]
+    restored = compiled()["bounds"]
     assert restored[0] == restored[1]
 
 

@@ -31,6 +31,7 @@ def test_reference_cases(shared_data: Path) -> None:
     assert cases
     for case in cases:
         interval = wilson_interval(case["successes"], case["n"])
+        assert isinstance(interval, Interval)
         assert interval[1:3] == pytest.approx(case["wilson"], abs=1e-9)
 
 
@@ -40,6 +41,8 @@ def test_the_interval_holds_its_estimate(n: int, data: st.DataObject) -> None:
     """0 <= low <= p <= high <= 1, and mirrored successes give the mirrored interval."""
     successes = data.draw(st.integers(0, n))
     interval, mirrored = wilson_interval(successes, n), wilson_interval(n - successes, n)
+    assert isinstance(interval, Interval)
+    assert isinstance(mirrored, Interval)
     assert 0.0 <= interval.low <= interval.estimate <= interval.high <= 1.0
     assert interval.low == pytest.approx(1.0 - mirrored.high, abs=1e-12)
 
@@ -55,6 +58,7 @@ def test_no_trials_are_not_estimable() -> None:
 def test_mean_interval_is_its_formula() -> None:
     """z at 95 % is 1.959964."""
     interval = mean_interval(100, 5.0, 4.0)
+    assert isinstance(interval, Interval)
     assert interval[1:3] == pytest.approx((5 - 0.3919928, 5 + 0.3919928), abs=1e-7)
 
 

@@ -72,7 +72,8 @@ class Negative(Random, frozen=True, tag="negative"):
     @staticmethod
     def weights(parameters: Parameters, allowed: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.int64]:
         weights = Random.weights(parameters, allowed)
-        return weights + np.array([1, -1, 0, 0, 0, 0]) * (1 << 53)
+        weights += np.array([1, -1, 0, 0, 0, 0]) * (1 << 53)
+        return weights
 
 
 class Batched(Random, frozen=True, tag="batched"):

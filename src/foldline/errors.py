@@ -63,6 +63,15 @@ class FoldlineError(Exception):
     Attributes:
         code: stable machine-readable code, one of `CODES`.
         field: the field or argument at fault, or None.
+
+    Example:
+        >>> import foldline as fl
+        >>> with fl.open("memory://") as app:
+        ...     try:
+        ...         app.loop("news")
+        ...     except fl.FoldlineError as error:
+        ...         print(error.code, error.fault)
+        input.unknown_loop caller
     """
 
     fault: ClassVar[str] = "us"

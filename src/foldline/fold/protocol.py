@@ -45,6 +45,13 @@ class Fold(Protocol[State]):
     Attributes:
         name: names the fold within its loop.
         version: raised whenever some prefix could fold differently.
+
+    Example:
+        >>> import foldline as fl
+        >>> with fl.open("memory://") as app:
+        ...     fold = app.loop("news", actions=["a", "b"]).definition.fold()
+        >>> fold.name, fold.version, fold.parameters()["policy"]
+        ('policy', 1, {'kind': 'epsilon_greedy'})
     """
 
     name: str

@@ -101,7 +101,16 @@ def leases_of(lease: Lease | Sequence[Lease] | None) -> Sequence[Lease]:
 
 @runtime_checkable
 class Log(Protocol):
-    """The event log. Thread-safe; the only database there is."""
+    """The event log. Thread-safe; the only database there is.
+
+    Example:
+        >>> import foldline as fl
+        >>> with fl.open("memory://") as app:
+        ...     choice = app.loop("news", actions=["a"]).decide("u1")
+        ...     rows = app.log.read("news.events", 0, offset=1)
+        >>> rows[0].offset, rows[0].count, rows[0].payload[:18]
+        (1, 1, b'{"type":"decision"')
+    """
 
     url: str
 

@@ -43,6 +43,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=False, tag_field="kind", omit_
 
     Raises:
         InputError: `input.invalid` where a parameter has the wrong type or lies outside its range.
+
+    Example:
+        >>> import foldline as fl
+        >>> policy = fl.Thompson(prior_mean=0.03)
+        >>> isinstance(policy, fl.Policy), policy.kind, policy.merge_law
+        (True, 'thompson', 'exact')
     """
 
     dials: ClassVar[frozenset[str]] = frozenset()

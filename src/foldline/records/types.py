@@ -37,6 +37,13 @@ class Decision(Record, frozen=True, kw_only=True):
         available: the actions allowed, where they were fewer than the definition's.
         context: features, by value.
         occurred: the time the client claims.
+
+    Example:
+        >>> import foldline as fl
+        >>> with fl.open("memory://") as app:
+        ...     choice = app.loop("news", actions=["a"]).decide("u1", id="order-1")
+        >>> choice.action, choice.propensity, choice.id
+        ('a', 1.0, '0.0.order-1')
     """
 
     id: Id

@@ -13,7 +13,7 @@ import numpy as np
 from foldline.records.compiled import Bytes, Int, inlined, kernel, part
 from foldline.records.dictionary import index_of
 from foldline.records.hashing import hash_span
-from foldline.records.tokens import LEFT, after, integer, literal, number, short, string_end
+from foldline.records.tokens import LEFT, after, integer, line_end, literal, number, short, string_end
 from foldline.records.words import load64, word_at
 
 ACTIONS, NAMES, DEFAULT_NAME, LEFT_ROWS = range(4)
@@ -259,9 +259,7 @@ def scan(
             kind = time = 0
             id_start = id_end = unit_start = unit_end = reward_start = reward_end = 0
             value = propensity = np.nan
-            end = place
-            while end < buffer.size and buffer[end] != 10:
-                end += 1
+            end = line_end(buffer, place)
             nth = counts[LEFT_ROWS]
             left[0, nth], left[1, nth], left[2, nth] = row, place, end
             counts[LEFT_ROWS] += 1

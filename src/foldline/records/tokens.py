@@ -20,6 +20,7 @@ _TOPS = np.uint64(0x8080808080808080)
 _QUOTES = _ONES * np.uint64(0x22)
 _SLASHES = _ONES * np.uint64(0x5C)
 _SPACES = _ONES * np.uint64(0x20)
+_NEWLINES = _ONES * np.uint64(0x0A)
 _ZEROS = _ONES * np.uint64(0x30)
 _SIXES = _ONES * np.uint64(0x46)
 _TEN = np.uint64(10)
@@ -61,6 +62,21 @@ def string_end(buffer: Bytes, place: Int) -> Int:
             return LEFT
         place += 8
     return LEFT
+
+
+@part
+def line_end(buffer: Bytes, place: Int) -> Int:
+    """The place of the next newline, or the buffer's end."""
+    stop = buffer.size
+    while place + 8 <= stop:
+        word = load64(buffer, place) ^ _NEWLINES
+        ends = (word - _ONES) & ~word & _TOPS
+        if ends:
+            return place + np.int64(low_zeros(ends) >> np.uint64(3))
+        place += 8
+    while place < stop and buffer[place] != 10:
+        place += 1
+    return place
 
 
 @inlined

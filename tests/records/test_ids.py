@@ -35,7 +35,7 @@ def test_what_is_no_id_is_refused(text: str) -> None:
 def test_an_id_of_another_type_is_refused() -> None:
     """A number passed for an id is named in the message."""
     with pytest.raises(InputError, match="17"):
-        parse_decision_id(17)  # type: ignore[arg-type]
+        parse_decision_id(17)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize("text", ["u", "user-1", "日本語", "a b", "x" * LONGEST, "a\u00a0b", "\U0001f600"])

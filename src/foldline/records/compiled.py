@@ -28,12 +28,12 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 intrinsic: Final[Callable[[Callable[..., Any]], Any]] = numba_intrinsic
 """Makes an operation of the machine callable in kernels."""
 
-inlined: Final[Callable[[_Function], _Function]] = njit(  # type: ignore[call-overload]
+inlined: Final[Callable[[_Function], _Function]] = njit(  # type: ignore[call-overload]  # numba takes it untyped
     _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 """Compiles a part of a loop into every place it is called from; not to be called from Python."""
 
-part: Final[Callable[[_Function], _Function]] = njit(  # type: ignore[call-overload]
+part: Final[Callable[[_Function], _Function]] = njit(  # type: ignore[call-overload]  # numba takes it untyped
     _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 """Compiles a part of a loop that is called from several places; not to be called from Python."""
@@ -41,11 +41,11 @@ part: Final[Callable[[_Function], _Function]] = njit(  # type: ignore[call-overl
 
 def kernel(function: _Function) -> _Function:
     """Compiles a loop; the result is cached on disk until a source file it is made of changes."""
-    dispatcher: Any = njit(cache=True, _nrt=False)(function)  # type: ignore[call-overload]
+    dispatcher: Any = njit(cache=True, _nrt=False)(function)  # type: ignore[call-overload]  # numba takes it untyped
     cached = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if cached is not None:
         names = sorted(_sources(function.__module__, set()))
-        cached._source_stamp = tuple(_stamp(name) for name in names)  # noqa: SLF001
+        cached._source_stamp = tuple(_stamp(name) for name in names)  # noqa: SLF001 - numba offers no way to name more files
     return dispatcher  # type: ignore[no-any-return]
 
 

@@ -187,7 +187,7 @@ def partition_of(key: str, partitions: int) -> int:
         raise InputError(
             "input.invalid", f"partitions is {partitions!r}, expected at least 1", field="partitions"
         )
-    return _partition(key.encode(), partitions)  # type: ignore[no-any-return]  # a kernel
+    return _partition(key.encode(), partitions)  # type: ignore[no-any-return]  # a kernel gives an int
 
 
 def draw(salt: str, purpose: str, id: str) -> int:

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir  # type: ignore[import-untyped]  # ships no types
 from numba import types
 
 from foldline.records.compiled import Bytes, Int, intrinsic, part

@@ -194,7 +194,7 @@ def draw(salt: str, purpose: str, id: str) -> int:
     """A decision's random number: an integer from 0 to 2^53 - 1, uniform, the same in every language.
 
     XXH3 64 of salt, purpose and id joined by the byte 0x1f, shifted right by 11. A loop's salt and purpose
-    must not contain that byte (checked by `check_name`); then no two triples join alike.
+    must not contain that byte (`checked_name` refuses it); then no two triples join alike.
 
     Args:
         salt: the loop's salt.

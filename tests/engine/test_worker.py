@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from foldline.engine.identity import identity_of
-from foldline.engine.restore import find_roots, rows_from
+from foldline.engine.restore import read_standing, rows_from
 from foldline.engine.worker import Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost
 from foldline.fold.protocol import Dump
@@ -169,7 +169,7 @@ def test_a_damaged_page_is_refolded(log: Log, defined: Define, caplog: pytest.Lo
     expected = _finish(_worker(log, loop))
     topics = topics_of(loop)
     identity = identity_of(loop.fold(), log.topic(topics.events), 0)
-    page = find_roots(log, topics.roots, identity)[0].pending_pages[0]
+    page = read_standing(log, topics.roots, identity).roots[0].pending_pages[0]
     log.append([Batch(topics.roots, 0, b"half a pa", 1, NOW, NOW, page.key.encode())])
     worker = _worker(log, loop)
     assert "fold.damaged_page" in caplog.text
@@ -206,3 +206,24 @@ def test_a_log_cut_by_retention_is_refused(log: Log, defined: Define) -> None:
     with pytest.raises(FoldError) as caught:
         _worker(log, loop)
     assert caught.value.code == "fold.retention_overtook"
+
+
+def test_replaced_and_orphaned_pages_go(log: Log, defined: Define) -> None:
+    """Pages no longer named are tombstoned some roots later, those of crashed lives too."""
+    loop = definition(1)
+    defined(loop)
+    append(log, loop, 8, 2_000, rows=10)
+    topics = topics_of(loop)
+    identity = identity_of(loop.fold(), log.topic(topics.events), 0)
+    for _ in range(8):
+        worker = _worker(log, loop)
+        for _ in range(3):
+            worker.step(now=NOW, max_records=50)
+            worker.write_root(now=NOW, pending=True)
+    for _ in range(12):
+        worker.step(now=NOW, max_records=50)
+        worker.write_root(now=NOW, pending=True)
+    standing = read_standing(log, topics.roots, identity)
+    recent = {page.key for root in standing.roots[:6] for page in root.pending_pages}
+    assert standing.pages.keys() <= recent
+    assert _finish(worker) == _uninterrupted(log, loop, 0, 1000)

@@ -184,8 +184,10 @@ class Foldline:
         """Stop learning, write what is known, close the log. Idempotent."""
         if not self._closed:
             self._closed = True
-            self._host.close()
-            self.log.close()
+            try:
+                self._host.close()
+            finally:
+                self.log.close()
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 from foldline.engine.identity import identity_of
 from foldline.engine.worker import Worker, WorkerTopics
-from foldline.errors import FoldError, LeaseLost
+from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.fold.protocol import Fold
 from foldline.log.protocol import Batch, Log
 from foldline.loops.definition import LoopDefinition
@@ -84,7 +84,12 @@ class Learner:
     def close(self, *, now: int) -> None:
         """Write what is known and give every lease up."""
         for worker in self.workers.values():
-            worker.close(now=now)
+            try:
+                worker.close(now=now)
+            except LogError as error:
+                _logger.warning(
+                    "no last root of %s, a restart will read more: %s", worker.identity.text(), error
+                )
         self.workers.clear()
         self._renewed = 0
 

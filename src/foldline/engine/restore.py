@@ -1,7 +1,7 @@
 """Restoring a fold's state from the roots topic: highest n among equal identities whose bytes are whole."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -17,27 +17,6 @@ State = TypeVar("State")
 _logger = logging.getLogger("foldline.engine")
 
 
-@dataclass(slots=True)
-class RootRows:
-    """The newest row of each key of one partition of a roots topic, kept up to date by `read`."""
-
-    log: Log
-    topic: str
-    partition: int
-    offset: int = 0
-    rows: dict[bytes, bytes] = field(default_factory=dict)
-
-    def read(self) -> None:
-        """Read to the end."""
-        for row in rows_from(self.log, self.topic, self.partition, self.offset):
-            if row.key is not None:
-                if row.payload:
-                    self.rows[row.key] = row.payload
-                else:
-                    self.rows.pop(row.key, None)
-            self.offset = row.end
-
-
 def rows_from(log: Log, topic: str, partition: int, offset: int, end: int | None = None) -> Iterator[Row]:
     """Every row from an offset to the end, or to `end`."""
     stop = log.offsets(topic, partition)[1] if end is None else end
@@ -49,37 +28,55 @@ def rows_from(log: Log, topic: str, partition: int, offset: int, end: int | None
         offset = rows[-1].end
 
 
-def find_roots(log: Log, topic: str, identity: Identity) -> list[Root]:
-    """Roots of this identity still on the topic, highest n first. Damaged ones are logged and left out."""
-    roots: list[Root] = []
-    key = identity.key().encode()
+@dataclass(slots=True)
+class Standing:
+    """What stands on a partition of a roots topic for one identity.
+
+    Attributes:
+        roots: whole roots, highest n first; damaged ones were logged and left out.
+        pages: the newest bytes of every page by key.
+    """
+
+    roots: list[Root] = field(default_factory=list)
+    pages: dict[str, bytes] = field(default_factory=dict)
+
+
+def read_standing(log: Log, topic: str, identity: Identity) -> Standing:
+    """Read a roots topic once."""
+    standing, key = Standing(), identity.key()
     for row in rows_from(log, topic, identity.partition, 0):
-        if row.key != key or not row.payload:
-            continue
-        try:
-            roots.append(decode_root(row.payload))
-        except FoldError as error:
-            _logger.warning("skipping the root at %s offset %d: %s", topic, row.offset, error)
-    return sorted(roots, key=lambda root: (root.n, root.m), reverse=True)
+        name = (row.key or b"").decode()
+        if name == key and row.payload:
+            try:
+                standing.roots.append(decode_root(row.payload))
+            except FoldError as error:
+                _logger.warning("skipping the root at %s offset %d: %s", topic, row.offset, error)
+        elif name.startswith(key + "/"):
+            if row.payload:
+                standing.pages[name] = row.payload
+            else:
+                standing.pages.pop(name, None)
+    standing.roots.sort(key=lambda root: (root.n, root.m), reverse=True)
+    return standing
 
 
-def load_dump(log: Log, topic: str, root: Root) -> Dump:
+def load_dump(log: Log, topic: str, root: Root, standing: Standing | None = None) -> Dump:
     """Both halves of a root, every page checked against its hash.
 
     Raises:
         FoldError: `fold.damaged_page`.
     """
-    pages = RootRows(log, topic, root.identity.partition)
-    if root.known_pages or root.pending_pages:
-        pages.read()
+    if standing is None and (root.known_pages or root.pending_pages):
+        standing = read_standing(log, topic, root.identity)
+    pages = standing.pages if standing is not None else {}
     known = root.known
     if known is None:
         known = b"".join(_page(pages, page, root) for page in root.known_pages)
     return Dump(known, [_page(pages, page, root) for page in root.pending_pages])
 
 
-def _page(rows: RootRows, page: Page, root: Root) -> bytes:
-    data = rows.rows.get(page.key.encode())
+def _page(pages: Mapping[str, bytes], page: Page, root: Root) -> bytes:
+    data = pages.get(page.key)
     if data is None or page_hash(data) != page.hash:
         found = "is not there" if data is None else f"has hash {page_hash(data)}"
         raise FoldError(
@@ -92,11 +89,19 @@ def _page(rows: RootRows, page: Page, root: Root) -> bytes:
 
 @dataclass(slots=True)
 class Restored(Generic[State]):
-    """A state ready to go on from offset n; `root` is None when it starts from nothing."""
+    """A state ready to go on from offset n.
+
+    Attributes:
+        state: both halves as of n.
+        n: the offset covered.
+        root: where it came from; None when it starts from nothing.
+        orphans: keys of pages that no root restored names: left over from roots before, or never finished.
+    """
 
     state: State
     n: int
     root: Root | None
+    orphans: set[str] = field(default_factory=set)
 
 
 def restore(log: Log, roots_topic: str, fold: Fold[State], identity: Identity) -> Restored[State]:
@@ -107,16 +112,18 @@ def restore(log: Log, roots_topic: str, fold: Fold[State], identity: Identity) -
     Raises:
         FoldError: `fold.retention_overtook` if the log no longer holds the records needed.
     """
-    for root in find_roots(log, roots_topic, identity):
+    standing = read_standing(log, roots_topic, identity)
+    for root in standing.roots:
         try:
-            state = fold.load(load_dump(log, roots_topic, root))
+            state = fold.load(load_dump(log, roots_topic, root, standing))
         except FoldError as error:
             _logger.warning("skipping the root at n=%d: %s", root.n, error)
             continue
         _catch_up(log, fold, identity, state, root.m, root.n)
-        return Restored(state, root.n, root)
+        named = {page.key for page in (*root.known_pages, *root.pending_pages)}
+        return Restored(state, root.n, root, set(standing.pages) - named)
     _need(log, identity, identity.start)
-    return Restored(fold.empty(), identity.start, None)
+    return Restored(fold.empty(), identity.start, None, set(standing.pages))
 
 
 def _catch_up(log: Log, fold: Fold[State], identity: Identity, state: State, m: int, n: int) -> None:

@@ -112,8 +112,11 @@ class RootWriter:
         self._m = 0
         self.pending_bytes = 0
 
-    def resume(self, root: Root) -> None:
-        """Go on after a restored root: its pages stand already."""
+    def resume(self, root: Root | None, orphans: set[str]) -> None:
+        """Go on after a restored root: its pages stand already, and orphans go with the pages it replaces."""
+        self._named.append(orphans)
+        if root is None:
+            return
         for page in (*root.known_pages, *root.pending_pages):
             self._pages[page.hash] = page.key
         self._pending, self._m = list(root.pending_pages), root.m

@@ -55,8 +55,7 @@ class Worker:
         self._roots = RootWriter(log, topics.roots, identity, lease.epoch)
         self._root_n = self.n
         self._pending_bytes_read = 0
-        if restored.root is not None:
-            self._roots.resume(restored.root)
+        self._roots.resume(restored.root, restored.orphans)
         self._changed = False
         self._dead: list[Batch] = []
         self._written_at = now

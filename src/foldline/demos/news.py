@@ -126,7 +126,8 @@ def visit(settings: Settings, url: str, number: int, start_ms: int, stop: Path) 
             if settings.rate:
                 due = began + min(i + at_once, len(mine)) * settings.apps / settings.rate
                 time.sleep(max(0.0, due - time.monotonic()))
-            steps = [] if stop.exists() else mine[i : i + at_once]
+            stopped = stop.exists()
+            steps = [] if stopped else mine[i : i + at_once]
             with news.batch() as written:
                 for choice, click in clicked:
                     report(choice, click)
@@ -136,6 +137,8 @@ def visit(settings: Settings, url: str, number: int, start_ms: int, stop: Path) 
                 news.catch_up()
                 with news.batch():
                     shown = [choose(step) for step in steps]
+            if stopped:
+                break
             clicked = []
             for step, choice in zip(steps, shown, strict=True):
                 action = index[choice.action]

@@ -176,6 +176,7 @@ def run(
                 field="log",
             )
         pace = Pace(root_every_ms=0, publish_every_ms=0) if settings.lockstep else None
+        _compile(settings)
         start_ms = time.time_ns() // 1_000_000 - 1000 * settings.steps
         with fl.open(log, pace=pace, clock=lambda: start_ms) as app:
             return _run(settings, app, log, start_ms, Path(folder) / "stop", watch)
@@ -197,8 +198,6 @@ def _run(
         partitions=partitions,
         salt=settings.salt,
     )
-    # Compiles what the apps share, so that they find it in the cache and do not all compile it at once.
-    news.decide("reader", log=False)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         settings.apps, mp_context=spawn, initializer=_leave_interrupts_to_the_parent
@@ -212,6 +211,19 @@ def _run(
     news.catch_up()
     watch(_view(news, settings.world))
     return visits
+
+
+def _compile(settings: Settings) -> None:
+    """One reader on a log in memory compiles what this process and the apps need, before any clock runs.
+
+    The apps then find it in the cache, and do not all compile at once.
+    """
+    with fl.open("memory://") as app:
+        actions, complete = settings.world.actions, settings.complete
+        news = app.loop(LOOP, actions=actions, policy=settings.policy, complete=complete)
+        choice = news.decide("reader", log=not complete)
+        (news.outcome if complete else news.reward)(choice, 0)
+        news.catch_up()
 
 
 def _leave_interrupts_to_the_parent() -> None:

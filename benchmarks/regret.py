@@ -13,8 +13,10 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,12 @@ FEW = 30
 """Below this many runs their own spread says too little, and that of the reference's 2,000 runs stands for it."""
 
 
+CHECKS = "| figure | policy | runs | reference | measured | ± | bound | |"
+RECOVERED = (
+    "| policy | runs | reference | median steps | 95 % | never | reward, drift | reward, no drift | ± |"
+)
+
+
 @dataclass(frozen=True)
 class Check:
     """One figure against its reference; `bound` is `SIGMAS` standard errors of the difference."""
@@ -68,22 +76,19 @@ class Check:
     figure: str
     policy: str
     runs: int
-    reference: float | None
+    reference: float
     measured: float
     standard_error: float
-    bound: float | None
+    bound: float
 
     @property
     def good(self) -> bool:
-        """Within the bound, or nothing to compare with."""
-        return (
-            self.reference is None or self.bound is None or abs(self.measured - self.reference) <= self.bound
-        )
+        """Within the bound."""
+        return abs(self.measured - self.reference) <= self.bound
 
 
-def rewards(seeds: int, processes: int) -> list[Check]:
+def rewards(seeds: int, processes: int) -> Iterator[Check]:
     """Mean reward of each policy in the stationary world."""
-    checks = []
     for policy, (reference, error) in REWARDS.items():
         runs = simulate_many(
             parse_policy(policy), NewsWorld.evenly_spaced(), STEPS, range(seeds), processes=processes
@@ -92,62 +97,53 @@ def rewards(seeds: int, processes: int) -> list[Check]:
             runs.standard_error if runs.standard_error and seeds >= FEW else error * math.sqrt(2000 / seeds)
         )
         bound = SIGMAS * math.hypot(error, ours)
-        checks.append(Check("mean reward", policy, seeds, reference, runs.mean_reward, ours, bound))
-    return checks
+        yield Check("mean reward", policy, seeds, reference, runs.mean_reward, ours, bound)
 
 
-def regrets(seeds: int, processes: int, most: int = 20_000) -> list[Check]:
-    """Regret and share of the best article after several numbers of rounds, on the published articles."""
+def regrets(seeds: int, processes: int) -> Iterator[Check]:
+    """Regret after several numbers of rounds, on the published articles."""
     if not NEWS20.is_dir():
-        return []
+        return
     published = json.loads((NEWS20 / "regret_reference.json").read_text())["results_after_rounds"]
-    checks = []
     for policy, name in REGRETS.items():
-        rounds = [int(r) for r in published[name] if int(r) <= most]
+        rounds = [int(r) for r in published[name]]
         one = partial(_regret_after, policy, rounds)
         found = np.array(sorted(over_seeds(one, range(seeds), processes)))
         for column, after in enumerate(rounds):
             reference = published[name][str(after)]
             error = reference["sd_regret"] / math.sqrt(REFERENCE_RUNS)
             ours = reference["sd_regret"] / math.sqrt(seeds)
-            checks.append(
-                Check(
-                    f"regret after {after:,}",
-                    policy,
-                    seeds,
-                    reference["mean_regret"],
-                    float(found[:, column].mean()),
-                    ours,
-                    SIGMAS * math.hypot(error, ours),
-                )
+            yield Check(
+                f"regret after {after:,}",
+                policy,
+                seeds,
+                reference["mean_regret"],
+                float(found[:, column].mean()),
+                ours,
+                SIGMAS * math.hypot(error, ours),
             )
-    return checks
 
 
-def recoveries(policies: dict[str, float | None], seeds: int, processes: int) -> list[dict[str, Any]]:
+def recoveries(policies: dict[str, float | None], seeds: int, processes: int) -> Iterator[dict[str, Any]]:
     """Recovery from drift of each policy, and what it earns where nothing drifts."""
-    rows = []
     stationary, drifting = NewsWorld.evenly_spaced(), NewsWorld.evenly_spaced().drifting()
     for text, reference in policies.items():
         policy = parse_policy(text)
         drifted = simulate_many(policy, drifting, STEPS, range(seeds), processes=processes)
         stayed = simulate_many(policy, stationary, STEPS, range(seeds), processes=processes)
         low, high = median_interval(drifted)
-        rows.append(
-            {
-                "policy": text,
-                "runs": seeds,
-                "reference": reference,
-                "median": drifted.median_recovery,
-                "low": low,
-                "high": high,
-                "never": drifted.never_recovered,
-                "reward_drifting": drifted.mean_reward,
-                "reward_stationary": stayed.mean_reward,
-                "standard_error": stayed.standard_error,
-            }
-        )
-    return rows
+        yield {
+            "policy": text,
+            "runs": seeds,
+            "reference": reference,
+            "median": drifted.median_recovery,
+            "low": low,
+            "high": high,
+            "never": drifted.never_recovered,
+            "reward_drifting": drifted.mean_reward,
+            "reward_stationary": stayed.mean_reward,
+            "standard_error": stayed.standard_error,
+        }
 
 
 def median_interval(runs: RunSummary) -> tuple[float | None, float | None]:
@@ -167,27 +163,31 @@ def _regret_after(policy: str, rounds: list[int], seed: int) -> list[float]:
     return [float(lost[after - 1]) for after in rounds]
 
 
-def _print_checks(checks: list[Check]) -> None:
-    print("| figure | policy | runs | reference | measured | ± | bound | |")
-    print("|---|---|---|---|---|---|---|---|")
-    for c in checks:
-        print(
-            f"| {c.figure} | {c.policy} | {c.runs} | {c.reference:.5g} | {c.measured:.5g} | "
-            f"{c.standard_error:.2g} | {c.bound:.2g} | {'ok' if c.good else 'FAILS'} |"
-        )
-
-
-def _print_recoveries(rows: list[dict[str, Any]]) -> None:
-    print(
-        "\n| policy | runs | reference | median steps | 95 % | never | reward, drift | reward, no drift | ± |"
+def _check_row(c: Check) -> str:
+    return (
+        f"| {c.figure} | {c.policy} | {c.runs} | {c.reference:.5g} | {c.measured:.5g} | "
+        f"{c.standard_error:.2g} | {c.bound:.2g} | {'ok' if c.good else 'FAILS'} |"
     )
-    print("|---|---|---|---|---|---|---|---|---|")
+
+
+def _recovery_row(row: dict[str, Any]) -> str:
+    shown = {k: "-" if v is None else f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
+    return (
+        "| {policy} | {runs} | {reference} | {median} | {low} to {high} | {never} | {reward_drifting} | "
+        "{reward_stationary} | {standard_error} |".format(**shown)
+    )
+
+
+def _shown(rows: Iterable[Any], header: str, line: Callable[[Any], str]) -> list[Any]:
+    """Print a table while its rows come; nothing without a header."""
+    kept: list[Any] = []
     for row in rows:
-        shown = {k: "-" if v is None else f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
-        print(
-            "| {policy} | {runs} | {reference} | {median} | {low}-{high} | {never} | {reward_drifting} | "
-            "{reward_stationary} | {standard_error} |".format(**shown)
-        )
+        if header and not kept:
+            print(header + "\n" + "|---" * (header.count("|") - 1) + "|")
+        if header:
+            print(line(row), flush=True)
+        kept.append(row)
+    return kept
 
 
 def main() -> None:
@@ -200,16 +200,15 @@ def main() -> None:
     parser.add_argument("--recover", metavar="POLICY", nargs="*", help="only the recovery of these policies")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    seeds, processes = given.seeds, given.processes
     checks: list[Check] = []
     if given.recover is None:
-        checks = rewards(given.seeds, given.processes) + regrets(max(2, given.seeds // 2), given.processes)
+        figures = chain(rewards(seeds, processes), regrets(max(2, seeds // 2), processes))
+        checks = _shown(figures, "" if given.json else CHECKS, _check_row)
     wanted = RECOVERIES if given.recover is None else {p: RECOVERIES.get(p) for p in given.recover}
-    rows = recoveries(wanted, given.seeds, given.processes)
+    rows = _shown(recoveries(wanted, seeds, processes), "" if given.json else RECOVERED, _recovery_row)
     if given.json:
         print(json.dumps({"checks": [{**asdict(c), "good": c.good} for c in checks], "recoveries": rows}))
-    else:
-        _print_checks(checks)
-        _print_recoveries(rows)
     sys.exit(not all(check.good for check in checks))
 
 

@@ -13,6 +13,7 @@ from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
+from foldline.log.follow import follow as rows_of
 from foldline.log.protocol import Log, Row
 
 FOLLOW_S = 1.0
@@ -142,18 +143,8 @@ Record = tuple[int, int, bytes | None, bytes]
 def _records(
     log: Log, topic: str, starts: dict[int, int], *, since_ms: int | None, follow: bool
 ) -> Iterator[Record]:
-    positions = dict(starts)
-    while True:
-        for partition, position in list(positions.items()):
-            offset = position
-            while rows := log.read(topic, partition, offset):
-                for row in rows:
-                    yield from _opened(partition, row, since_ms)
-                offset = rows[-1].end
-            positions[partition] = offset
-        if not follow:
-            return
-        log.wait({(topic, partition): offset for partition, offset in positions.items()}, FOLLOW_S)
+    for partition, row in rows_of(log, topic, starts, wait_s=FOLLOW_S if follow else None):
+        yield from _opened(partition, row, since_ms)
 
 
 def _opened(partition: int, row: Row, since_ms: int | None) -> Iterator[Record]:

@@ -31,11 +31,13 @@ def follow(
     """
     positions = dict(starts)
     while True:
-        for partition in positions:
-            while rows := log.read(topic, partition, positions[partition]):
+        for partition, offset in tuple(positions.items()):
+            reached = offset
+            while rows := log.read(topic, partition, reached):
                 for row in rows:
                     yield partition, row
-                positions[partition] = rows[-1].end
+                reached = rows[-1].end
+            positions[partition] = reached
         if wait_s is None:
             return
         log.wait({(topic, partition): offset for partition, offset in positions.items()}, wait_s)

@@ -16,6 +16,13 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 
 _DTYPES = {"int8", "int32", "int64", "uint8", "uint64", "float64"}
 
+# By dtype in either byte order: numpy takes microseconds to spell a name.
+_WRITTEN = {
+    written: (dtype.name, dtype.newbyteorder("<"))
+    for dtype in map(np.dtype, sorted(_DTYPES))
+    for written in (dtype.newbyteorder("<"), dtype.newbyteorder(">"))
+}
+
 
 class _Entry(msgspec.Struct, frozen=True, array_like=True):
     name: str
@@ -37,10 +44,11 @@ def dump_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
     entries, bodies = [], []
     for name in sorted(arrays):
         array = arrays[name]
-        if array.dtype.name not in _DTYPES:
+        found = _WRITTEN.get(array.dtype)
+        if found is None:
             raise TypeError(f"array {name!r} has dtype {array.dtype}, expected one of {sorted(_DTYPES)}")
-        entries.append(_Entry(name, array.dtype.name, array.shape))
-        bodies.append(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+        entries.append(_Entry(name, found[0], array.shape))
+        bodies.append(np.ascontiguousarray(array, dtype=found[1]).tobytes())
     return msgspec.json.encode(entries) + b"\n" + b"".join(bodies)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self, runtime_checkable
 
+import msgspec
+
 Cleanup = Literal["delete", "compact"]
 
 AHEAD_MS = 60_000
@@ -57,8 +59,7 @@ class Batch:
     key: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A stored batch, or the part of one that was asked for.
 
     Attributes:

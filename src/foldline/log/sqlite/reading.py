@@ -63,15 +63,15 @@ def _collect(
 ) -> list[Row]:
     if stop <= offset:
         return []
-    found: list[Row] = []
     cursor = connection.execute(_ROWS, (place.base + start, place.base + stop - 1))
+    found: list[Row] = []
+    base, left = place.base, max_records + max(0, offset - start)
     for position, count, payload, least, greatest, key in cursor:
-        row = Row(position - place.base, count, payload, least, greatest, key)
-        if row.offset < offset or row.end > stop:
-            row = part(row, offset, stop)
-        found.append(row)
-        max_records -= row.count
-        if max_records <= 0:
+        found.append(Row(position - base, count, payload, least, greatest, key))
+        left -= count
+        if left <= 0:
             break
     cursor.close(True)
+    if found:
+        found[0], found[-1] = part(found[0], offset, stop), part(found[-1], offset, stop)
     return found

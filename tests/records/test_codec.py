@@ -36,7 +36,7 @@ def _rows_left(data: bytes) -> int:
     """How many lines of a payload the scanner leaves to msgspec."""
     buffer = np.frombuffer(data, np.uint8)
     n = count_lines(buffer)
-    counts = np.empty(4, np.int64)
+    counts = np.empty(6, np.int64)
     scan(
         buffer, np.empty(n, np.int8), np.empty(n, np.int64), np.empty((3, n, 2), np.uint64), np.empty((2, n)),
         np.empty((2, n), np.int32), np.zeros((2, 2 << n.bit_length()), np.int32), np.empty((2, n, 2), np.int64),
@@ -124,6 +124,8 @@ def test_every_single_byte_change_of_a_line() -> None:
         (b'{"type":"other","time":1}', "record.undecodable", ["'type'", "other", "decision"]),
         (b'{"type":7,"time":1}', "record.undecodable", ["'type'", "7"]),
         (b'{"time":1}', "record.undecodable", ["'type'", "missing"]),
+        (b'{"type":' + b"\0" * 40, "record.undecodable", []),
+        (b'{"type":' + b"\xff" * 40, "record.undecodable", []),
         (b'{"type":"activation","time":1,"decision":"\xff\xfe"}', "record.undecodable", ["UTF-8"]),
         (b'{"type":"tick","time":1,"x":"\xff"}', "record.undecodable", ["UTF-8"]),
         (b'{"type":"tick","time":1,"x":' + b"[" * 100 + b"]" * 100 + b"}", "record.undecodable", ["deeper"]),

@@ -147,7 +147,7 @@ def _scanned(data: bytes) -> Columns:
     spans, left, counts = (
         np.empty((2, count, 2), np.int64),
         np.empty((3, count), np.int64),
-        np.empty(4, np.int64),
+        np.empty(6, np.int64),
     )
     scan(buffer, kind, time, hashes, numbers, codes, tables, spans, left, counts)
     found = counts.tolist()

@@ -28,11 +28,10 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 intrinsic: Final[Callable[[Callable[..., Any]], Any]] = numba_intrinsic
 """Makes an operation of the machine callable in kernels."""
 
-inlined: Final[Callable[[_Function], _Function]] = njit(  # type: ignore[call-overload]  # numba takes it untyped
-    _nrt=False, inline="always"
+inlined: Final[Callable[[_Function], _Function]] = njit(  # type: ignore[call-overload]
+    _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
-"""Puts a part of a loop in every place it is called from, before these are compiled: it is then compiled there only,
-which takes a quarter off the first start. Not to be called from Python."""
+"""Compiles a part of a loop into every place it is called from; not to be called from Python."""
 
 part: Final[Callable[[_Function], _Function]] = njit(  # type: ignore[call-overload]  # numba takes it untyped
     _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
@@ -45,25 +44,27 @@ def kernel(function: _Function) -> _Function:
     dispatcher: Any = njit(cache=True, _nrt=False)(function)  # type: ignore[call-overload]  # numba takes it untyped
     cached = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if cached is not None:
-        names = sorted(_sources(function.__module__, set()))
+        names = sorted({__name__, *_sources(function.__module__, set())})
         cached._source_stamp = tuple(_stamp(name) for name in names)  # noqa: SLF001 - numba offers no way to name more files
     return dispatcher  # type: ignore[no-any-return]
 
 
 def _sources(module: str, seen: set[str]) -> set[str]:
-    """The module and all whose compiled functions it calls, however far."""
+    """The module and all of this package from which it takes functions, however far."""
     if module not in seen:
         seen.add(module)
-        for called in _called_from(module):
+        for called in _taken_from(module):
             _sources(called, seen)
     return seen
 
 
-def _called_from(module: str) -> Iterator[str]:
+def _taken_from(module: str) -> Iterator[str]:
+    package = __name__.partition(".")[0] + "."
     for value in list(vars(sys.modules[module]).values()):
-        plain = getattr(value, "py_func", None) or getattr(value, "_defn", None)
-        if plain is not None:
-            yield plain.__module__
+        plain = getattr(value, "py_func", None) or getattr(value, "_defn", value)
+        name = getattr(plain, "__module__", None)
+        if isinstance(name, str) and name.startswith(package):
+            yield name
 
 
 def _stamp(module: str) -> tuple[str, Any, Any]:

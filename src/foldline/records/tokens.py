@@ -1,4 +1,4 @@
-"""Kernels that read one token of JSON text: a literal, a string's end, an integer, a number.
+"""Kernels that read one token of JSON text: a string's end, a line's end, an integer, a number.
 
 Each takes a (m,) uint8 buffer and a place in it, and gives the place after the token, or LEFT where the text is
 anything but the plainest form: such text is not wrong, only left to a slower reader.
@@ -24,25 +24,6 @@ _NEWLINES = _ONES * np.uint64(0x0A)
 _ZEROS = _ONES * np.uint64(0x30)
 _SIXES = _ONES * np.uint64(0x46)
 _TEN = np.uint64(10)
-
-
-def literal(text: bytes) -> tuple[np.int64, np.uint64, np.uint64]:
-    """A literal of 8 to 16 bytes, for `after`: its length, its first and its last eight bytes."""
-    return np.int64(len(text)), short(text[:8]), short(text[-8:])
-
-
-def short(text: bytes) -> np.uint64:
-    """At most 8 bytes as the low bytes of a word."""
-    return np.uint64(int.from_bytes(text, "little"))
-
-
-@part
-def after(buffer: Bytes, place: Int, literal: Any) -> Int:
-    """The place after the literal, or LEFT where the buffer holds another text."""
-    size, first, last = literal
-    if place + size > buffer.size or load64(buffer, place) != first:
-        return LEFT
-    return place + size if load64(buffer, place + size - 8) == last else LEFT
 
 
 @part

@@ -89,7 +89,7 @@ def _steps(
     buffer: Bytes, place: Int, kind: Int, row: Int, hashes: Any, numbers: Any, counts: Any
 ) -> Int:  # fmt: skip
     """Follows the steps of a kind into the row; the place after the last one, else LEFT with the row in any state."""
-    step = 0
+    step = np.int64(0)
     while RULES[kind, step, READS] != END:
         start = _after(buffer, place, kind, step)
         reads, goes, greatest = RULES[kind, step, READS], RULES[kind, step, GOES], RULES[kind, step, GREATEST]
@@ -171,7 +171,7 @@ def scan(
         counts: (6,) int64, written: actions, names, code of the default name or -1, rows left, scratch.
     """
     counts[ACTIONS], counts[NAMES], counts[DEFAULT_NAME], counts[LEFT_ROWS] = 0, 0, -1, 0
-    place = 0
+    place = np.int64(0)  # a literal would have what it is passed to compiled once more, for itself
     for row in range(len(kinds)):
         _clear(row, kinds, times, hashes, numbers, codes)
         counts[START], counts[STOP] = 0, 0
@@ -185,10 +185,9 @@ def scan(
             end = LEFT
         if end >= 0:
             kinds[row], times[row] = kind, time
-            if kind == 1 or kind == 3:
-                codes[0, row] = _index(buffer, tables[0], spans[0], counts, ACTIONS)
-            elif kind == 2 or kind == 7:
-                codes[1, row] = _index(buffer, tables[1], spans[1], counts, NAMES)
+            if kind == 1 or kind == 3 or kind == 2 or kind == 7:
+                which = np.int64(NAMES if kind == 2 or kind == 7 else ACTIONS)
+                codes[which, row] = _index(buffer, tables[which], spans[which], counts, which)
         else:
             _clear(row, kinds, times, hashes, numbers, codes)
             end = line_end(buffer, place)

@@ -28,7 +28,7 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 intrinsic: Final[Callable[[Callable[..., Any]], Any]] = numba_intrinsic
 """Makes an operation of the machine callable in kernels."""
 
-inlined: Final[Callable[[_Function], _Function]] = njit(  # type: ignore[call-overload]
+inlined: Final[Callable[[_Function], _Function]] = njit(  # type: ignore[call-overload]  # numba takes it untyped
     _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 """Compiles a part of a loop into every place it is called from; not to be called from Python."""

@@ -1,0 +1,114 @@
+"""The conformance suite of folds: what the engine relies on when it restores, batches and replays.
+
+Example:
+    >>> from foldline.fold.rule import RewardRule
+    >>> from foldline.policies.epsilon_greedy import EpsilonGreedy
+    >>> from foldline.policies.fold import PolicyFold
+    >>> from foldline.records.codec import decode
+    >>> line = b'{"type":"definition","time":1,"loop":"l","version":1,"actions":["a"]}'
+    >>> check_fold(PolicyFold(EpsilonGreedy(), RewardRule()), decode(line))
+    ['batches', 'resumption', 'lagging_pending', 'input', 'parameters']
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from foldline.fold.protocol import Dump, Fold
+from foldline.records.columns import Columns
+
+_ARRAYS = ("kind", "time", "id", "unit", "reward_id", "action", "name", "value", "propensity")
+
+
+def check_fold(fold: Fold[Any], columns: Columns) -> list[str]:
+    """Run every check on a fold over a batch of records; the names of the checks that ran.
+
+    Args:
+        fold: with the parameters to check.
+        columns: some hundreds of records that reach all it does, markers among them.
+
+    Raises:
+        AssertionError: the fold breaks a law; the message says which and where.
+    """
+    assert FOLD_CHECKS, "no checks collected"
+    for check in FOLD_CHECKS.values():
+        check(fold, columns)
+    return list(FOLD_CHECKS)
+
+
+def check_batches(fold: Fold[Any], columns: Columns) -> None:
+    """Batches of 1, 7, 1000 and all give the same bytes."""
+    whole = _folded(fold, columns, 0, len(columns), len(columns))
+    for size in (1, 7, 1000):
+        assert _folded(fold, columns, 0, len(columns), size) == whole, (
+            f"batches of {size} differ from one batch"
+        )
+
+
+def check_resumption(fold: Fold[Any], columns: Columns) -> None:
+    """Going on from load(dump()) equals going on without, at every cut tried."""
+    whole = _folded(fold, columns, 0, len(columns), 64)
+    for cut in _cuts(columns):
+        state = fold.load(_folded(fold, columns, 0, cut, 64))
+        _apply(fold, state, columns, cut, len(columns), 64)
+        assert fold.dump(state) == whole, f"restored at row {cut} it ends in other bytes"
+
+
+def check_lagging_pending(fold: Fold[Any], columns: Columns) -> None:
+    """A pending half of an earlier offset, brought up with learning muted, equals one dumped with the known."""
+    whole = _folded(fold, columns, 0, len(columns), 64)
+    for n in _cuts(columns):
+        known = _folded(fold, columns, 0, n, 64).known
+        for m in (0, n // 3, n):
+            pending = _folded(fold, columns, 0, m, 64).pending
+            state = fold.load(Dump(known, pending))
+            _apply(fold, state, columns, m, n, 50, muted=True)
+            _apply(fold, state, columns, n, len(columns), 64)
+            assert fold.dump(state) == whole, f"known of {n} with pending of {m} ends in other bytes"
+
+
+def check_input(fold: Fold[Any], columns: Columns) -> None:
+    """The batch passed in is not changed."""
+    before = [getattr(columns, name).copy() for name in _ARRAYS]
+    _folded(fold, columns, 0, len(columns), len(columns))
+    for name, array in zip(_ARRAYS, before, strict=True):
+        assert np.array_equal(getattr(columns, name), array, equal_nan=array.dtype.kind == "f"), (
+            f"the fold changed {name!r} of its input"
+        )
+
+
+def check_parameters(fold: Fold[Any], _columns: Columns) -> None:
+    """The learning parameters are JSON, the same at every call: they are part of the identity."""
+    first = msgspec.json.encode(fold.parameters(), order="deterministic")
+    assert msgspec.json.encode(fold.parameters(), order="deterministic") == first, "parameters change"
+    assert fold.name, "a fold needs a name"
+    assert fold.version >= 1, f"version {fold.version}: expected 1 or more"
+
+
+FOLD_CHECKS: dict[str, Callable[[Fold[Any], Columns], None]] = {
+    "batches": check_batches,
+    "resumption": check_resumption,
+    "lagging_pending": check_lagging_pending,
+    "input": check_input,
+    "parameters": check_parameters,
+}
+"""Every check by name."""
+
+
+def _cuts(columns: Columns) -> list[int]:
+    return sorted({len(columns) * part // 7 for part in range(8)})
+
+
+def _folded(fold: Fold[Any], columns: Columns, start: int, stop: int, size: int) -> Dump:
+    state = fold.empty()
+    _apply(fold, state, columns, start, stop, size)
+    return fold.dump(state)
+
+
+def _apply(
+    fold: Fold[Any], state: Any, columns: Columns, start: int, stop: int, size: int, *, muted: bool = False
+) -> None:
+    for low in range(start, stop, max(size, 1)):
+        fold.apply(state, columns.slice(low, min(low + size, stop)), muted=muted)

@@ -214,16 +214,25 @@ def _run(
 
 
 def _compile(settings: Settings) -> None:
-    """One reader on a log in memory compiles what this process and the apps need, before any clock runs.
+    """A few readers on a log in memory compile what this process and the apps need, before any clock runs.
 
     The apps then find it in the cache, and do not all compile at once.
     """
     with fl.open("memory://") as app:
         actions, complete = settings.world.actions, settings.complete
-        news = app.loop(LOOP, actions=actions, policy=settings.policy, complete=complete)
-        choice = news.decide("reader", log=not complete)
-        (news.outcome if complete else news.reward)(choice, 0)
-        news.catch_up()
+        news = app.loop(
+            LOOP,
+            actions=actions,
+            policy=settings.policy,
+            complete=complete,
+            partitions=1 if settings.policy.merge_law == "none" else PARTITIONS,
+        )
+        report = news.outcome if complete else news.reward
+        for _ in range(2):
+            with news.batch():
+                for reader in range(READERS * PARTITIONS):
+                    report(news.decide(f"reader-{reader}", log=not complete), 0)
+            news.catch_up()
 
 
 def _leave_interrupts_to_the_parent() -> None:

@@ -214,7 +214,7 @@ def _run(
 
 
 def _compile(settings: Settings) -> None:
-    """A few readers on a log in memory compile what this process and the apps need, before any clock runs.
+    """Some hundred readers on a log in memory compile what this process and the apps need, before any clock runs.
 
     The apps then find it in the cache, and do not all compile at once.
     """
@@ -230,7 +230,7 @@ def _compile(settings: Settings) -> None:
         report = news.outcome if complete else news.reward
         for _ in range(2):
             with news.batch():
-                for reader in range(READERS * PARTITIONS):
+                for reader in range(100 * PARTITIONS):
                     report(news.decide(f"reader-{reader}", log=not complete), 0)
             news.catch_up()
 

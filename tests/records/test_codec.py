@@ -27,6 +27,13 @@ _REWARD: dict[str, Any] = {"type": "reward", "time": 5, "id": "r", "decision": "
 _PIECES = [b'"', b"\\", b"\n", b"1e", b"0", b",", b"}", b"{}", b".", b"-"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _scanner_ready() -> None:
+    """Small payloads wait for a large one before they are scanned; here all are to be."""
+    decode(b"\n".join([b'{"type":"tick","time":5}'] * 2000))
+    assert scan.overloads, "a payload of 50 kB did not ready the scanner"  # type: ignore[attr-defined]  # a kernel
+
+
 def _line(fields: dict[str, Any], **changes: Any) -> bytes:
     changed = {name: value for name, value in {**fields, **changes}.items() if value is not ...}
     return json.dumps(changed, separators=(",", ":")).encode()

@@ -230,7 +230,7 @@ def _compile(settings: Settings) -> None:
         report = news.outcome if complete else news.reward
         for _ in range(2):
             with news.batch():
-                for reader in range(100 * PARTITIONS):
+                for reader in range(200 * PARTITIONS):
                     report(news.decide(f"reader-{reader}", log=not complete), 0)
             news.catch_up()
 

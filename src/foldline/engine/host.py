@@ -12,7 +12,7 @@ from foldline.engine.defining import read_catalogue
 from foldline.engine.learner import Learner, Pace
 from foldline.engine.publisher import Publisher
 from foldline.engine.replica import Replica
-from foldline.errors import FoldlineError, LeaseLost, LogError
+from foldline.errors import LeaseLost, LogError
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
@@ -159,7 +159,7 @@ class Host:
                     return
                 _logger.error("the log failed, trying again in %s s: %s", RETRY_S, error)  # noqa: TRY400 - its text says all
                 self._stop.wait(RETRY_S)
-            except (FoldlineError, Exception) as error:
+            except Exception as error:
                 self.failure = error
                 _logger.exception("the host thread stopped")
                 with self._bundle_changed:

@@ -1,0 +1,89 @@
+"""A log with loops that have learnt something, and the dashboard served over it on loopback."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+import foldline as fl
+from foldline.dashboard.asgi import dashboard
+from foldline.engine.learner import Pace
+from foldline.log.protocol import Batch, Log
+from foldline.simulation.worlds import NewsWorld
+
+PACE = Pace(root_every_ms=0, publish_every_ms=0, timeline_every_ms=0)
+NASTY = '<img src=x onerror="window.hacked=1">'
+"""An action's name that would run in a page that does not escape."""
+
+
+@contextmanager
+def opened(url: str, start_ms: int) -> Iterator[tuple[fl.Foldline, list[int]]]:
+    """A Foldline whose clock says what stands in the list."""
+    clock = [start_ms]
+    with fl.open(url, clock=lambda: clock[0], pace=PACE) as app:
+        yield app, clock
+
+
+def learn_news(app: fl.Foldline, clock: list[int], steps: int, *, at_once: int = 60) -> fl.Loop:
+    """The published news world, one reader a simulated second: epsilon-greedy finds the better articles."""
+    world = NewsWorld.evenly_spaced()
+    news = app.loop("news", actions=world.actions, policy=fl.EpsilonGreedy(0.1), partitions=2, salt="s")
+    index = {action: i for i, action in enumerate(world.actions)}
+    begin = clock[0]
+    for step in range(0, steps, at_once):
+        with news.batch():
+            for n in range(step, min(step + at_once, steps)):
+                clock[0] = begin + 1_000 * n
+                choice = news.decide(f"reader-{n}", id=str(n))
+                if world.reward("s", choice.id, n, index[choice.action]):
+                    news.reward(choice, 1)
+        news.catch_up()
+    return news
+
+
+def learn_prices(app: fl.Foldline, clock: list[int], steps: int) -> fl.Loop:
+    """A loop with a reward wait, rewards that are no proportions, a nasty name, and records it cannot use."""
+    actions = ["five percent off", "free shipping", NASTY]
+    shop = app.loop(
+        "shop-offer", actions=actions, policy=fl.Thompson(), reward="revenue", reward_wait_s=30, high=100
+    )
+    begin = clock[0]
+    for n in range(steps):
+        clock[0] = begin + 2_000 * n
+        with shop.batch():
+            choice = shop.decide(f"customer-{n}", id=str(n))
+            if n % 3 == 0:
+                shop.reward(choice, 10.0 + 20 * actions.index(choice.action) + n % 7)
+            if n % 40 == 39:
+                shop.reward(f"0.0.{n - 30}", 5.0)
+            if n % 50 == 49:
+                shop.reward("0.0.never", 1.0)
+        if n % 20 == 19:
+            shop.catch_up()
+    app.log.append([Batch("shop-offer.events", 0, f'{{"type":"{NASTY}"}}'.encode(), 1, clock[0], clock[0])])
+    shop.decide("last")
+    shop.catch_up()
+    return shop
+
+
+@contextmanager
+def served(log: Log, *, every_s: float = 0.05) -> Iterator[str]:
+    """The dashboard on a free port of loopback; its address."""
+    config = uvicorn.Config(
+        dashboard(log, every_s=every_s), port=0, log_level="warning", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise RuntimeError("the server did not start")
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)

@@ -8,10 +8,10 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types contracts house format docs bench lock clean
+.PHONY: help demo test check lint types contracts house format docs screenshots bench lock clean
 
 help: ## show these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(BIN)/foldline ## run the news demo; ARGS="--headless --json" are passed on
 	@$(BIN)/foldline demo news $(ARGS)
@@ -41,6 +41,9 @@ format: $(BIN)/foldline ## let ruff mend format and what it safely can
 
 docs: $(BIN)/foldline ## write the generated pages of docs/ again
 	@$(BIN)/python -m tools.docs
+
+screenshots: $(BIN)/foldline ## take the dashboard's pictures of docs/images again, with Chromium
+	@$(BIN)/python -m tools.screenshots
 
 bench: $(BIN)/foldline ## run every benchmark and print its ratios; ARGS="--json" are passed on
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each $(ARGS) || exit 1; done

@@ -9,9 +9,11 @@
   let series = null;
 
   const text = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+  const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
   const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
   const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   const number = (value) => (value === null || value === undefined || Number.isNaN(value) ? "–" : text.format(value));
+  const rough = (value) => (value === null || value === undefined ? "–" : short.format(value));
   const share = (value) => (value === null || value === undefined ? "–" : percent.format(value));
   const brief = (name, most) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
 
@@ -32,12 +34,12 @@
   });
   const pairs = (values) => series.times.map((time, i) => [time, values[i] ?? null]);
   const label = (c, said) => ({
-    endLabel: { show: true, formatter: () => said, color: c.text, fontSize: 12, distance: 6 },
+    endLabel: { show: true, formatter: () => said, color: c.text, fontSize: 12, distance: 6 }, said,
   });
 
   const kinds = {
     average(c) {
-      const last = (values) => number(values[values.length - 1]);
+      const last = (values) => rough(values[values.length - 1]);
       return {
         lines: [
           line("recent", pairs(series.recent), c.other, { lineStyle: { width: 1.5 } }),
@@ -56,14 +58,16 @@
       for (const action of drawn.filter((each) => !each.lows.length)) {
         lines.push(line(action.action, pairs(action.means), c.other, { lineStyle: { width: 1 } }));
       }
-      drawn.filter((each) => each.lows.length).forEach((action, i) => {
-        lines.push(...band(action, c.actions[i]));
-        lines.push(line(action.action, pairs(action.means), c.actions[i], {
-          lineStyle: { type: DASHES[i] }, rest: label(c, `${brief(action.action, 13)} ${number(action.mean)}`) }));
-      });
       const values = drawn.flatMap((action) => settled(action.means, 0.3));
-      const limits = drawn.flatMap((action) => [...settled(action.lows, 0.8), ...settled(action.highs, 0.8)]);
-      return { lines, range: spread([...values, ...limits]), write: number };
+      const limits = drawn.filter((each) => each.lows.length).flatMap((action) => [action.low, action.high])
+        .filter((value) => value !== null);
+      const range = spread([...values, ...limits]);
+      drawn.filter((each) => each.lows.length).forEach((action, i) => {
+        lines.push(...band(action, c.actions[i], (range.max - range.min) / 2));
+        lines.push(line(action.action, pairs(action.means), c.actions[i], {
+          lineStyle: { type: DASHES[i] }, rest: label(c, `${brief(action.action, 13)} ${rough(action.mean)}`) }));
+      });
+      return { lines, range, write: number };
     },
     shares(c) {
       const shown = series.actions.filter((action) => action.shares.length);
@@ -83,20 +87,25 @@
       const now = recent(series.rate);
       return {
         lines: [line("events per second", pairs(series.rate), c.accent, {
-          rest: { step: "end", areaStyle: { color: c.accent, opacity: 0.15 }, ...label(c, `${number(now)} per s`) } })],
+          rest: { step: "end", areaStyle: { color: c.accent, opacity: 0.15 }, ...label(c, `${rough(now)} per s`) } })],
         range: spread([0, ...settled(series.rate, 0)]),
         write: number,
       };
     },
   };
 
-  // A 95 % band: an invisible line at the lower limit, and the distance to the upper stacked upon it.
-  const band = (action, colour) => {
-    const width = action.highs.map((high, i) => (high === null || action.lows[i] === null ? null : high - action.lows[i]));
+  // A 95 % band: an invisible line at the lower limit, and the distance to the upper stacked upon it. Where it is
+  // wider than `most` it says nothing, and would only cover the others.
+  const band = (action, colour, most) => {
+    const width = action.highs.map((high, i) => {
+      const wide = high === null || action.lows[i] === null ? null : high - action.lows[i];
+      return wide !== null && wide <= most ? wide : null;
+    });
+    const lows = action.lows.map((low, i) => (width[i] === null ? null : low));
     const hidden = { lineStyle: { opacity: 0, width: 0 } };
     const stack = { stack: `band ${action.action}`, stackStrategy: "all", tooltip: { show: false } };
     return [
-      line("", pairs(action.lows), colour, { ...hidden, rest: stack }),
+      line("", pairs(lows), colour, { ...hidden, rest: stack }),
       line("", pairs(width), colour, { ...hidden, rest: { ...stack, areaStyle: { color: colour, opacity: 0.13 } } }),
     ];
   };
@@ -138,10 +147,18 @@
     return box;
   };
 
+  // What the labels at the lines' ends take, at most two fifths of the plot.
+  const margin = (plot, c, width) => {
+    const pen = (margin.pen ??= document.createElement("canvas").getContext("2d"));
+    pen.font = `12px ${c.font}`;
+    const widest = Math.max(0, ...plot.lines.map((each) => (each.said ? pen.measureText(each.said).width : 0)));
+    return Math.min(Math.ceil(widest) + 12, width * 0.42);
+  };
+
   const option = (kind, plot, c, width) => ({
     animation: false,
     textStyle: { fontFamily: c.font, color: c.text },
-    grid: { left: 8, right: width < 480 ? 118 : 150, top: 14, bottom: 8, containLabel: true },
+    grid: { left: 8, right: margin(plot, c, width), top: 14, bottom: 8, containLabel: true },
     xAxis: {
       type: "time", splitNumber: width < 480 ? 2 : 4, axisLine: { lineStyle: { color: c.line } }, axisTick: { show: false },
       axisLabel: { color: c.muted, hideOverlap: true, fontSize: 12 }, splitLine: { show: false },

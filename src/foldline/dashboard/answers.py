@@ -28,12 +28,14 @@ def unchanged(request: Request, version: str) -> Response | None:
     return not_modified({"etag": etag, "cache-control": "no-cache"}) if matches(request, etag) else None
 
 
-def versioned_json(request: Request, version: str, content: Any) -> Response:
-    """JSON with its version as ETag; 304 to whoever has it."""
+def versioned_json(request: Request, version: str, content: object) -> Response:
+    """JSON with its version as ETag, encoded already where it is bytes; 304 to whoever has it."""
     etag = f'"{version}"'
     headers = {"etag": etag, "cache-control": "no-cache"}
     return unchanged(request, version) or Response(
-        msgspec.json.encode(content), headers=headers, media_type="application/json"
+        content if isinstance(content, bytes) else msgspec.json.encode(content),
+        headers=headers,
+        media_type="application/json",
     )
 
 

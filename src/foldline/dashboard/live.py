@@ -48,6 +48,8 @@ class Live:
             answer.headers["retry-after"] = "30"
             return answer
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        if request.method == "HEAD":
+            return Response(headers=headers, media_type="text/event-stream")
         return _Listened(self, self._events(shared), headers=headers, media_type="text/event-stream")
 
     async def _shared(self, of: str) -> Shared[Versioned]:

@@ -61,7 +61,9 @@
       const values = drawn.flatMap((action) => settled(action.means, 0.3));
       const limits = drawn.filter((each) => each.lows.length).flatMap((action) => [action.low, action.high])
         .filter((value) => value !== null);
-      const range = spread([...values, ...limits]);
+      values.sort((a, b) => a - b);
+      const usual = values.slice(Math.floor(values.length / 50), Math.ceil(values.length * 0.98));
+      const range = spread([...usual, ...limits]);
       drawn.filter((each) => each.lows.length).forEach((action, i) => {
         lines.push(...band(action, c.actions[i], (range.max - range.min) / 2));
         lines.push(line(action.action, pairs(action.means), c.actions[i], {

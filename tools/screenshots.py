@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 STEPS = 11_000
+OFFERS = 600
 MOST_BYTES = 200_000
 WIDE = {"width": 1200, "height": 940}
 SHOTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -33,11 +34,10 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     images = Path(__file__).resolve().parent.parent / "docs" / "images"
-    begin = time.time_ns() // 1_000_000 - 1_000 * STEPS
+    begin = time.time_ns() // 1_000_000 - 1_000 * STEPS - 2_000 * OFFERS
     with TemporaryDirectory() as folder, opened(f"sqlite:///{folder}/news.db", begin) as (app, clock):
+        learn_prices(app, clock, OFFERS, name="free delivery")
         learn_news(app, clock, STEPS, at_once=20)
-        clock[0] = begin + 1_000 * (STEPS - 1_200)
-        learn_prices(app, clock, 600, name="free delivery")
         for name in app.loops():
             await_timeline(app, name)
         with served(app.log) as address, sync_playwright() as playwright:

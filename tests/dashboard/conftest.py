@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 CHROMIUM = Path("/usr/bin/chromium")
 STEPS = 1_500
+OFFERS = 200
 
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fl.Foldline]:
-    """A log with two loops: `news` over 1,500 simulated seconds, `shop-offer` with rewards of many sizes."""
-    begin = time.time_ns() // 1_000_000 - 1_000 * STEPS
+    """A log with two loops: `shop-offer` with rewards of many sizes, then `news` over 1,500 simulated seconds."""
+    begin = time.time_ns() // 1_000_000 - 1_000 * STEPS - 2_000 * OFFERS
     folder = tmp_path_factory.mktemp("dashboard")
     with opened(f"sqlite:///{folder}/news.db", begin) as (made, clock):
+        learn_prices(made, clock, OFFERS)
         learn_news(made, clock, STEPS)
-        clock[0] = begin
-        learn_prices(made, clock, 200)
         for name in made.loops():
             await_timeline(made, name)
         yield made

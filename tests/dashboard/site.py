@@ -29,9 +29,13 @@ LIVE: dict[str, Live] = {}
 
 @contextmanager
 def opened(url: str, start_ms: int) -> Iterator[tuple[fl.Foldline, list[int]]]:
-    """A Foldline whose clock says what stands in the list."""
+    """A Foldline whose clock says what stands in the list, its host's too: nobody ticks before the time has come.
+
+    Turn it forwards only.
+    """
     clock = [start_ms]
     with fl.open(url, clock=lambda: clock[0], pace=PACE) as app:
+        app._host._clock = lambda: clock[0]
         yield app, clock
 
 

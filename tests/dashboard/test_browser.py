@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import APIResponse, Route, expect
 
 import foldline as fl
 from tests.dashboard.site import LIVE, NASTY
@@ -132,6 +132,37 @@ def test_changes_appear_without_a_reload(watched: Watched, app: fl.Foldline, sit
     before = page.inner_text("#topics")
     news.decide("live-again")
     expect(page.locator("#topics")).not_to_have_text(before, use_inner_text=True)
+
+
+def test_a_change_while_the_page_is_fetched_is_not_lost(
+    watched: Watched, app: fl.Foldline, site: str
+) -> None:
+    """An answer that was on its way when more happened is followed by a newer one."""
+    page, held = watched.page, list[tuple[Route, APIResponse]]()
+
+    def hold_the_first(route: Route) -> None:
+        if "hx-request" in route.request.headers and not held:
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.route(f"{site}/loops/news", hold_the_first)
+    page.goto(f"{site}/loops/news")
+    page.wait_for_selector("[data-state=live]")
+    page.evaluate("window.changes = 0; document.body.addEventListener('changed', () => window.changes++)")
+    news = app.loop("news")
+    news.decide("first")
+    while not held:
+        page.evaluate("new Promise(requestAnimationFrame)")
+    changes = page.evaluate("window.changes")
+    news.decide("second")
+    news.catch_up()
+    while page.evaluate("window.changes") <= changes:
+        page.evaluate("new Promise(requestAnimationFrame)")
+    route, stale = held[0]
+    route.fulfill(response=stale)
+    expect(page.locator("#tiles")).to_contain_text(f"{news.counts()['decisions']:,}")
+    page.unroute_all(behavior="wait")
 
 
 def test_the_page_can_be_paused(watched: Watched, app: fl.Foldline, site: str) -> None:

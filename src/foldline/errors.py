@@ -63,6 +63,8 @@ class FoldlineError(Exception):
     Attributes:
         code: stable machine-readable code, one of `CODES`.
         field: the field or argument at fault, or None.
+        value: what it was given, or None.
+        expected: what it should have been, in words, or None.
 
     Example:
         >>> import foldline as fl
@@ -76,12 +78,22 @@ class FoldlineError(Exception):
 
     fault: ClassVar[str] = "us"
 
-    def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        value: object = None,
+        expected: str | None = None,
+    ) -> None:
         if code not in CODES:
             raise KeyError(f"undocumented error code {code!r}; add it to foldline.errors.CODES")
         super().__init__(message)
         self.code = code
         self.field = field
+        self.value = value
+        self.expected = expected
 
     def __str__(self) -> str:
         """The message with its code, as shown to people."""

@@ -7,6 +7,7 @@
       LogError          the log refused or cannot serve (fault: dependency)
         LeaseLost       another owner holds the lease now; drop the work in hand
       FoldError         a state cannot be restored or continued (fault: us, or the data beneath)
+      RequestError      an HTTP request the service does not take (fault: caller)
       MissingExtra      an optional dependency is not installed (fault: configuration)
 
 Each carries a stable code such as ``log.time_ahead``; `CODES` gives cause and remedy of every code, and
@@ -46,6 +47,7 @@ CODES: dict[str, str] = {
     "log.full": "the disk or quota is full; nothing of the batch was written, free space and append again",
     "log.closed": "the log was closed; open it again",
     "log.unavailable": "the log cannot be read or written now; see the cause",
+    "http.address": "the address cannot be listened on; stop what is there, or give another host or port",
     "fold.overflow": "an exact sum would leave its 64 bits; declare a coarser reward unit in a new loop",
     "fold.damaged_root": "a root's checksum does not match its bytes; fold again from an older root or offset 0",
     "fold.damaged_page": "a page named by a root is missing or differs from its hash; fold again from an older root",
@@ -53,6 +55,18 @@ CODES: dict[str, str] = {
     "fold.topic_replaced": "the topic was deleted and made again under its name; restart the learner on the new one",
     "fold.not_mergeable": "the policy's state does not merge; run its loop on one partition",
     "fold.no_bundle": "no bundle covering what was asked was published in time; see that a learner runs on the log",
+    "http.bad_json": "the body is not JSON of the form asked for; correct it and send again",
+    "http.unauthorized": "no valid key came with the request; send one as a bearer token",
+    "http.forbidden": "the key lacks the role that this needs; use another, or make one with that role",
+    "http.not_found": "there is nothing at this path; `/openapi.json` lists what there is",
+    "http.method": "the path takes another method; the header Allow says which",
+    "http.slow": "the body did not come in time; send it again",
+    "http.too_large": "the body or its array is larger than the service takes; send it in parts",
+    "http.rate": "the key makes more requests than it may; wait as Retry-After says",
+    "http.overloaded": "more is waiting than the service takes on; wait as Retry-After says and send again",
+    "http.failed": "the service failed at this request; its log says how. Send it again, and report it",
+    "http.not_open": "without a key the service listens on loopback only; make a key, or give a loopback host",
+    "http.gap": "events of this outbox are missing before those sent; send from the number expected",
     "install.extra": "an optional dependency is missing; install the extra named",
 }
 
@@ -133,6 +147,29 @@ class LeaseLost(LogError):
 
 class FoldError(FoldlineError):
     """A fold's state cannot be restored or continued."""
+
+
+class RequestError(FoldlineError):
+    """The service does not take this HTTP request; nothing was written.
+
+    Attributes:
+        retry_after_s: seconds after which it may be sent again, None where that would not help.
+    """
+
+    fault = "caller"
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        value: object = None,
+        expected: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(code, message, field=field, value=value, expected=expected)
+        self.retry_after_s = retry_after_s
 
 
 class MissingExtra(FoldlineError, ImportError):

@@ -31,8 +31,10 @@ FAMILIES = {
     "fold": ("FoldError", "A state cannot be restored or continued. Exit status 1."),
     "http": (
         "RequestError",
-        "The service does not take the request, or the client could not have it served. Nothing was written, except "
-        "where a connection broke before any answer came.",
+        (
+            "The service does not take the request, or the client could not have it served. Nothing was written, except "
+            "where a connection broke before any answer came."
+        ),
     ),
     "install": ("MissingExtra", "An optional dependency is missing. Exit status 2."),
 }

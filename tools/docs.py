@@ -32,8 +32,8 @@ FAMILIES = {
     "http": (
         "RequestError",
         (
-            "The service does not take the request, or the client could not have it served. Nothing was written, except "
-            "where a connection broke before any answer came."
+            "The service does not take the request, or the client could not have it served. Nothing was written, "
+            "except where a connection broke before any answer came."
         ),
     ),
     "install": ("MissingExtra", "An optional dependency is missing. Exit status 2."),

@@ -190,9 +190,8 @@ def rewrite(log: Log, topic: str, partition: int, offset: int, line: bytes) -> N
     [row] = log.read(topic, partition, offset, max_records=1, end=offset + 1)
     if isinstance(log, SqliteLog):
         connection = apsw.Connection(str(log.path))
-        stored: list[tuple[int, bytes]] = connection.execute(
-            "SELECT position, payload FROM batches WHERE instr(payload, ?)", (row.payload,)
-        ).fetchall()
+        query = "SELECT position, payload FROM batches WHERE instr(payload, ?)"
+        stored: Any = connection.execute(query, (row.payload,)).fetchall()
         for position, payload in stored:
             changed = payload.replace(row.payload, line)
             connection.execute("UPDATE batches SET payload = ? WHERE position = ?", (changed, position))

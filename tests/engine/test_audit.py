@@ -106,6 +106,20 @@ def test_a_cut_audits_what_came_before(honest: Honest) -> None:
         audited(honest.log, cut=(0, 0, 10**6))
 
 
+def test_what_is_appended_meanwhile_is_left_out(honest: Honest) -> None:
+    """An audit of a log in use covers what stood there when it began, and takes nothing newer for an error."""
+    before = len(honest.placed)
+    left = iter(range(6))
+
+    def busy(_phase: str, _count: int) -> None:
+        if next(left, None) is not None:
+            honest.run(1, per_round=20)
+
+    result = audited(honest.log, batch=20, progress=busy)
+    assert result.agree, result.findings
+    assert result.decisions + result.outcomes == before < len(honest.placed)
+
+
 def test_lines_that_are_no_records_are_passed_over(honest: Honest) -> None:
     """What the fold dead-letters has no propensity to check."""
     good = msgspec.json.encode(honest.decide()).replace(b'"unit"', b'"unti"')

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import msgspec
 
@@ -74,6 +75,7 @@ class Recomputer:
         """Recompute and compare; every bundle, and every header that cannot be one, goes on the shelf."""
         tally = BundleTally()
         folds: dict[bytes, list[Published]] = {}
+        key_of = cache(self._fold_key)
         for one in published:
             why = self._impossible(one)
             if why is not None:
@@ -81,7 +83,7 @@ class Recomputer:
             elif not self._is_wanted(one):
                 self._claim(one, read_again(self._log, one), shelf)
             else:
-                folds.setdefault(self._fold_key(one.definition), []).append(one)
+                folds.setdefault(key_of(one.definition), []).append(one)
         for ones in folds.values():
             for chain in chains(ones):
                 self._run_chain(chain, shelf, tally)

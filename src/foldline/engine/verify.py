@@ -1,21 +1,17 @@
-"""Verifying decisions and outcomes against the bundles they name, many of one bundle at a time."""
+"""Verifying decisions and outcomes against the bundles they name, those of one bundle together."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-import numpy as np
-from xxhash import xxh3_64_intdigest
-
+from foldline.engine.checker import Checker, Decided
 from foldline.engine.findings import Finding, FindingKind
 from foldline.engine.shelf import Shelf
 from foldline.errors import InputError
 from foldline.loops.bundle import Bundle
-from foldline.loops.deciding import ACTION, Decider
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
-from foldline.policies.protocol import WHOLE
 from foldline.records.hashing import partition_of
 from foldline.records.types import AnyRecord, Decision, Outcome
 
@@ -23,9 +19,13 @@ FALLBACK: Final = "fallback"
 """What a decision names, with definition 0, that an edge client made before any bundle had reached it."""
 
 CHECKERS: Final = 64
-"""Bundles kept ready to check with; one that is not takes about 50 us for 20 actions."""
+"""Bundles kept ready to check with; making one ready takes about 70 us for 20 actions."""
 
-Decided = Decision | Outcome
+Placed = tuple[int, Decided]
+"""A decision with its offset."""
+
+Wrong = tuple[int, Decided, FindingKind, Any, Any, str]
+"""Offset, decision, what is wrong with it, logged, recomputed, note; see `Finding`."""
 
 
 @dataclass(slots=True)
@@ -43,53 +43,6 @@ class DecisionTally:
     outcomes: int = 0
     fallback: int = 0
     unchecked: int = 0
-
-
-class Checker:
-    """A recomputed bundle as a table, to decide again for many ids at once.
-
-    Attributes:
-        bundle: the bundle; a header where it could not be recomputed.
-        is_ready: whether it was recomputed.
-    """
-
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
-        self.is_ready = bundle.parameters is not None
-        if self.is_ready:
-            self._compiled = Decider(bundle).compiled
-            self._cumulative = np.cumsum(self._compiled.weights)
-            self._propensities = self._compiled.weights / WHOLE
-            self._prefix = f"{bundle.salt}\x1f{ACTION}\x1f".encode()
-
-    def decide(self, some: Sequence[Decided]) -> list[tuple[str, float] | InputError]:
-        """Action and propensity of each, or the error where its mask leaves nothing to choose from.
-
-        What has neither mask nor context is looked up in the one table all at once: the draw is
-        `records.hashing.draw`, its place that of `Compiled.choose`.
-        """
-        prefix, actions = self._prefix, self._compiled.actions
-        draws = np.array(
-            [xxh3_64_intdigest(prefix + one.id.encode()) for one in some], np.uint64
-        ) >> np.uint64(11)
-        places = self._cumulative.searchsorted(draws.view(np.int64), side="right")
-        propensities = self._propensities[places].tolist()
-        answers: list[tuple[str, float] | InputError] = [
-            (actions[place], propensity)
-            for place, propensity in zip(places.tolist(), propensities, strict=True)
-        ]
-        for i, one in enumerate(some):
-            if one.available is not None or one.context is not None:
-                answers[i] = self._decide_apart(one, int(draws[i]))
-        return answers
-
-    def _decide_apart(self, one: Decided, draw: int) -> tuple[str, float] | InputError:
-        try:
-            return self._compiled.decide(one.context, draw, one.available)
-        except InputError as error:
-            if error.code not in {"input.unknown_action", "input.no_action"}:
-                raise
-            return error
 
 
 class Verifier:
@@ -122,125 +75,71 @@ class Verifier:
 
     def verify(self, partition: int, offset: int, records: Sequence[AnyRecord | None]) -> list[Finding]:
         """What is wrong with consecutive records of a partition, the first at an offset; in no order."""
-        found: list[Finding] = []
-        groups: dict[str, tuple[list[int], list[Decided]]] = {}
+        wrong: list[Wrong] = []
+        groups: dict[str, list[Placed]] = {}
         for place, record in enumerate(records, start=offset):
-            if isinstance(record, Decision):
+            if type(record) is Decision:
                 self.tally.decisions += 1
-            elif isinstance(record, Outcome):
+            elif type(record) is Outcome:
                 self.tally.outcomes += 1
             else:
                 continue
             if record.bundle == FALLBACK and record.definition == 0:
                 self.tally.fallback += 1
-                found += self._check_fallback(partition, place, record)
-                continue
-            places, some = groups.setdefault(record.bundle, ([], []))
-            places.append(place)
-            some.append(record)
-        for name, (places, some) in groups.items():
-            found += self._check_ids(partition, places, some)
-            found += self._check_group(self._checker(name), partition, places, some)
-        return found
+                wrong += self._wrong_fallback(place, record)
+            else:
+                groups.setdefault(record.bundle, []).append((place, record))
+        for name, group in groups.items():
+            wrong += self._wrong_ids(partition, group)
+            wrong += self._wrong_of_bundle(self._checker(name), partition, group)
+        return [self._finding(partition, *one) for one in wrong]
 
-    def _check_fallback(self, partition: int, place: int, one: Decided) -> list[Finding]:
-        found = []
+    def _wrong_fallback(self, place: int, one: Decided) -> Iterator[Wrong]:
         if one.action not in self._actions:
-            found.append(
-                self._finding(
-                    "action_differs",
-                    partition,
-                    place,
-                    one,
-                    one.action,
-                    None,
-                    "no version of the loop has had this action",
-                )
-            )
+            yield place, one, "action_differs", one.action, None, "no version of the loop has had this action"
         if one.propensity != 1.0:
-            found.append(self._finding("propensity_differs", partition, place, one, one.propensity, 1.0))
-        return found
+            yield place, one, "propensity_differs", one.propensity, 1.0, ""
 
-    def _check_ids(self, partition: int, places: list[int], some: list[Decided]) -> list[Finding]:
+    def _wrong_ids(self, partition: int, group: Sequence[Placed]) -> Iterator[Wrong]:
         """Ids that do not begin as those of this partition do, and units that belong elsewhere."""
         here, count = f"{self._generation}.{partition}.", self._partitions
-        found = []
-        for place, one in zip(places, some, strict=True):
-            home = partition_of(one.unit, count) if count > 1 else 0
-            if home == partition and one.id.startswith(here) and len(one.id) > len(here):
+        homes = [partition_of(one.unit, count) for _, one in group] if count > 1 else [0] * len(group)
+        for (place, one), home in zip(group, homes, strict=True):
+            if home == partition and one.id.startswith(here) and one.id != here:
                 continue
             prefix = f"{self._generation}.{home}."
-            if not one.id.startswith(prefix) or len(one.id) == len(prefix):
-                expected = prefix + one.id.split(".", 2)[-1]
-                found.append(self._finding("id_differs", partition, place, one, one.id, expected))
+            if one.id.startswith(prefix) and one.id != prefix:
+                yield place, one, "misplaced", partition, home, ""
             else:
-                found.append(self._finding("misplaced", partition, place, one, partition, home))
-        return found
+                yield place, one, "id_differs", one.id, prefix + one.id.split(".", 2)[-1], ""
 
-    def _check_group(
-        self, checker: Checker | None, partition: int, places: list[int], some: list[Decided]
-    ) -> list[Finding]:
+    def _wrong_of_bundle(
+        self, checker: Checker | None, partition: int, group: Sequence[Placed]
+    ) -> Iterator[Wrong]:
         """Decisions that name one bundle."""
+        if checker is None and not self._headers_lost:
+            for place, one in group:
+                yield place, one, "unknown_bundle", one.bundle, None, ""
+            return
         if checker is None:
-            if self._headers_lost:
-                self.tally.unchecked += len(some)
-                return []
-            return [
-                self._finding("unknown_bundle", partition, place, one, one.bundle, None)
-                for place, one in zip(places, some, strict=True)
-            ]
-        bundle = checker.bundle
-        found = []
-        if partition < len(bundle.cut) and places[0] < bundle.cut[partition]:
-            note = f"its bundle {bundle.hash} covers this partition up to offset {bundle.cut[partition]}"
-            found += [
-                self._finding("bundle_ahead", partition, place, one, one.bundle, None, note)
-                for place, one in zip(places, some, strict=True)
-                if place < bundle.cut[partition]
-            ]
-        found += [
-            self._finding("definition_differs", partition, place, one, one.definition, bundle.definition)
-            for place, one in zip(places, some, strict=True)
-            if one.definition != bundle.definition
-        ]
+            self.tally.unchecked += len(group)
+            return
+        yield from _wrong_places(checker.bundle, partition, group)
         if checker.is_ready:
-            return found + self._check_choices(checker, partition, places, some)
-        self.tally.unchecked += len(some)
-        return found
-
-    def _check_choices(
-        self, checker: Checker, partition: int, places: list[int], some: list[Decided]
-    ) -> list[Finding]:
-        found = []
-        for place, one, answer in zip(places, some, checker.decide(some), strict=True):
-            if answer == (one.action, one.propensity):
-                continue
-            if isinstance(answer, InputError):
-                found.append(
-                    self._finding(
-                        "available_unknown",
-                        partition,
-                        place,
-                        one,
-                        one.available,
-                        list(checker.bundle.actions),
-                        answer.args[0],
-                    )
-                )
-                continue
-            action, propensity = answer
-            if one.action != action:
-                found.append(self._finding("action_differs", partition, place, one, one.action, action))
-            if one.propensity != propensity:
-                found.append(
-                    self._finding("propensity_differs", partition, place, one, one.propensity, propensity)
-                )
-        return found
+            yield from _wrong_choices(checker, group)
+        else:
+            self.tally.unchecked += len(group)
 
     def _finding(
-        self, kind: FindingKind, partition: int, offset: int, one: Decided, logged: Any, recomputed: Any,
-        note: str = "",
-    ) -> Finding:  # fmt: skip
+        self,
+        partition: int,
+        offset: int,
+        one: Decided,
+        kind: FindingKind,
+        logged: Any,
+        recomputed: Any,
+        note: str,
+    ) -> Finding:
         return Finding(
             kind=kind,
             topic=self._topic,
@@ -251,3 +150,32 @@ class Verifier:
             recomputed=recomputed,
             note=note,
         )
+
+
+def _wrong_places(bundle: Bundle, partition: int, group: Sequence[Placed]) -> Iterator[Wrong]:
+    """Decisions that stand before their bundle's cut, or name another definition version."""
+    covered = bundle.cut[partition] if partition < len(bundle.cut) else 0
+    note = f"its bundle {bundle.hash} covers this partition up to offset {covered}"
+    version = bundle.definition
+    for place, one in [each for each in group if each[0] < covered or each[1].definition != version]:
+        if place < covered:
+            yield place, one, "bundle_ahead", one.bundle, None, note
+        if one.definition != version:
+            yield place, one, "definition_differs", one.definition, version, ""
+
+
+def _wrong_choices(checker: Checker, group: Sequence[Placed]) -> Iterator[Wrong]:
+    """Decisions whose action or propensity the bundle does not give."""
+    answers = checker.decide([one for _, one in group])
+    for (place, one), answer in zip(group, answers, strict=True):
+        if answer == (one.action, one.propensity):
+            continue
+        if isinstance(answer, InputError):
+            known = list(checker.bundle.actions)
+            yield place, one, "available_unknown", one.available, known, answer.args[0]
+            continue
+        action, propensity = answer
+        if one.action != action:
+            yield place, one, "action_differs", one.action, action, ""
+        if one.propensity != propensity:
+            yield place, one, "propensity_differs", one.propensity, propensity, ""

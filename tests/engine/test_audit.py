@@ -114,6 +114,7 @@ def test_what_is_appended_meanwhile_is_left_out(honest: Honest) -> None:
     def busy(_phase: str, _count: int) -> None:
         if next(left, None) is not None:
             honest.run(1, per_round=20)
+            honest.log.clean()
 
     result = audited(honest.log, batch=20, progress=busy)
     assert result.agree, result.findings
@@ -281,6 +282,9 @@ def test_a_decision_before_its_bundle_is_found(honest: Honest) -> None:
     forged = next(made for made in tries if made.action == one.action)
     rewrite(honest.log, honest.events, partition, offset, encode(forged))
     assert found(audited(honest.log)) == [("bundle_ahead", honest.events, partition, offset)]
+    early = audited(honest.log, cut=tuple(offset + 1 if p == partition else 0 for p in range(3)))
+    assert found(early) == [("bundle_ahead", honest.events, partition, offset)]
+    assert early.unchecked == 1, "its bundle lies beyond the cut asked for"
 
 
 def test_findings_are_counted_beyond_those_listed(honest: Honest) -> None:

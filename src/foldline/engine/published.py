@@ -17,12 +17,16 @@ _DECODER = msgspec.json.Decoder(Bundle)
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where a bundle stands, and the prefix it names: all that is kept of it while bundles are put in order."""
+    """Where a bundle stands, and the prefix it names: all that is kept of a header while bundles are put in order.
+
+    The newest bundle whole is kept as it is, since compaction may drop it meanwhile.
+    """
 
     topic: str
     offset: int
     cut: Cut
     definition: int
+    whole: Bundle | None = None
 
 
 def read_published(log: Log, topics: LoopTopics) -> tuple[list[Published], list[Finding]]:
@@ -35,7 +39,8 @@ def read_published(log: Log, topics: LoopTopics) -> tuple[list[Published], list[
         except msgspec.MsgspecError as error:
             unreadable.append(_unreadable(topic, row.offset, f"not a bundle: {error}"))
         else:
-            published.append(Published(topic, row.offset, bundle.cut, bundle.definition))
+            whole = bundle if topic == topics.policy else None
+            published.append(Published(topic, row.offset, bundle.cut, bundle.definition, whole))
     return published, unreadable
 
 
@@ -51,6 +56,8 @@ def _rows(log: Log, topics: LoopTopics) -> Iterator[tuple[str, Row]]:
 
 def read_again(log: Log, published: Published) -> Bundle:
     """The bundle as published; its hash is not checked."""
+    if published.whole is not None:
+        return published.whole
     [row] = log.read(published.topic, 0, published.offset, max_records=1)
     return _DECODER.decode(row.payload)
 

@@ -93,6 +93,19 @@ def decode_records(payload: bytes) -> list[AnyRecord]:
     return records
 
 
+def decode_each(payload: Payload, *, counts: Sequence[int] | None = None) -> list[AnyRecord | None]:
+    """The typed record of each line, in order; None for a line that cannot be used, as `decode` finds it dead.
+
+    For what columns leave out, texts above all; about three times the cost of `decode`. Arguments as `decode`.
+
+    Example:
+        >>> decode_each(b'{"type":"tick","time":5}\\nnonsense')
+        [Tick(time=5), None]
+    """
+    parts = [payload] if isinstance(payload, bytes) else payload
+    return lines.read_records(_joined(parts, counts)) if parts else []
+
+
 def decode(payload: Payload, *, counts: Sequence[int] | None = None) -> Columns:
     """A payload as columns: one row a line, in order; never raises for what a line holds.
 

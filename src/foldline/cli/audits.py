@@ -25,6 +25,7 @@ def print_audit(audit: "Audit", *, as_json: bool) -> None:
                 "decisions": audit.decisions,
                 "outcomes": audit.outcomes,
                 "fallback": audit.fallback,
+                "external": audit.external,
                 "unchecked": audit.unchecked,
                 "agree": audit.agree,
                 "counts": audit.counts,
@@ -37,6 +38,8 @@ def print_audit(audit: "Audit", *, as_json: bool) -> None:
     print(f"decisions: {audit.decisions:,}; outcomes: {audit.outcomes:,}")
     if audit.fallback:
         print(f"decided before any bundle came: {audit.fallback:,}")
+    if audit.external:
+        print(f"decided elsewhere, of which only the action was checked: {audit.external:,}")
     if audit.unchecked:
         print(f"not checked, since their bundle cannot be recomputed: {audit.unchecked:,}")
     if audit.agree:

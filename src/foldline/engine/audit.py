@@ -41,6 +41,7 @@ class Audit:
         decisions: decisions read.
         outcomes: outcomes read.
         fallback: decisions and outcomes of edge clients that no bundle had reached yet.
+        external: decisions and outcomes made by something else than a bundle: only their action was checked.
         unchecked: decisions and outcomes whose bundle could not be recomputed; a finding says why.
         counts: findings of each kind.
         findings: the first of them: what is published, then decisions in order of partition and offset.
@@ -53,6 +54,7 @@ class Audit:
     decisions: int
     outcomes: int
     fallback: int
+    external: int
     unchecked: int
     counts: dict[FindingKind, int]
     findings: list[Finding]
@@ -162,6 +164,7 @@ def _audit(name: str, cut: Cut, bundles: BundleTally, decisions: DecisionTally, 
         decisions=decisions.decisions,
         outcomes=decisions.outcomes,
         fallback=decisions.fallback,
+        external=decisions.external,
         unchecked=decisions.unchecked,
         counts=findings.counts,
         findings=findings.first,

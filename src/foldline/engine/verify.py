@@ -11,12 +11,10 @@ from foldline.engine.shelf import Shelf
 from foldline.errors import InputError
 from foldline.loops.bundle import Bundle
 from foldline.loops.definition import LoopDefinition
+from foldline.loops.reports import EXTERNAL, FALLBACK
 from foldline.loops.topics import topics_of
 from foldline.records.hashing import partition_of
 from foldline.records.types import AnyRecord, Decision, Outcome
-
-FALLBACK: Final = "fallback"
-"""What a decision names, with definition 0, that an edge client made before any bundle had reached it."""
 
 CHECKERS: Final = 64
 """Bundles kept ready to check with; making one ready takes about 70 us for 20 actions."""
@@ -36,12 +34,14 @@ class DecisionTally:
         decisions: decision records.
         outcomes: outcome records.
         fallback: those of both decided before any bundle came.
+        external: those of both made by something else than a bundle, which cannot be made again.
         unchecked: those of both whose bundle could not be recomputed.
     """
 
     decisions: int = 0
     outcomes: int = 0
     fallback: int = 0
+    external: int = 0
     unchecked: int = 0
 
 
@@ -87,6 +87,9 @@ class Verifier:
             if record.bundle == FALLBACK and record.definition == 0:
                 self.tally.fallback += 1
                 wrong += self._wrong_fallback(place, record)
+            elif record.bundle == EXTERNAL:
+                self.tally.external += 1
+                wrong += self._unknown_action(place, record)
             else:
                 groups.setdefault(record.bundle, []).append((place, record))
         for name, group in groups.items():
@@ -95,10 +98,13 @@ class Verifier:
         return [self._finding(partition, *one) for one in wrong]
 
     def _wrong_fallback(self, place: int, one: Decided) -> Iterator[Wrong]:
-        if one.action not in self._actions:
-            yield place, one, "action_differs", one.action, None, "no version of the loop has had this action"
+        yield from self._unknown_action(place, one)
         if one.propensity != 1.0:
             yield place, one, "propensity_differs", one.propensity, 1.0, ""
+
+    def _unknown_action(self, place: int, one: Decided) -> Iterator[Wrong]:
+        if one.action not in self._actions:
+            yield place, one, "action_differs", one.action, None, "no version of the loop has had this action"
 
     def _wrong_ids(self, partition: int, group: Sequence[Placed]) -> Iterator[Wrong]:
         """Ids that do not begin as those of this partition do, and units that belong elsewhere."""

@@ -40,10 +40,6 @@ class Catalogue:
         versions = self._versions.get(name)
         return versions[-1] if versions else None
 
-    def past_actions(self, name: str) -> set[str]:
-        """The actions of every version of a loop."""
-        return {action for version in self._versions.get(name, ()) for action in version.actions}
-
     def at(self, name: str, version: int) -> LoopDefinition:
         """A version of a loop.
 

@@ -125,7 +125,7 @@ class Service:
             raise InputError(
                 "input.unknown_loop", f"loop {name!r} was defined just now; try again", field="loop"
             )
-        reports = Reports(definition, catalogue.past_actions(name))
+        reports = Reports(definition, catalogue.actions(name))
         learnt = served.learnt if served is not None else Learnt(self.log)
         served = Served(definition, topics_of(definition).events, reports, replica, learnt)
         self._served[name] = served

@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Backoff } from '../src/edge/backoff.js';
+
+test('pauses double up to the longest, half of each at random', () => {
+  const draws = [0, 1, 0, 1, 0];
+  const backoff = new Backoff({ leastMs: 100, mostMs: 300, random: () => draws.shift() });
+  assert.deepEqual([1, 2, 3, 4].map(() => backoff.failed()), [50, 200, 150, 300]);
+  backoff.succeeded();
+  assert.equal(backoff.failed(), 50);
+});
+
+test('a pause is at least what the service asked for', () => {
+  assert.equal(new Backoff({ random: () => 0 }).failed(30_000), 30_000);
+});

@@ -42,17 +42,19 @@ TEXT = {
     ".py",
     ".sh",
     ".toml",
+    ".ts",
     ".txt",
     ".yaml",
     ".yml",
 }
-FOLDERS = (".ci", "benchmarks", "deploy", "docs", "src", "tests", "tools")
+FOLDERS = (".ci", "benchmarks", "clients", "deploy", "docs", "src", "tests", "tools")
 CODE = ("benchmarks", "src", "tests", "tools")
 
 
 def files_are_short(root: Path) -> Iterator[str]:
-    """At most 600 lines a file of code."""
-    for path in _python(root, *CODE):
+    """At most 600 lines a file of code, in either language."""
+    scripts = [path for end in ("js", "ts") for path in sorted((root / "clients").rglob(f"*.{end}"))]
+    for path in [*_python(root, *CODE), *scripts]:
         lines = len(_text(path).splitlines())
         if lines > MAX_LINES:
             yield f"{_name(root, path)}: {lines} lines; at most {MAX_LINES}, split it"
@@ -190,7 +192,8 @@ def versions_agree(root: Path) -> Iterator[str]:
 
 def links_lead_somewhere(root: Path) -> Iterator[str]:
     """Every relative link of a page names a file that is there."""
-    for path in [*root.glob("*.md"), *sorted((root / "docs").rglob("*.md"))]:
+    pages = [path for folder in ("clients", "docs") for path in sorted((root / folder).rglob("*.md"))]
+    for path in [*root.glob("*.md"), *pages]:
         for target in re.findall(r"\]\((?!\w+:|#)([^)#]+)", _text(path)):
             if not (path.parent / target).exists():
                 yield f"{_name(root, path)}: the link to {target!r} leads nowhere"

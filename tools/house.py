@@ -257,10 +257,10 @@ def _python(root: Path, *folders: str) -> Iterator[Path]:
 
 
 def _lines(root: Path) -> Iterator[tuple[Path, int, str]]:
-    """Every line of every text file of the project."""
+    """Every line of every text file of the project; `.git` is a file in a linked worktree, and none of them."""
     inside = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*"))]
     for path in [*sorted(root.glob("*")), *inside]:
-        if path.is_file() and path.suffix in TEXT and path.name != "LICENSE":
+        if path.is_file() and path.suffix in TEXT and path.name not in {".git", "LICENSE"}:
             for number, line in enumerate(_text(path).splitlines(), start=1):
                 yield path, number, line
 

@@ -35,8 +35,58 @@ PARTITIONS = (1, 2, 6, 7, 64)
 START = 1_700_000_000_000
 UNIT_BITS = 32
 LENGTHS = (
-    *(0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 63, 64, 65, 95, 96, 97, 127, 128, 129, 143, 144, 159),
-    *(160, 239, 240, 241, 255, 256, 257, 319, 320, 321, 511, 512, 513, 1023, 1024, 1025, 1087, 1088, 1089, 2049),
+    *(
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        7,
+        8,
+        9,
+        12,
+        15,
+        16,
+        17,
+        31,
+        32,
+        33,
+        63,
+        64,
+        65,
+        95,
+        96,
+        97,
+        127,
+        128,
+        129,
+        143,
+        144,
+        159,
+    ),
+    *(
+        160,
+        239,
+        240,
+        241,
+        255,
+        256,
+        257,
+        319,
+        320,
+        321,
+        511,
+        512,
+        513,
+        1023,
+        1024,
+        1025,
+        1087,
+        1088,
+        1089,
+        2049,
+    ),
 )
 
 Masks = Sequence[Sequence[str]]
@@ -113,7 +163,9 @@ def plain_cases() -> Iterator[Case]:
     """Policies that do not look at rewards."""
     yield Case("random", "random", ABC, {"n": 3}, [["a", "c"], ["b"]], partitions=6)
     yield Case("random-one", "random", ("only",), {"n": 1}, [["only"]], salt="")
-    yield Case("random-world", "random", WORLD, {"n": 7}, [WORLD[2:], WORLD[:1]], salt="sél·日本", generation=12)
+    yield Case(
+        "random-world", "random", WORLD, {"n": 7}, [WORLD[2:], WORLD[:1]], salt="sél·日本", generation=12
+    )
     yield Case("random-many", "random", names(257), {"n": 257}, [names(257)[::31]], partitions=64)
     yield Case("fixed", "fixed", ABC, {"action": "b"}, [["b", "c"], ["a", "c"], ["a"]])
     yield Case("fixed-world", "fixed", WORLD, {"action": "__proto__"}, [WORLD[:4]])
@@ -122,20 +174,32 @@ def plain_cases() -> Iterator[Case]:
     yield Case("split-thirds", "split", ABC, {"weights": thirds}, [["a", "c"]])
     odd = {"a": 1e-300, "b": 1e9, "c": 5e-324}
     yield Case("split-odd", "split", ABC, {"weights": odd}, [["a", "c"], ["c"]])
-    yield Case("split-world", "split", WORLD, {"weights": {"__proto__": 0.25, "日本": 0.7}}, [WORLD[1:], WORLD[:3]])
+    yield Case(
+        "split-world", "split", WORLD, {"weights": {"__proto__": 0.25, "日本": 0.7}}, [WORLD[1:], WORLD[:3]]
+    )
     many = {name: uniform("share", name) for name in names(40)}
     yield Case("split-many", "split", names(40), {"weights": many}, [names(40)[3:]])
 
 
 def greedy_cases() -> Iterator[Case]:
     """Epsilon-greedy in its three kinds."""
-    for epsilon, ties in ((0.1, "random"), (0.0, "first"), (1.0, "random"), (1 / 3, "first"), (5e-324, "random")):
+    for epsilon, ties in (
+        (0.1, "random"),
+        (0.0, "first"),
+        (1.0, "random"),
+        (1 / 3, "first"),
+        (5e-324, "random"),
+    ):
         policy = {"kind": "epsilon_greedy", "epsilon": epsilon, "ties": ties}
         parameters = learnt(policy, near(5))
-        yield Case(f"greedy-{epsilon:.2g}-{ties}", "epsilon_greedy", names(5), parameters, [["a0", "a3", "a4"]])
+        yield Case(
+            f"greedy-{epsilon:.2g}-{ties}", "epsilon_greedy", names(5), parameters, [["a0", "a3", "a4"]]
+        )
     for ties in ("random", "first"):
         parameters = {"epsilon": 0.05, "ties": ties, "values": [0.5, -0.0, 0.5, 0.0, -1e12]}
-        yield Case(f"greedy-ties-{ties}", "epsilon_greedy", names(5), parameters, [["a1", "a3", "a4"], ["a4"]])
+        yield Case(
+            f"greedy-ties-{ties}", "epsilon_greedy", names(5), parameters, [["a1", "a3", "a4"], ["a4"]]
+        )
     parameters = learnt({"kind": "epsilon_greedy", "q0": 5.0}, near(4), skip=(1, 2))
     yield Case("greedy-untried", "epsilon_greedy", names(4), parameters, [["a0", "a3"]], partitions=7)
     parameters = {"epsilon": 0.5, "ties": "random", "values": [0.25]}
@@ -167,7 +231,9 @@ def thompson_cases() -> Iterator[Case]:
         masks = [names(count)[::2], names(count)[:1], names(count)[: max(1, count - 1)]]
         yield Case(f"thompson-{count}", "thompson", names(count), parameters, masks)
     parameters = learnt({"kind": "thompson", "half_life_s": 30.0}, near(6, 0.1, 0.5))
-    yield Case("thompson-decayed", "thompson", names(6), parameters, [names(6)[1:], names(6)[:2]], partitions=6)
+    yield Case(
+        "thompson-decayed", "thompson", names(6), parameters, [names(6)[1:], names(6)[:2]], partitions=6
+    )
     flat = {"kind": "thompson", "prior_mean": 0.5, "prior_count": 2.0}
     yield Case("thompson-untried", "thompson", ABC, learnt(flat, [0.5] * 3, rewards=0), [["a", "c"]])
     parameters = learnt(flat, near(4, 0.1, 0.9), rewards=50, range_=(-0.5, 3.0))
@@ -209,7 +275,7 @@ def gaussian_cases() -> Iterator[Case]:
         "freedom": [4.0, 1e9, 5.5, 4.0, 104.0],
         "weights": [1 << 53, 0, 0, 0, 0],
     }
-    masks = [names(5), *([f"a{i}", f"a{j}"] for i in range(5) for j in range(i))]
+    masks = [names(5), *((f"a{i}", f"a{j}") for i in range(5) for j in range(i))]
     yield Case("gaussian-extremes", "gaussian_thompson", names(5), parameters, masks)
 
 
@@ -221,7 +287,9 @@ def cases() -> list[Case]:
 def texts() -> list[str]:
     """Texts of every length class of XXH3, in bytes."""
     alphabet = "abcdefghijklmnopqrstuvwxyz0123456789.-_"
-    ascii_ = ["".join(alphabet[(i * i + length) % len(alphabet)] for i in range(length)) for length in LENGTHS]
+    ascii_ = [
+        "".join(alphabet[(i * i + length) % len(alphabet)] for i in range(length)) for length in LENGTHS
+    ]
     return [*ascii_, "é", "日", "😀", "é日😀" * 3, "日本" * 20, "é" * 100, "😀" * 400]
 
 
@@ -233,7 +301,20 @@ def ids() -> list[tuple[str, str]]:
         *("x" * n for n in (90, 109, 110, 111, 116, 117, 128, 221, 222, 229, 230, 231, 400)),
         *("é" * 60, "日" * 90, "😀" * 400, "a" * 399 + "😀"),
     ]
-    units = ["u1", " ", "é", "日本語のユーザー", "😀", "user-1", "U" * 400, "a.b.c", "ab", "abc", "abcd", "abcde"]
+    units = [
+        "u1",
+        " ",
+        "é",
+        "日本語のユーザー",
+        "😀",
+        "user-1",
+        "U" * 400,
+        "a.b.c",
+        "ab",
+        "abc",
+        "abcd",
+        "abcde",
+    ]
     return [(units[i % len(units)], local) for i, local in enumerate(locals_)]
 
 
@@ -255,7 +336,9 @@ def bundle_of(case: Case) -> Bundle:
     return msgspec.structs.replace(bundle, hash=content_hash(bundle))
 
 
-def answers(decider: Decider, asked: Sequence[tuple[str, str]], available: Sequence[str] | None) -> dict[str, Any]:
+def answers(
+    decider: Decider, asked: Sequence[tuple[str, str]], available: Sequence[str] | None
+) -> dict[str, Any]:
     """The table of one mask, and the choice for every id."""
     weights = decider.compiled.weights_among(available).tolist()
     index = {name: i for i, name in enumerate(decider.actions)}
@@ -281,8 +364,10 @@ def text() -> str:
     """The file."""
     asked = ids()
     hashed = [[text, xxh3_64_hexdigest(text.encode())] for text in texts()]
-    units = [[unit, [partition_of(unit, n) for n in PARTITIONS]] for unit in dict.fromkeys(u for u, _ in asked)]
-    lists = {
+    units = [
+        [unit, [partition_of(unit, n) for n in PARTITIONS]] for unit in dict.fromkeys(u for u, _ in asked)
+    ]
+    lists: dict[str, Sequence[Any]] = {
         "hashes": hashed,
         "partitions": units,
         "ids": asked,

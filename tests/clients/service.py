@@ -86,7 +86,7 @@ class Service:
 
         with self.changed:
             self.changed.wait_for(lambda: self.down or not same(), timeout=wait_s)
-            if self.bundle is None:
+            if self.bundle is None or self.down:
                 return 503, {"error": {"code": "fold.no_bundle", "message": "nothing was learnt yet"}}
             return (304, None) if same() else (200, self.bundle)
 
@@ -126,10 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             wait = float(parse_qs(address.query).get("wait", ["0"])[0])
             status, body = self.service.newest(self.headers["If-None-Match"], wait)
-            if self.service.down:
-                self._drop()
-            else:
-                self._send(status, b"" if body is None else json.dumps(body).encode(), "application/json")
+            self._send(status, b"" if body is None else json.dumps(body).encode(), "application/json")
 
     def do_POST(self) -> None:
         """Events."""

@@ -261,7 +261,7 @@ test('an answer that is not the service\'s is a failure, and nothing is taken as
   assert.equal(await edge.flush(), 0);
 });
 
-test('events are sent by themselves, together with what follows within the linger, and again after a failure', async () => {
+test('events are sent by themselves, with what follows within the linger, and again after a failure', async () => {
   const again = signal();
   const edge = await ready({ lingerMs: 0, backoff: { leastMs: 1, mostMs: 1 } });
   const sent = () => service.requests.filter((line) => line.startsWith('POST')).length;

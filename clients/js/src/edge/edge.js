@@ -114,7 +114,7 @@ export class Edge {
     const made = this.#decider
       ? this.#decider.decide(unit, decision, { context, available, occurred })
       : this.#fallen(unit, decision, { context, available, occurred });
-    if (log) this.#append({ type: 'decision', ...logged(made) });
+    if (log) this.#append(logged('decision', made));
     return made;
   }
 
@@ -133,7 +133,8 @@ export class Edge {
   /** Reports a decision made with `log: false` together with its reward, for loops whose outcomes come complete. */
   outcome(decision, reward) {
     this.#open();
-    this.#append({ type: 'outcome', ...logged(decision), reward: number(reward) });
+    about(decision);
+    this.#append({ ...logged('outcome', decision), reward: number(reward) });
   }
 
   /** Reports that a decision was shown, for loops where it counts only then. */
@@ -262,9 +263,12 @@ export class Edge {
 }
 
 /** A decision as an event has it: the local id, and nothing that is null. */
-function logged({ id: _, local, ...rest }) {
-  const known = Object.entries(rest).filter(([, value]) => value !== null);
-  return { decision: checkedName(local, 'decision'), ...Object.fromEntries(known) };
+function logged(type, { local, unit, action, propensity, bundle, definition, available, context, occurred }) {
+  const event = { type, decision: local, unit, action, propensity, bundle, definition };
+  if (available !== null) event.available = available;
+  if (context !== null) event.context = context;
+  if (occurred !== null) event.occurred = occurred;
+  return event;
 }
 
 function about({ local, unit } = {}) {

@@ -34,7 +34,8 @@ def node() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while playwright is up, its event loop keeps other tests from running one.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Headless Chromium of the system."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -11,6 +11,8 @@ test('pauses double up to the longest, half of each at random', () => {
   assert.equal(backoff.failed(), 50);
 });
 
-test('a pause is at least what the service asked for', () => {
-  assert.equal(new Backoff({ random: () => 0 }).failed(30_000), 30_000);
+test('a pause is what the service asked for, and up to half of it more', () => {
+  const draws = [0, 1];
+  const backoff = new Backoff({ random: () => draws.shift() });
+  assert.deepEqual([backoff.failed(30_000), backoff.failed(1000)], [30_000, 1500]);
 });

@@ -14,10 +14,10 @@ export class Backoff {
     this.#failures = 0;
   }
 
-  /** The pause after one more failure; at least what the service asked for. */
+  /** The pause after one more failure; where the service asked for one, that and up to half of it more. */
   failed(askedMs = 0) {
     const whole = Math.min(this.mostMs, this.leastMs * 2 ** Math.min(this.#failures++, 30));
-    return Math.max(askedMs, whole * (0.5 + 0.5 * this.random()));
+    return askedMs > 0 ? askedMs * (1 + 0.5 * this.random()) : whole * (0.5 + 0.5 * this.random());
   }
 }
 

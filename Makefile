@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types contracts house format docs bench lock clean
+.PHONY: help demo test check lint types contracts house format docs vectors bench lock clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,9 @@ format: $(BIN)/foldline ## let ruff mend format and what it safely can
 
 docs: $(BIN)/foldline ## write the generated pages of docs/ again
 	@$(BIN)/python -m tools.docs
+
+vectors: $(BIN)/foldline ## write the golden vectors of vectors/ again; another answer to an old case is a fault
+	@$(BIN)/python -m tools.vectors
 
 bench: $(BIN)/foldline ## run every benchmark and print its ratios; ARGS="--json" are passed on
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each $(ARGS) || exit 1; done

@@ -277,6 +277,13 @@ def gaussian_cases() -> Iterator[Case]:
     }
     masks = [names(5), *((f"a{i}", f"a{j}") for i in range(5) for j in range(i))]
     yield Case("gaussian-extremes", "gaussian_thompson", names(5), parameters, masks)
+    parameters = {
+        "location": [1e12, 1e12, 1e12 + 0.25],
+        "scale": [1e-9] * 3,
+        "freedom": [5.0] * 3,
+        "weights": [0, 0, 1 << 53],
+    }
+    yield Case("gaussian-needles", "gaussian_thompson", names(3), parameters, [names(3), names(3)[:2]])
 
 
 def cases() -> list[Case]:

@@ -96,7 +96,7 @@ class Service:
         with self.changed:
             expected = self.expected.get(outbox, 0)
             if not first <= expected <= first + len(events):
-                return 409, {"error": {"code": "outbox.gap", "message": f"expected {expected}"}}
+                return 409, {"error": {"code": "http.gap", "message": f"expected {expected}"}}
             self.events += events[expected - first :]
             self.expected[outbox] = first + len(events)
             self.changed.notify_all()

@@ -37,7 +37,7 @@ export interface Decision {
   readonly occurred: number | null;
 }
 
-/** The service's codes (`input.unknown_action`, `outbox.gap`, …) and some of the client's own (`edge.…`). */
+/** The service's codes (`input.unknown_action`, `http.gap`, …) and some of the client's own (`edge.…`). */
 export class EdgeError extends Error {
   constructor(code: string, message: string, options?: { field?: string | null; cause?: unknown });
   readonly code: string;

@@ -4,7 +4,8 @@ import contextlib
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import uvicorn
 
@@ -54,7 +55,7 @@ def run_server(
     """
     listening = listen(settings)
     config = uvicorn.Config(
-        app,
+        for_pages_of(settings.origins, app),
         http="httptools",
         loop="auto",
         ws="none",
@@ -73,6 +74,22 @@ def run_server(
         server.run([listening])
     if not server.started:
         raise RequestError("http.failed", "the service could not start; its log says why")
+
+
+def for_pages_of(origins: Sequence[str], app: ServiceApp) -> Any:
+    """The application, open to web pages of these origins (CORS); as it is where there are none."""
+    if not origins:
+        return app
+    from starlette.middleware.cors import CORSMiddleware
+
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT"],
+        allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"],
+        expose_headers=["ETag", "Retry-After"],
+        max_age=600,
+    )
 
 
 def listen(settings: ServiceSettings) -> socket.socket:

@@ -19,6 +19,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         max_body_bytes: larger bodies get 413.
         max_items: of an array in one request.
         max_waiting: records queued for the log; above it decisions and reports get 503.
+        origins: web origins whose pages may ask, such as `https://shop.example`; `*` for all. A page asks with a key
+            like anybody else.
         body_timeout_s: seconds a client may take to send its body.
         bundle_timeout_s: seconds a definition waits for its first bundle before it is answered.
     """
@@ -29,5 +31,6 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_body_bytes: Annotated[int, Meta(ge=1_000)] = 1_000_000
     max_items: Annotated[int, Meta(ge=1)] = 1_000
     max_waiting: Annotated[int, Meta(ge=1)] = 10_000
+    origins: tuple[str, ...] = ()
     body_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
     bundle_timeout_s: Annotated[float, Meta(ge=0)] = 15.0

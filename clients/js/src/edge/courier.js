@@ -6,7 +6,7 @@ import { Backoff } from './backoff.js';
 /** Below the service's limits of 1,000 items and 1 MB: a character has three bytes of UTF-8 at most. */
 const MOST_EVENTS = 500;
 const MOST_CHARACTERS = 250_000;
-const GAP = 'outbox.gap';
+const GAP = 'http.gap';
 
 export class Courier {
   #service;

@@ -20,7 +20,9 @@ export function betaPosterior(alpha, beta) {
 }
 
 /** Of location + scale · Student-t(freedom). */
-export function studentPosterior(location, scale, freedom) {
+export function studentPosterior(location, given, freedom) {
+  // As in Python: below 2^-40 of the location float64 could not tell the nodes apart.
+  const scale = Math.max(given, Math.abs(location) * 2 ** -40);
   return posterior(studentTable(location, scale, freedom), scale);
 }
 

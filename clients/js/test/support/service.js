@@ -82,7 +82,7 @@ export class FakeService {
   #took(body) {
     const { outbox, first, events } = JSON.parse(body);
     const expected = this.expected.get(outbox) ?? 0;
-    if (first > expected || expected > first + events.length) return failure(409, 'outbox.gap');
+    if (first > expected || expected > first + events.length) return failure(409, 'http.gap');
     const repeated = expected - first;
     const errors = [];
     events.slice(repeated).forEach((event, i) => {

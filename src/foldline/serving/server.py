@@ -82,8 +82,9 @@ def for_pages_of(origins: Sequence[str], app: ServiceApp) -> Any:
         return app
     from starlette.middleware.cors import CORSMiddleware
 
+    inner: Any = app
     return CORSMiddleware(
-        app,
+        inner,
         allow_origins=origins,
         allow_methods=["GET", "POST", "PUT"],
         allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"],

@@ -257,7 +257,7 @@ def _lines(root: Path) -> Iterator[tuple[Path, int, str]]:
     """Every line of every text file of the project."""
     inside = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*"))]
     for path in [*sorted(root.glob("*")), *inside]:
-        if path.is_file() and path.suffix in TEXT and path.name != "LICENSE":
+        if path.is_file() and path.suffix in TEXT and path.name not in ("LICENSE", ".git"):
             for number, line in enumerate(_text(path).splitlines(), start=1):
                 yield path, number, line
 

@@ -36,6 +36,7 @@ FAMILIES = {
             "except where a connection broke before any answer came."
         ),
     ),
+    "edge": ("RequestError", "An edge client cannot keep what was decided or reported. Nothing was written."),
     "install": ("MissingExtra", "An optional dependency is missing. Exit status 2."),
 }
 """Class and consequence of each family of codes."""

@@ -53,6 +53,8 @@ def _fold_some(definition: LoopDefinition) -> None:
         host = Host(log, holder="warming", learn=True, clock=lambda: now, every_loop=True)
         host.round()
         log.append(_traffic(definition, now))
+        while host.round():
+            continue
         host.close()
 
 

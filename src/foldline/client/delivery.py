@@ -14,7 +14,7 @@ import msgspec
 
 from foldline.client.answers import error_of, read_value, seconds_of, unreachable
 from foldline.client.courier import Courier
-from foldline.client.outbox import BATCH_EVENTS, Held, Outbox
+from foldline.client.outbox import BATCH_EVENTS, PLACEHOLDER, Held, Outbox
 from foldline.client.retrying import Backoff
 from foldline.client.transport import Clock, httpx_of
 from foldline.client.views import EventsAnswer
@@ -109,7 +109,7 @@ class Delivery:
     async def _deliver(self, held: Held) -> None:
         try:
             response = await self._http.post(self._path, content=held.body())
-        except self._library.TransportError as error:
+        except self._library.RequestError as error:
             self._unanswered = held
             await self._fail(unreachable(str(self._http.base_url), error), None)
             return
@@ -146,6 +146,7 @@ class Delivery:
             )
         await asyncio.to_thread(self._outbox.settle, held, refused, time=self._clock())
         self.failures = 0
+        self._most = min(BATCH_EVENTS, 2 * self._most)
         self._changed()
 
     async def _begin_again(self, held: Held, why: str) -> None:
@@ -156,11 +157,17 @@ class Delivery:
                 "sent under a new name",
                 held.outbox, why, held.number,
             )  # fmt: skip
+        # Two services that do not share a log would find a gap for ever.
+        self.failures += 1
+        await self._rest(self._backoff.pause_s(self.failures, self._rng))
 
     async def _shrink(self, held: Held, error: FoldlineError) -> None:
         """Less at a time; a single event that is too large is given up."""
         if len(held.lines) > 1:
             self._most = max(1, len(held.lines) // 2)
+            return
+        if held.lines[0] == PLACEHOLDER:
+            await self._fail(error, None)
             return
         _logger.warning("the service takes no event as large as this: %.200r", held.lines[0])
         await asyncio.to_thread(self._outbox.blank, held, error.code, str(error.args[0]), time=self._clock())

@@ -17,7 +17,7 @@ from foldline.client.drawing import Drawing, Fallback, local_ids
 from foldline.client.link import Link
 from foldline.client.outbox import Outbox, Refusal
 from foldline.client.outbox_file import Durability
-from foldline.client.transport import Clock, headers_of, httpx_of, wall_clock
+from foldline.client.transport import Clock, checked_url, headers_of, httpx_of, wall_clock
 from foldline.errors import FoldError, FoldlineError, InputError, RequestError
 from foldline.loops.bundle import Bundle, decode_bundle, encode_bundle
 from foldline.records.ids import checked_name
@@ -115,7 +115,7 @@ class Edge:
                 f"durability is {durability!r}, expected 'durable' or 'fast'",
                 field="durability",
             )
-        self._url, self._key = url.rstrip("/"), key
+        self._url, self._key = checked_url(url), key
         self._name = checked_name(loop, "loop")
         self._timeout_s = timeout_s
         self._clock = clock
@@ -127,7 +127,7 @@ class Edge:
         self._error: FoldlineError | None = None
         self._faults: dict[bool, FoldlineError | None] = {True: None, False: None}
         self._heard: int | None = None
-        self._kept: str | None = None
+        self._kept: tuple[str, int] | None = None
         path = None if outbox is None else os.path.abspath(outbox)
         self._outbox = Outbox(path, loop, durability=durability, max_events=max_events)
         self._courier = Courier(self._outbox.path)
@@ -298,22 +298,19 @@ class Edge:
             if self._closed:
                 return
             self._closed = True
-        link = self._link
-        if link is not None:
-            delivery = link.delivery
-            before = delivery.failures if delivery is not None else 0
-            self._flush(
-                timeout_s,
-                lambda: self._outbox.durable and delivery is not None and delivery.failures > before,
-            )
-            link.stop()
-            self._link = None
-        self.keep()
-        left = self._outbox.counts().waiting
-        if left and not self._outbox.durable:
-            _logger.warning("%d events of loop %r were kept in memory only and are lost", left, self._name)
-        self._courier.give_up()
-        self._outbox.close()
+        try:
+            if self._link is not None:
+                self._deliver_last(self._link, timeout_s)
+                self._link = None
+            self._keep(least_ms=0)
+            left = self._outbox.counts().waiting
+            if left and not self._outbox.durable:
+                _logger.warning(
+                    "%d events of loop %r were kept in memory only and are lost", left, self._name
+                )
+        finally:
+            self._courier.give_up()
+            self._outbox.close()
 
     def __enter__(self) -> Self:
         return self
@@ -366,11 +363,8 @@ class Edge:
         self._got(self._faults[False], following=False)
 
     def keep(self) -> None:
-        """Write the bundle down, if it is not the one kept."""
-        bundle = self._drawing.bundle
-        if bundle is not None and bundle.hash != self._kept and self._heard is not None:
-            self._outbox.keep_bundle(encode_bundle(bundle), self._heard)
-            self._kept = bundle.hash
+        """Write the bundle down, if it is not the one kept; or, once a minute, that it still is the newest."""
+        self._keep(least_ms=60_000)
 
     def before_fork(self) -> None:
         """No thread must be inside when the process is copied."""
@@ -391,6 +385,26 @@ class Edge:
             self._error = self._faults[True] or self._faults[False]
             self._changed.notify_all()
 
+    def _keep(self, *, least_ms: int) -> None:
+        bundle, heard = self._drawing.bundle, self._heard
+        if bundle is None or heard is None:
+            return
+        if self._kept is None or self._kept[0] != bundle.hash or heard - self._kept[1] > least_ms:
+            self._outbox.keep_bundle(encode_bundle(bundle), heard)
+            self._kept = bundle.hash, heard
+
+    def _deliver_last(self, link: Link, timeout_s: float) -> None:
+        """Deliver what can be, then end the thread whatever comes of it."""
+        delivery = link.delivery
+        before = delivery.failures if delivery is not None else 0
+        try:
+            self._flush(
+                timeout_s,
+                lambda: self._outbox.durable and delivery is not None and delivery.failures > before,
+            )
+        finally:
+            link.stop()
+
     def _restore(self) -> None:
         """Use the bundle kept, if there is one."""
         kept = self._outbox.kept_bundle()
@@ -403,7 +417,7 @@ class Edge:
         except FoldlineError as error:
             _logger.warning("the bundle kept in %s cannot be used: %s", self._outbox.path, error)
             return
-        self._heard, self._kept = heard, bundle.hash
+        self._heard, self._kept = heard, (bundle.hash, heard)
 
     def _start(self) -> None:
         with self._changed:

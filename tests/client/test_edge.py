@@ -458,6 +458,27 @@ def test_two_processes_share_an_outbox(service: Service, loop: str, tmp_path: Pa
     assert len([d for d in decisions(service.records(loop)) if d.unit == "mine"]) == 20
 
 
+LEAVING = """
+import sys
+import foldline as fl
+url, loop, outbox = sys.argv[1:]
+edge = fl.Edge(url, loop=loop, outbox=outbox)
+for _ in range(50):
+    edge.decide("u1")
+"""
+
+
+def test_a_program_that_does_not_close(service: Service, loop: str, tmp_path: Path) -> None:
+    """It ends at once and without a word; the next one delivers what it left."""
+    command = [sys.executable, "-W", "default", "-c", LEAVING, service.url, loop, str(tmp_path / "app.db")]
+    ended = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
+    assert ended.stderr == ""
+    with Edge(service.url, loop=loop, outbox=tmp_path / "app.db") as edge:
+        assert edge.flush(20)
+    counts = Counter(d.id for d in decisions(service.records(loop)))
+    assert len(counts) == counts.total() == 50
+
+
 FORKING = """
 import os, sys
 import foldline as fl

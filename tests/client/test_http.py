@@ -1,6 +1,7 @@
 """The HTTP clients against the real service; every test runs with the sync and with the async one."""
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import foldline as fl
 from foldline.client.http import Client
 from foldline.client.retrying import Backoff, Tries
-from foldline.errors import DefinitionError, FoldError, FoldlineError, InputError, RequestError
+from foldline.errors import DefinitionError, FoldError, FoldlineError, InputError, MissingExtra, RequestError
 from foldline.log.open import open_log
 from foldline.records.types import Activation, Decision, Outcome, Reward
 from foldline.serving.keys import Keyring
@@ -285,6 +286,19 @@ def test_an_address_that_is_none(connect: Connect, url: str) -> None:
     with pytest.raises(InputError) as raised:
         connect(url)
     assert raised.value.field == "url"
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where httpx is not installed, the error names the extra to install."""
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    for make in (
+        lambda: fl.Client("http://h"),
+        lambda: fl.AsyncClient("http://h"),
+        lambda: fl.Edge("http://h", loop="news"),
+    ):
+        with pytest.raises(MissingExtra) as raised:
+            make()
+        assert "foldline[client]" in str(raised.value)
 
 
 def test_pauses_grow_with_full_jitter_within_the_deadline() -> None:

@@ -13,10 +13,10 @@ from typing import Any, cast
 
 import pytest
 
-import foldline as fl
 from foldline.client.http import AsyncClient, Client
 from foldline.client.retrying import Backoff
 from foldline.log.open import open_log
+from foldline.policies.split import Split
 from foldline.records.codec import decode_records
 from foldline.records.types import AnyRecord
 from tests.client.proxy import Proxy
@@ -117,7 +117,9 @@ def define(service: Service, **settings: Any) -> str:
     """A new loop on a service; its name."""
     name = f"loop{next(_names)}"
     with Client(service.url) as client:
-        client.loop(name).define(**{"actions": ["a", "b"], "policy": fl.Random(), **settings})
+        client.loop(name).define(
+            **{"actions": ["a", "b"], "policy": Split({"a": 0.63, "b": 0.37}), **settings}
+        )
     return name
 
 

@@ -51,7 +51,7 @@ def test_everything_reported_arrives_once(service: Service, tmp_path: Path) -> N
     loop = define(service, partitions=4)
     clock = iter(range(1_700_000_000_000, 1_800_000_000_000))
     with Edge(service.url, loop=loop, outbox=tmp_path / "app.db", clock=lambda: next(clock)) as edge:
-        made = [edge.decide(f"u{i}", context={"i": i}, available=["a"]) for i in range(40)]
+        made = [edge.decide(f"u{i}", context={"i": i}, available=["a"] if i % 2 else None) for i in range(40)]
         for each in made:
             edge.reward(each, 1, id=f"r-{each.id}")
         edge.reward("own", 0.5, unit="u1", name="click", id="named")
@@ -96,18 +96,20 @@ def test_offline_from_the_start(proxy: Proxy, service: Service, loop: str, tmp_p
         until(lambda: edge.stats().error is not None)
         assert not edge.stats().online
         proxy.mend()
-        bundle = edge.await_bundle()
-        late = [edge.decide(f"u{i}") for i in range(5)]
-        assert {d.bundle for d in late} == {edge.bundle.hash} == {bundle.hash}
+        bundles = [edge.await_bundle()]
+        late = []
+        for i in range(5):
+            late.append(edge.decide(f"u{i}"))
+            bundles.append(edge.bundle)  # what was delivered is learnt meanwhile
         assert edge.flush(20)
     records = service.records(loop)
     found = {d.id: d for d in decisions(records)}
     assert len(decisions(records)) == len(found) == 10
     assert [found[f"0.0.{d.id}"].bundle for d in early] == ["fallback"] * 5
-    decider = Decider(bundle)
+    deciders = {bundle.hash: Decider(bundle) for bundle in bundles}
     for made in late:
         local = made.id.removeprefix("0.0.")
-        again = decider.decide(made.unit, local, found[made.id].time, occurred=made.occurred)
+        again = deciders[made.bundle].decide(made.unit, local, found[made.id].time, occurred=made.occurred)
         assert found[made.id] == again
     assert [r.decision for r in records if isinstance(r, Reward)] == [f"0.0.{early[0].id}"]
     with Client(service.url) as client:
@@ -153,20 +155,20 @@ def test_a_cut_in_the_middle(proxy: Proxy, service: Service, loop: str, tmp_path
                 proxy.mend()
             made.append(edge.decide(f"u{i}"))
             edge.reward(made[-1], 1, id=f"r{i}")
-        assert edge.decide("u").bundle == edge.bundle.hash
         assert edge.flush(20)
         assert edge.stats().renamed == 0
     assert proxy.lost >= 2
     records = service.records(loop)
-    assert [d.id for d in decisions(records)][:60] == [d.id for d in made]
+    assert [d.id for d in decisions(records)] == [d.id for d in made]
     assert [r.id for r in records if isinstance(r, Reward)] == [f"r{i}" for i in range(60)]
 
 
 def test_a_restart_without_network(proxy: Proxy, service: Service, loop: str, tmp_path: Path) -> None:
     """The last bundle and the events are in the file: the next process decides with it and delivers them."""
     with Edge(proxy.url, loop=loop, outbox=tmp_path / "app.db") as edge:
-        bundle = edge.bundle
         proxy.cut()
+        until(lambda: not edge.stats().online)
+        bundle = edge.bundle
         first = edge.decide("u1")
     with Edge(proxy.url, loop=loop, outbox=tmp_path / "app.db", fallback="a") as edge:
         assert edge.bundle == bundle
@@ -267,7 +269,7 @@ def test_bundles_swap_whole_under_threads(service: Service, loop: str) -> None:
             thread.start()
         for n in range(1, 5):
             before = edge.bundle.hash
-            client.loop(loop).define([f"a{n}", f"b{n}", "c"][: 2 + n % 2])
+            client.loop(loop).define([f"a{n}", f"b{n}", "c"][: 2 + n % 2], policy=fl.Random())
             bundle = edge.await_bundle(other_than=before)
             seen[bundle.hash] = bundle
         done.set()
@@ -436,7 +438,7 @@ def test_in_memory_says_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     """Without a file, what was not delivered at the end is lost, and a warning counts it."""
     edge = Edge("http://127.0.0.1:9", loop="news", fallback="a")
     edge.decide("u1")
-    edge.close(timeout_s=0.05)
+    edge.close()
     assert "1 events of loop 'news' were kept in memory only and are lost" in caplog.text
 
 

@@ -292,7 +292,7 @@ class Edge:
     def close(self, timeout_s: float = 5.0) -> None:
         """Deliver what can be delivered within the time, and stop. The rest stays in the file. Idempotent.
 
-        Without network that takes one try, not all the time; in memory, where the rest is lost, all of it.
+        Without network that takes one try, not all the time; in memory, where the rest is lost, three.
         """
         with self._changed:
             if self._closed:
@@ -396,11 +396,11 @@ class Edge:
     def _deliver_last(self, link: Link, timeout_s: float) -> None:
         """Deliver what can be, then end the thread whatever comes of it."""
         delivery = link.delivery
-        before = delivery.failures if delivery is not None else 0
+        enough = (delivery.failures if delivery is not None else 0) + (1 if self._outbox.durable else 3)
         try:
             self._flush(
                 timeout_s,
-                lambda: self._outbox.durable and delivery is not None and delivery.failures > before,
+                lambda: delivery is not None and delivery.failures >= enough,
             )
         finally:
             link.stop()

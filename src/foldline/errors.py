@@ -7,6 +7,7 @@
       LogError          the log refused or cannot serve (fault: dependency)
         LeaseLost       another owner holds the lease now; drop the work in hand
       FoldError         a state cannot be restored or continued (fault: us, or the data beneath)
+      RequestError      an HTTP request the service does not take, or cannot be asked (fault: caller)
       MissingExtra      an optional dependency is not installed (fault: configuration)
 
 Each carries a stable code such as ``log.time_ahead``; `CODES` gives cause and remedy of every code, and
@@ -46,6 +47,7 @@ CODES: dict[str, str] = {
     "log.full": "the disk or quota is full; nothing of the batch was written, free space and append again",
     "log.closed": "the log was closed; open it again",
     "log.unavailable": "the log cannot be read or written now; see the cause",
+    "http.address": "the address cannot be listened on; stop what is there, or give another host or port",
     "fold.overflow": "an exact sum would leave its 64 bits; declare a coarser reward unit in a new loop",
     "fold.damaged_root": "a root's checksum does not match its bytes; fold again from an older root or offset 0",
     "fold.damaged_page": "a page named by a root is missing or differs from its hash; fold again from an older root",
@@ -53,6 +55,24 @@ CODES: dict[str, str] = {
     "fold.topic_replaced": "the topic was deleted and made again under its name; restart the learner on the new one",
     "fold.not_mergeable": "the policy's state does not merge; run its loop on one partition",
     "fold.no_bundle": "no bundle covering what was asked was published in time; see that a learner runs on the log",
+    "http.bad_json": "the body is not JSON of the form asked for; correct it and send again",
+    "http.unauthorized": "no valid key came with the request; send one as a bearer token",
+    "http.forbidden": "the key lacks the role that this needs; use another, or make one with that role",
+    "http.not_found": "there is nothing at this path; `/openapi.json` lists what there is",
+    "http.method": "the path takes another method; the header Allow says which",
+    "http.slow": "the body did not come in time; send it again",
+    "http.too_large": "the body or its array is larger than the service takes; send it in parts",
+    "http.rate": "the key makes more requests than it may; wait as Retry-After says",
+    "http.overloaded": "more is waiting than the service takes on; wait as Retry-After says and send again",
+    "http.failed": "the service failed at this request; its log says how. Send it again, and report it",
+    "http.not_open": "without a key the service listens on loopback only; make a key, or give a loopback host",
+    "http.gap": "events of this outbox are missing before those sent; send from the number expected",
+    "http.unavailable": "the service does not answer in time; check address and network, and send again",
+    "edge.full": "the outbox holds all it may, or the disk is full; let it reach the service, or raise the bound",
+    "edge.not_an_outbox": "the file is no outbox of this loop, or of a newer Foldline; give another path",
+    "edge.unavailable": "the outbox cannot be read or written now; see the cause",
+    "edge.too_large": "an event is larger than the service takes; log less context",
+    "edge.closed": "the edge client was closed; make another",
     "install.extra": "an optional dependency is missing; install the extra named",
 }
 
@@ -63,6 +83,8 @@ class FoldlineError(Exception):
     Attributes:
         code: stable machine-readable code, one of `CODES`.
         field: the field or argument at fault, or None.
+        value: what it was given, or None.
+        expected: what it should have been, in words, or None.
 
     Example:
         >>> import foldline as fl
@@ -76,12 +98,22 @@ class FoldlineError(Exception):
 
     fault: ClassVar[str] = "us"
 
-    def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        value: object = None,
+        expected: str | None = None,
+    ) -> None:
         if code not in CODES:
             raise KeyError(f"undocumented error code {code!r}; add it to foldline.errors.CODES")
         super().__init__(message)
         self.code = code
         self.field = field
+        self.value = value
+        self.expected = expected
 
     def __str__(self) -> str:
         """The message with its code, as shown to people."""
@@ -121,6 +153,31 @@ class LeaseLost(LogError):
 
 class FoldError(FoldlineError):
     """A fold's state cannot be restored or continued."""
+
+
+class RequestError(FoldlineError):
+    """The service does not take this HTTP request, or cannot be asked; nothing was written.
+
+    After `http.unavailable` it may have been: send again with the same ids.
+
+    Attributes:
+        retry_after_s: seconds after which it may be sent again, None where that would not help.
+    """
+
+    fault = "caller"
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        value: object = None,
+        expected: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(code, message, field=field, value=value, expected=expected)
+        self.retry_after_s = retry_after_s
 
 
 class MissingExtra(FoldlineError, ImportError):

@@ -4,9 +4,9 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -14,11 +14,10 @@ from foldline.app.loop import Loop
 from foldline.engine.defining import create_catalogue, define, read_catalogue
 from foldline.engine.host import Host
 from foldline.engine.learner import Pace
-from foldline.fold.rule import RewardRule
 from foldline.log.open import open_log
 from foldline.log.protocol import Log
 from foldline.loops.definition import LoopDefinition
-from foldline.policies.epsilon_greedy import EpsilonGreedy
+from foldline.loops.settings import LoopSettings
 from foldline.policies.protocol import Policy
 
 Clock = Callable[[], int]
@@ -150,28 +149,28 @@ class Foldline:
             ...     news.definition.policy["kind"]
             'thompson'
         """
-        rule = _given(
-            name=reward,
-            wait_ms=_milliseconds(reward_wait_s),
-            correction_ms=_milliseconds(correction_s),
-            default=default_reward,
-            aggregation=aggregation,
-            activation=activation,
-            unit_bits=unit_bits,
-        )
-        fields = _given(
+        settings = LoopSettings(
             actions=tuple(actions) if actions is not None else None,
             policy=msgspec.to_builtins(policy) if policy is not None else None,
+            reward=reward,
+            reward_wait_s=reward_wait_s,
+            correction_s=correction_s,
+            default_reward=default_reward,
+            aggregation=aggregation,
+            activation=activation,
             complete=complete,
             low=low,
             high=high,
+            unit_bits=unit_bits,
             partitions=partitions,
             salt=salt,
         )
         now = self._clock()
 
         def settle(old: LoopDefinition | None) -> LoopDefinition:
-            return _settled(self._host, name, old, fields, rule, now)
+            if old is None and settings == LoopSettings():
+                return self._host.catalogue.one(name)
+            return settings.settle(name, old, salt=uuid.uuid4().hex, now=now)
 
         definition = define(self.log, self._host.catalogue, name, settle, holder=self._holder, now=now)
         replica = self._host.add(definition)
@@ -202,35 +201,3 @@ class Foldline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _settled(
-    host: Host,
-    name: str,
-    old: LoopDefinition | None,
-    fields: Mapping[str, Any],
-    rule: Mapping[str, Any],
-    now: int,
-) -> LoopDefinition:
-    """The definition asked for: the old one itself where nothing differs."""
-    if old is None:
-        if "actions" not in fields:
-            return host.catalogue.one(name)
-        new = {"policy": msgspec.to_builtins(EpsilonGreedy()), "salt": uuid.uuid4().hex, **fields}
-        return LoopDefinition(name=name, version=1, time=now, reward=_rule(RewardRule(), rule), **new)
-    wanted = msgspec.structs.replace(old, reward=_rule(old.reward, rule), **fields)
-    if wanted == old:
-        return old
-    return msgspec.structs.replace(wanted, version=old.version + 1, time=now)
-
-
-def _rule(base: RewardRule, changes: Mapping[str, Any]) -> RewardRule:
-    return msgspec.structs.replace(base, **changes) if changes else base
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)

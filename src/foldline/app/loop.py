@@ -1,6 +1,5 @@
 """A loop's handle: decide, reward, see what was learnt."""
 
-import math
 import threading
 import uuid
 from collections.abc import Callable, Collection, Iterator
@@ -8,19 +7,19 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from foldline.engine.host import Host
-from foldline.engine.known import KnownStates
+from foldline.engine.learnt import Learnt
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, InputError
 from foldline.log.protocol import Batch, Log
 from foldline.loops.bundle import Bundle
 from foldline.loops.deciding import Decider
 from foldline.loops.definition import LoopDefinition
-from foldline.loops.estimate import Counts, Estimate, counts_of, estimates_of
+from foldline.loops.estimate import Counts, Estimate
+from foldline.loops.reports import Made, Placed, Reports
 from foldline.loops.topics import topics_of
 from foldline.records.codec import encode
-from foldline.records.hashing import partition_of
-from foldline.records.ids import checked_name, decision_id, parse_decision_id
-from foldline.records.types import Activation, AnyRecord, Decision, Outcome, Reward
+from foldline.records.ids import parse_decision_id
+from foldline.records.types import Decision
 
 BUNDLE_TIMEOUT_S = 30.0
 """Generous: the first fold on a new machine compiles its kernels."""
@@ -61,12 +60,10 @@ class Loop:
         self._replica = replica
         self._clock = clock
         self._topic = topics_of(definition).events
-        self._partitions = definition.partitions
-        self._generation = definition.generation
+        self._made = Reports(definition)
         self._appended: dict[int, int] = {}
         self._collected = threading.local()
-        self._looking = threading.Lock()
-        self._seen: tuple[int, KnownStates] | None = None
+        self._learnt = Learnt(log)
 
     @property
     def name(self) -> str:
@@ -112,13 +109,13 @@ class Loop:
             InputError: unit, id or available are not usable.
             FoldError: `fold.no_bundle` before the first bundle.
         """
-        checked_name(unit, "unit")
-        local = uuid.uuid4().hex if id is None else checked_name(id, "id")
-        decision = self._decider().decide(unit, local, self._clock(), context=context, available=available)
+        local = uuid.uuid4().hex if id is None else id
+        reports = self._reports()
+        choose = reports.decide if log else reports.choose
+        placed = choose(self._decider(), unit, local, self._clock(), context=context, available=available)
         if log:
-            self._refuse_if_complete("a decision on its own")
-            self._append(decision, self._partition_of(unit))
-        return decision
+            self._append(placed)
+        return placed.record  # type: ignore[return-value]  # a decision, by either way
 
     def reward(
         self,
@@ -142,21 +139,17 @@ class Loop:
         Raises:
             InputError: `input.out_of_range`, `input.not_finite`, `input.unknown_decision`.
         """
-        self._refuse_if_complete("a reward on its own")
-        definition = self.definition
-        name = definition.reward.name if name is None else checked_name(name, "name")
-        if name == definition.reward.name:
-            self._check_value(value, definition)
-        target, partition = self._target(decision, unit)
-        reward = Reward(
+        if isinstance(decision, Decision):
+            decision, unit = decision.id, None
+        placed = self._reports().reward(
+            decision,
+            value,
+            id=uuid.uuid4().hex if id is None else id,
             time=self._clock(),
-            id=uuid.uuid4().hex if id is None else checked_name(id, "id"),
-            decision=target,
-            unit=unit if target is None else None,
+            unit=unit,
             name=name,
-            value=float(value),
         )
-        self._append(reward, partition)
+        self._append(placed)
 
     def outcome(self, decision: Decision, reward: float) -> None:
         """Report a decision made with `log=False` together with its reward; durable when this returns.
@@ -164,28 +157,23 @@ class Loop:
         Raises:
             InputError: the reward is out of range or not finite.
         """
-        self._check_value(reward, self.definition)
-        record = Outcome(
-            time=self._clock(),
-            id=decision.id,
+        made = Made(
+            local=parse_decision_id(decision.id).local,
             unit=decision.unit,
             action=decision.action,
             propensity=decision.propensity,
-            reward=float(reward),
             bundle=decision.bundle,
             definition=decision.definition,
             available=decision.available,
             context=decision.context,
             occurred=decision.occurred,
         )
-        self._append(record, self._partition_of(decision.unit))
+        self._append(self._reports().outcome(made, reward, time=self._clock()))
 
     def activate(self, decision: Decision | str) -> None:
         """Report that a decision was shown; needed where the loop asks for activations."""
-        target, partition = self._target(decision, None)
-        if target is None:
-            raise InputError("input.unknown_decision", "activate needs a decision or its id, got None")
-        self._append(Activation(time=self._clock(), decision=target), partition)
+        id = decision.id if isinstance(decision, Decision) else decision
+        self._append(self._reports().activation(id, time=self._clock()))
 
     @contextmanager
     def batch(self) -> Iterator[list[Position]]:
@@ -220,12 +208,13 @@ class Loop:
 
     def estimates(self) -> list[Estimate]:
         """What was learnt about each action, as the newest roots on the log say. Reads the log."""
-        states = self._states()
-        return estimates_of(states.fold, states.merged())
+        self._raise_failure()
+        return self._learnt.estimates(self.definition)
 
     def counts(self) -> Counts:
         """How many decisions and rewards were folded, and what became of them. Reads the log."""
-        return counts_of(self._states().merged(), self.definition.reward.unit_bits)
+        self._raise_failure()
+        return self._learnt.counts(self.definition)
 
     def catch_up(self, timeout_s: float = BUNDLE_TIMEOUT_S) -> None:
         """Wait until the bundle covers everything this handle has appended.
@@ -265,62 +254,14 @@ class Loop:
             raise FoldError("fold.no_bundle", f"loop {self._name!r} has no bundle yet; is a learner running?")
         return decider
 
-    def _states(self) -> KnownStates:
-        """The roots read to their end; kept, so that the next look reads only what is new."""
-        self._raise_failure()
+    def _reports(self) -> Reports:
         definition = self.definition
-        with self._looking:
-            if self._seen is None or self._seen[0] != definition.version:
-                self._seen = (definition.version, KnownStates(self._log, definition))
-            self._seen[1].read()
-            return self._seen[1]
+        if self._made.definition is not definition:
+            self._made = Reports(definition, self._host.catalogue.actions(self._name))
+        return self._made
 
-    def _target(self, decision: Decision | str | None, unit: str | None) -> tuple[str | None, int]:
-        """The full decision id a reward names, or None for the unit's last, and the partition."""
-        if isinstance(decision, Decision):
-            return decision.id, parse_decision_id(decision.id).partition
-        if unit is not None:
-            partition = self._partition_of(checked_name(unit, "unit"))
-            if decision is None:
-                return None, partition
-            return decision_id(self._generation, partition, checked_name(decision, "decision")), partition
-        if decision is None:
-            raise InputError(
-                "input.unknown_decision",
-                "neither a decision nor a unit was given; name what the reward is for",
-            )
-        parsed = parse_decision_id(decision)
-        if parsed.generation != self._generation or parsed.partition >= self._partitions:
-            raise InputError(
-                "input.unknown_decision",
-                f"decision {decision!r} is of generation {parsed.generation}, partition {parsed.partition}; "
-                f"loop {self._name!r} has generation {self._generation} with {self._partitions} partitions",
-            )
-        return decision, parsed.partition
-
-    def _check_value(self, value: float, definition: LoopDefinition) -> None:
-        if not _is_finite(value):
-            raise InputError("input.not_finite", f"reward {value!r}: expected a finite number", field="value")
-        if not definition.low <= value <= definition.high:
-            raise InputError(
-                "input.out_of_range",
-                f"reward {value!r} lies outside the range of loop {self._name!r}, "
-                f"{definition.low:g} to {definition.high:g}; correct it or declare a wider range",
-                field="value",
-            )
-
-    def _refuse_if_complete(self, what: str) -> None:
-        if self.definition.complete:
-            raise InputError(
-                "input.invalid",
-                f"loop {self._name!r} takes complete outcomes only, got {what}; "
-                "decide with log=False and report the outcome",
-            )
-
-    def _partition_of(self, unit: str) -> int:
-        return partition_of(unit, self._partitions) if self._partitions > 1 else 0
-
-    def _append(self, record: AnyRecord, partition: int) -> None:
+    def _append(self, placed: Placed) -> None:
+        partition, record = placed
         collected: list[tuple[int, int, bytes]] | None = getattr(self._collected, "records", None)
         if collected is not None:
             collected.append((partition, record.time, encode(record)))
@@ -350,8 +291,3 @@ class Loop:
 
     def _note(self, partition: int, end: int) -> None:
         self._appended[partition] = max(self._appended.get(partition, 0), end)
-
-
-def _is_finite(value: object) -> bool:
-    """Callers without a type checker may give anything."""
-    return isinstance(value, int | float) and math.isfinite(value)

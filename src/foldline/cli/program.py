@@ -20,11 +20,15 @@ from foldline.cli.noun import SETTINGS
 from foldline.errors import FoldlineError
 
 NOUNS = {
+    "up": "foldline.cli.up",
+    "serve": "foldline.cli.serve",
+    "learn": "foldline.cli.learn",
     "demo": "foldline.cli.demo",
     "evaluate": "foldline.cli.evaluate",
     "replay": "foldline.cli.replay",
     "loops": "foldline.cli.loops",
     "policies": "foldline.cli.policies",
+    "keys": "foldline.cli.keys",
     "topics": "foldline.cli.topics",
     "check": "foldline.cli.check",
 }

@@ -45,11 +45,14 @@ class Hosted:
 
 
 class Host:
-    """Runs loops for one process. With `timeline`, those who learn keep the loops' timelines too.
+    """Runs loops for one process; with `every_loop` all that the catalogue names, as they come.
+
+    With `timeline`, those who learn keep the loops' timelines too.
 
     Attributes:
         catalogue: the definitions, up to date as of the last round.
         failure: the error that stopped the thread, or None.
+        listeners: called, in the host's thread, after a replica has swapped to a newer bundle.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Host:
         learn: bool,
         clock: Callable[[], int],
         pace: Pace | None = None,
+        every_loop: bool = False,
         timeline: bool = True,
     ) -> None:
         self._log = log
@@ -76,6 +80,8 @@ class Host:
         self._cleaned_at = clock()
         self.catalogue = Catalogue()
         self.failure: BaseException | None = None
+        self.listeners: list[Callable[[], None]] = []
+        self._every_loop = every_loop
 
     def add(self, definition: LoopDefinition) -> Replica:
         """Host a loop, or follow its new version; a turn is taken before returning."""
@@ -87,6 +93,11 @@ class Host:
                 self._redefine(hosted, definition)
             self._round()
         return hosted.replica
+
+    def replica(self, name: str) -> Replica | None:
+        """The loop's replica in this process, if it is hosted."""
+        hosted = self._hosted.get(name)
+        return hosted.replica if hosted is not None else None
 
     def learner(self, name: str) -> Learner | None:
         """The loop's learner in this process, if any."""
@@ -154,6 +165,10 @@ class Host:
         folded, now = 0, self._clock()
         read_catalogue(self._log, self.catalogue)
         swapped = False
+        if self._every_loop:
+            for name in self.catalogue.names():
+                if name not in self._hosted:
+                    self._hosted[name] = self._host(self.catalogue.one(name))
         for name, hosted in self._hosted.items():
             newest = self.catalogue.one(name)
             if newest.version > hosted.definition.version:
@@ -165,6 +180,8 @@ class Host:
         if swapped:
             with self._bundle_changed:
                 self._bundle_changed.notify_all()
+            for listener in tuple(self.listeners):
+                listener()
         for hosted in self._hosted.values():
             if hosted.timeline is not None:
                 folded += hosted.timeline.step(now=now)

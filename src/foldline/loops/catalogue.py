@@ -54,6 +54,10 @@ class Catalogue:
             )
         return versions[version - 1]
 
+    def actions(self, name: str) -> frozenset[str]:
+        """Every action that any version of a loop has had."""
+        return frozenset(a for version in self._versions.get(name, ()) for a in version.actions)
+
     def one(self, name: str) -> LoopDefinition:
         """The newest version of a loop that must be there.
 

@@ -40,6 +40,7 @@ class Decider:
         local: str,
         time: int,
         *,
+        partition: int | None = None,
         context: dict[str, Any] | None = None,
         available: Collection[str] | None = None,
         occurred: int | None = None,
@@ -50,6 +51,7 @@ class Decider:
             unit: who or what is decided for.
             local: the local part of the decision's id.
             time: log time, milliseconds.
+            partition: of the unit, where it is known already.
             context: features, logged by value.
             available: the actions allowed, where fewer than the bundle's.
             occurred: the time the client claims, milliseconds.
@@ -59,7 +61,8 @@ class Decider:
         """
         bundle = self.bundle
         prefixes = self._prefixes
-        partition = partition_of(unit, len(prefixes)) if len(prefixes) > 1 else 0
+        if partition is None:
+            partition = partition_of(unit, len(prefixes)) if len(prefixes) > 1 else 0
         id = prefixes[partition] + local
         if available is None:
             index, propensity = self._choose(id)

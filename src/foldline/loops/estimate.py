@@ -30,6 +30,17 @@ class Counts(msgspec.Struct, frozen=True):
     def __getitem__(self, name: str) -> int:
         return self.values[name]
 
+    @property
+    def waiting(self) -> int:
+        """Decisions that wait for their rewards."""
+        settled = self["learnt"] + self["unactivated"]
+        return self["decisions"] + self["outcomes"] - settled
+
+    @property
+    def duplicates(self) -> int:
+        """Records dropped because they had come before."""
+        return sum(count for name, count in self.values.items() if name.startswith("duplicate_"))
+
 
 def estimates_of(fold: PolicyFold, known: Known) -> list[Estimate]:
     """An estimate per active action, in the definition's order."""

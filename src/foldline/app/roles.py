@@ -1,0 +1,112 @@
+"""The roles a process can play on a log: serve, learn, or both."""
+
+import os
+import signal
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from foldline.app.foldline import wall_clock
+from foldline.engine.defining import create_catalogue, define, read_catalogue
+from foldline.engine.host import Host
+from foldline.engine.learner import Pace
+from foldline.engine.warming import warm_up
+from foldline.log.open import open_log
+from foldline.log.protocol import Log
+from foldline.loops.catalogue import Catalogue
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.settings import LoopSettings
+from foldline.serving.settings import ServiceSettings
+
+
+def serve(
+    url: str,
+    settings: ServiceSettings,
+    *,
+    learn: bool,
+    pace: Pace | None = None,
+    loops: Mapping[str, LoopSettings] | None = None,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Answer requests until SIGINT or SIGTERM, then finish what is under way and return.
+
+    Args:
+        url: of the log.
+        settings: of the service.
+        learn: whether this process learns and publishes too.
+        pace: of learning.
+        loops: to define first.
+        ready: called with the service's address once it answers.
+
+    Raises:
+        FoldlineError: the log cannot be opened, the address cannot be had, a loop is refused.
+        MissingExtra: the extra `serve` is not installed.
+    """
+    from foldline.errors import MissingExtra
+
+    try:
+        from foldline.serving.asgi import ServiceApp
+        from foldline.serving.server import check_open, run_server
+        from foldline.serving.service import Service
+    except ImportError as error:
+        raise MissingExtra("serve", "the HTTP service") from error
+    from foldline.serving.keys import Keyring
+
+    with hosting(url, learn=learn, pace=pace, loops=loops or {}) as (log, host):
+        keyring = Keyring(log)
+        keyring.read()
+        check_open(settings.host, keyring.closed)
+        run_server(ServiceApp(lambda: Service(log, host, settings)), settings, ready)
+
+
+def learn(
+    url: str,
+    *,
+    pace: Pace | None = None,
+    loops: Mapping[str, LoopSettings] | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Learn and publish until SIGINT or SIGTERM, then write what is known and return."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with hosting(url, learn=True, pace=pace, loops=loops or {}) as (_, host):
+        ready()
+        # Python runs signal handlers between waits only, so the wait is not for ever.
+        while not stop.wait(0.2) and host.failure is None:
+            pass
+        if host.failure is not None:
+            raise host.failure
+
+
+@contextmanager
+def hosting(
+    url: str, *, learn: bool, pace: Pace | None, loops: Mapping[str, LoopSettings]
+) -> Iterator[tuple[Log, Host]]:
+    """An open log and a host that follows every loop on it; both are closed in the end."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    with open_log(url) as log:
+        create_catalogue(log)
+        for name, settings in loops.items():
+            define_loop(log, name, settings, holder=holder, now=wall_clock())
+        catalogue = Catalogue()
+        read_catalogue(log, catalogue)
+        warm_up(map(catalogue.one, catalogue.names()))
+        host = Host(log, holder=holder, learn=learn, clock=wall_clock, pace=pace, every_loop=True)
+        host.round()
+        host.start()
+        try:
+            yield log, host
+        finally:
+            host.close()
+
+
+def define_loop(log: Log, name: str, settings: LoopSettings, *, holder: str, now: int) -> LoopDefinition:
+    """Define a loop, or its next version where its settings differ."""
+
+    def settle(old: LoopDefinition | None) -> LoopDefinition:
+        return settings.settle(name, old, salt=uuid.uuid4().hex, now=now)
+
+    return define(log, Catalogue(), name, settle, holder=holder, now=now)

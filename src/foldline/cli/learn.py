@@ -1,0 +1,31 @@
+"""`foldline learn`: learn and publish."""
+
+from foldline.cli.noun import noun
+from foldline.cli.options import AsJson
+from foldline.cli.output import print_json
+from foldline.cli.roles import ConfigFile, LogForm, LogOption, settle
+
+app = noun()
+
+
+@app.command()
+def learn(
+    config: ConfigFile = None, log: LogOption = None, log_format: LogForm = None, json: AsJson = False
+) -> None:
+    """Learn every loop of a log and publish its bundles, until Ctrl-C or SIGTERM.
+
+    Several may run; they share the partitions out.
+
+    Example: foldline learn --log sqlite:///news.db
+    """
+    from foldline.app.roles import learn as run
+
+    settings, url = settle(config, log, log_format)
+
+    def ready() -> None:
+        if json:
+            print_json({"log": url, "learns": True})
+        else:
+            print(f"learning on {url}; stop with Ctrl-C", flush=True)
+
+    run(url, pace=settings.learning, loops=settings.loops, ready=ready)

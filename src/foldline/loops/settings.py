@@ -1,0 +1,113 @@
+"""Settings of a loop as people give them: in Python, in TOML, over HTTP. All optional; what is left out stays."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from foldline.errors import InputError
+from foldline.fold.rule import RewardRule
+from foldline.loops.definition import LoopDefinition
+from foldline.policies.epsilon_greedy import EpsilonGreedy
+
+
+class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to define a loop with, or to change of it. None keeps the present value, or the default of a new loop.
+
+    Attributes:
+        actions: what may be decided; required for a new loop.
+        policy: how, as JSON values with `kind` first (default `epsilon_greedy`).
+        reward: name of the reward learnt (default "reward").
+        reward_wait_s: seconds of stream time a decision waits for its rewards (default 0: learnt at once with the
+            default reward, corrected when the truth comes).
+        correction_s: seconds after the wait in which a late reward still corrects (default 3600).
+        default_reward: what a decision without reward is worth (default 0).
+        aggregation: how several rewards of a decision become one (default "sum").
+        activation: whether a decision counts only once shown (default False).
+        complete: whether outcomes arrive complete, without separate rewards (default False).
+        low: least reward allowed (default 0).
+        high: greatest reward allowed (default 1).
+        unit_bits: rewards are summed exactly in units of 2^-unit_bits (default 32).
+        partitions: of the event topic (default 1); fixed once defined.
+        salt: of the draws (default random); fixed once defined.
+    """
+
+    actions: tuple[str, ...] | None = None
+    policy: dict[str, Any] | None = None
+    reward: str | None = None
+    reward_wait_s: float | None = None
+    correction_s: float | None = None
+    default_reward: float | None = None
+    aggregation: Literal["sum", "first", "last", "max", "mean"] | None = None
+    activation: bool | None = None
+    complete: bool | None = None
+    low: float | None = None
+    high: float | None = None
+    unit_bits: int | None = None
+    partitions: int | None = None
+    salt: str | None = None
+
+    def settle(self, name: str, old: LoopDefinition | None, *, salt: str, now: int) -> LoopDefinition:
+        """The definition asked for: `old` itself where nothing differs. It still is to be checked.
+
+        Args:
+            name: of the loop.
+            old: its newest version, None for a new loop.
+            salt: for a new loop whose settings name none.
+            now: milliseconds, stamps a new version.
+
+        Raises:
+            InputError: `input.no_action` for a new loop without actions; `input.invalid` for a time that is no
+                number of seconds.
+            DefinitionError: the reward rule contradicts itself.
+        """
+        fields = _given(
+            actions=self.actions,
+            policy=self.policy,
+            complete=self.complete,
+            low=self.low,
+            high=self.high,
+            partitions=self.partitions,
+            salt=self.salt,
+        )
+        rule = self._rule(old.reward if old is not None else RewardRule())
+        if old is None:
+            if self.actions is None:
+                raise InputError(
+                    "input.no_action", f"loop {name!r} is new; give it at least one action", field="actions"
+                )
+            new = {"policy": msgspec.to_builtins(EpsilonGreedy()), "salt": salt, **fields}
+            return LoopDefinition(name=name, version=1, time=now, reward=rule, **new)
+        wanted = msgspec.structs.replace(old, reward=rule, **fields)
+        if wanted == old:
+            return old
+        return msgspec.structs.replace(wanted, version=old.version + 1, time=now)
+
+    def _rule(self, base: RewardRule) -> RewardRule:
+        changes = _given(
+            name=self.reward,
+            wait_ms=_milliseconds(self.reward_wait_s, "reward_wait_s"),
+            correction_ms=_milliseconds(self.correction_s, "correction_s"),
+            default=self.default_reward,
+            aggregation=self.aggregation,
+            activation=self.activation,
+            unit_bits=self.unit_bits,
+        )
+        return msgspec.structs.replace(base, **changes) if changes else base
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _milliseconds(seconds: float | None, field: str) -> int | None:
+    if seconds is None:
+        return None
+    try:
+        return round(seconds * 1000)
+    except (OverflowError, ValueError) as error:
+        raise InputError(
+            "input.invalid",
+            f"{field} is {seconds!r}, expected a number of seconds",
+            field=field,
+            value=seconds,
+        ) from error

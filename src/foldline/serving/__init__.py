@@ -1,0 +1,1 @@
+"""The HTTP service: the decision path, reports, definitions, bundles, health and metrics."""

@@ -1,0 +1,294 @@
+"""The service as an ASGI application, written against the protocol itself: the path of a decision passes no framework.
+
+Routing is one dictionary look-up. Whatever is not the service's goes to `pages`, another application.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from foldline.errors import FoldlineError, RequestError
+from foldline.serving.calls import Answer, Call, Stream, answer
+from foldline.serving.metrics import RequestCounts, show_metrics
+from foldline.serving.openapi import openapi
+from foldline.serving.requests import FaultAnswer, fault_of
+from foldline.serving.routes import LOOP, ROUTES, Route
+from foldline.serving.service import Service
+
+_logger = logging.getLogger("foldline.serving")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Coroutine[Any, Any, MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Got = TypeVar("Got")
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_STATUS: Final = {
+    "http.unauthorized": 401,
+    "http.forbidden": 403,
+    "http.not_found": 404,
+    "input.unknown_loop": 404,
+    "http.method": 405,
+    "http.slow": 408,
+    "definition.conflict": 409,
+    "http.gap": 409,
+    "http.too_large": 413,
+    "http.rate": 429,
+    "http.overloaded": 503,
+}
+_BY_AREA: Final = {"http": 400, "input": 400, "definition": 400, "log": 503, "fold": 503}
+
+_PREFIX: Final = "/v1/loops/"
+
+
+class ServiceApp:
+    """Answers requests to a service.
+
+    Args:
+        service: called once, within the event loop, when the server starts.
+        pages: answers every other path; None for none.
+    """
+
+    def __init__(self, service: Callable[[], Service], pages: Asgi | None = None) -> None:
+        self._make = service
+        self._pages = pages
+        self._service: Service | None = None
+        self._counts = RequestCounts()
+        self._of_loops: dict[tuple[str, str], Route] = {}
+        self._others: dict[tuple[str, str], Route] = {}
+        for route in ROUTES:
+            if route.path.startswith(LOOP):
+                self._of_loops[route.method, route.path[len(LOOP) :].lstrip("/")] = route
+            else:
+                self._others[route.method, route.path] = route
+        self._others["GET", "/metrics"] = Route(
+            "GET", "/metrics", self._metrics, None, "metrics", "What the service counts"
+        )
+        self._others["GET", "/openapi.json"] = Route(
+            "GET", "/openapi.json", self._openapi, None, "openapi", "This interface", public=True
+        )
+        self._document = msgspec.json.encode(openapi())
+
+    @property
+    def service(self) -> Service:
+        """The running service."""
+        if self._service is None:
+            raise RequestError("http.overloaded", "the service has not started yet", retry_after_s=1)
+        return self._service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's request, or the server's start and stop."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        path, method = scope["path"], scope["method"]
+        loop, route = "", None
+        if path.startswith(_PREFIX):
+            loop, _, verb = path[len(_PREFIX) :].partition("/")
+            route = self._of_loops.get((method, verb))
+        else:
+            route = self._others.get((method, path))
+            if route is None and self._pages is not None and not self._ours(path):
+                await self._pages(scope, receive, send)
+                return
+        reply: Answer | Stream
+        try:
+            if route is None:
+                raise self._no_route(method, path)
+            service, headers = self.service, scope["headers"]
+            if service.keyring.closed and not route.public:
+                _admit(service, route, headers)
+            body = b""
+            if route.reads is not None:
+                settings = service.settings
+                body = await _body(headers, receive, settings.max_body_bytes, settings.body_timeout_s)
+            reply = await route.handler(service, Call(loop, scope["query_string"], headers, body))
+        except FoldlineError as error:
+            reply = refusal(error)
+        except Exception as error:
+            _logger.exception("answering %s %s", method, path)
+            reply = refusal(RequestError("http.failed", f"the service failed: {type(error).__name__}"), 500)
+        status = reply.status if isinstance(reply, Answer) else 200
+        self._counts.add(route.name if route is not None else "none", status, time.perf_counter() - started)
+        if isinstance(reply, Stream):
+            await _send_stream(reply, receive, send)
+        else:
+            await _send(reply, send)
+
+    def _ours(self, path: str) -> bool:
+        return path.startswith("/v1/") or any(path == known for _, known in self._others)
+
+    def _no_route(self, method: str, path: str) -> RequestError:
+        table = self._others
+        key = path
+        if path.startswith(_PREFIX):
+            table, key = self._of_loops, path[len(_PREFIX) :].partition("/")[2]
+        allowed = sorted({m for m, known in table if known == key})
+        if not allowed:
+            return RequestError(
+                "http.not_found", f"nothing stands at {path!r}; see /openapi.json", value=path
+            )
+        return RequestError(
+            "http.method",
+            f"{path} takes {', '.join(allowed)}, got {method}",
+            value=method,
+            expected=", ".join(allowed),
+        )
+
+    async def _metrics(self, service: Service, _call: Call) -> Answer:
+        return await show_metrics(service, self._counts)
+
+    async def _openapi(self, _service: Service, _call: Call) -> Answer:
+        return Answer(200, self._document)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._service = self._make()
+            self._service.start()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._service.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def refusal(error: FoldlineError, status: int | None = None) -> Answer:
+    """An error as an answer."""
+    if status is None:
+        status = _STATUS.get(error.code) or _BY_AREA.get(error.code.partition(".")[0], 500)
+    headers: list[tuple[bytes, bytes]] = []
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if status == 405:
+        headers.append((b"allow", (error.expected or "").encode()))
+    retry_after_s = getattr(error, "retry_after_s", None) or (1 if status == 503 else None)
+    if retry_after_s is not None:
+        headers.append((b"retry-after", str(retry_after_s).encode()))
+    return answer(FaultAnswer(fault_of(error)), status, *headers)
+
+
+def _admit(service: Service, route: Route, headers: list[tuple[bytes, bytes]]) -> None:
+    given = next((value.decode("latin-1") for name, value in headers if name == b"authorization"), None)
+    service.guard.admit(given, route.role, now=service.clock())
+
+
+async def _body(headers: list[tuple[bytes, bytes]], receive: Receive, most: int, timeout_s: float) -> bytes:
+    for name, value in headers:
+        if name == b"content-length" and len(value) <= 20 and int(value) > most:
+            raise _too_large(int(value), most)
+    step = receive()
+    try:
+        waits_for = step.send(None)
+    except StopIteration as done:
+        # Nearly always: the body came with the head. A timer would cost as much as the decision.
+        message: MutableMapping[str, Any] = done.value
+    else:
+        message = await _in_time(_Begun(step, waits_for), timeout_s)
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        if len(body) > most:
+            raise _too_large(len(body), most)
+        return body
+    return await _in_time(_rest(body, receive, most), timeout_s)
+
+
+async def _in_time(reading: Awaitable[Got], timeout_s: float) -> Got:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await reading
+    except TimeoutError as error:
+        raise RequestError(
+            "http.slow", f"the body did not come within {timeout_s:g} s; send it again"
+        ) from error
+
+
+async def _rest(first: bytes, receive: Receive, most: int) -> bytes:
+    parts, size, more = [first], len(first), True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        more = message.get("more_body", False)
+        if size > most:
+            raise _too_large(size, most)
+    return b"".join(parts)
+
+
+class _Begun(Awaitable[Any]):
+    """Goes on awaiting a coroutine that was begun by hand and waits for something."""
+
+    def __init__(self, step: Coroutine[Any, Any, Any], waits_for: Any) -> None:
+        self._step = step
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        step, waits_for = self._step, self._waits_for
+        while True:
+            error: BaseException | None = None
+            try:
+                yield waits_for
+            except BaseException as thrown:  # noqa: BLE001 - handed on to whom it is meant for
+                error = thrown
+            try:
+                waits_for = step.send(None) if error is None else step.throw(error)
+            except StopIteration as done:
+                return done.value
+
+
+def _too_large(size: int, most: int) -> RequestError:
+    return RequestError(
+        "http.too_large",
+        f"the body has {size} bytes or more, at most {most} are taken; send it in parts",
+        value=size,
+        expected=f"at most {most} bytes",
+    )
+
+
+async def _send(reply: Answer, send: Send) -> None:
+    status, body, extra, kind = reply
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *extra]
+    if status == 304:
+        headers = list(extra)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(reply: Stream, receive: Receive, send: Send) -> None:
+    """Sends parts until there are no more or the reader is gone."""
+    headers = [(b"content-type", reply.kind), *reply.headers]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    gone = asyncio.ensure_future(_disconnected(receive))
+    parts = aiter(reply.parts)
+    try:
+        while not gone.done():
+            part = asyncio.ensure_future(anext(parts, None))
+            await asyncio.wait({part, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not part.done():
+                part.cancel()
+                await asyncio.wait({part})
+                return
+            body = part.result()
+            if body is None:
+                break
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+    finally:
+        gone.cancel()
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue

@@ -1,0 +1,63 @@
+"""A request on its way through the service, and the answer to it."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+
+JSON = b"application/json"
+
+
+class Call(NamedTuple):
+    """A request.
+
+    Attributes:
+        loop: the loop named in the path, or "".
+        query: what follows the question mark, raw.
+        headers: names in lower case.
+        body: whole.
+    """
+
+    loop: str
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of a name in lower case, or None."""
+        for found, value in self.headers:
+            if found == name:
+                return value.decode("latin-1")
+        return None
+
+    def parameters(self) -> Mapping[str, str]:
+        """The query's parameters; of one given twice the last counts."""
+        return dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True)) if self.query else {}
+
+
+class Answer(NamedTuple):
+    """An answer whole."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    kind: bytes = JSON
+
+
+@dataclass(slots=True)
+class Stream:
+    """An answer that goes on: parts are sent as they come."""
+
+    parts: AsyncIterator[bytes]
+    kind: bytes = b"text/event-stream"
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=((b"cache-control", b"no-store"),))
+
+
+_ENCODE = msgspec.json.Encoder().encode
+
+
+def answer(value: object, status: int = 200, *headers: tuple[bytes, bytes]) -> Answer:
+    """A value as JSON."""
+    return Answer(status, _ENCODE(value), headers)

@@ -1,0 +1,169 @@
+"""Loops over HTTP: define, look at, list."""
+
+import asyncio
+import functools
+import time
+import uuid
+from typing import Any
+
+import msgspec
+
+from foldline.engine.defining import define, read_catalogue
+from foldline.loops.bundle import Bundle
+from foldline.loops.cut import format_cut
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.estimate import Counts
+from foldline.loops.settings import LoopSettings
+from foldline.policies.protocol import WHOLE
+from foldline.serving.calls import Answer, Call, answer
+from foldline.serving.requests import read_body
+from foldline.serving.service import Served, Service
+
+_SETTINGS = msgspec.json.Decoder(LoopSettings)
+
+
+class BundleView(msgspec.Struct, frozen=True):
+    """A bundle without its parameters.
+
+    Attributes:
+        hash: names it.
+        cut: what it covers, written `0:1500,1:1498`.
+        definition: version of the loop's definition.
+        time: when it was published, milliseconds.
+        stream_time: highest stream time within the cut, milliseconds.
+    """
+
+    hash: str
+    cut: str
+    definition: int
+    time: int
+    stream_time: int
+
+
+class EstimateView(msgspec.Struct, frozen=True):
+    """What is known of an action.
+
+    Attributes:
+        action: its name.
+        pulls: how many of its decisions were learnt.
+        mean: average reward, null where nothing was learnt.
+        share: probability the newest bundle gives it, null before the first.
+    """
+
+    action: str
+    pulls: int
+    mean: float | None
+    share: float | None
+
+
+class LoopView(msgspec.Struct, frozen=True):
+    """A loop: what it is, and what was learnt."""
+
+    name: str
+    definition: dict[str, Any]
+    bundle: BundleView | None
+    estimates: list[EstimateView]
+    counts: dict[str, float]
+
+
+class LoopLine(msgspec.Struct, frozen=True):
+    """A loop in a list."""
+
+    name: str
+    version: int
+    actions: int
+    policy: str
+
+
+class LoopList(msgspec.Struct, frozen=True):
+    """Every loop, by name."""
+
+    loops: list[LoopLine]
+
+
+async def list_loops(service: Service, _call: Call) -> Answer:
+    """Every loop, by name."""
+    catalogue = service.host.catalogue
+    lines = []
+    for name in catalogue.names():
+        definition = catalogue.one(name)
+        kind = definition.policy["kind"]
+        lines.append(LoopLine(name, definition.version, len(definition.actions), kind))
+    return answer(LoopList(lines))
+
+
+async def show_loop(service: Service, call: Call) -> Answer:
+    """A loop: definition, bundle, estimates and counts."""
+    served = service.served(call.loop)
+    return answer(await _in_thread(functools.partial(view_of, served)))
+
+
+async def put_loop(service: Service, call: Call) -> Answer:
+    """Define a loop or its next version; waits a while for the bundle that decides by it."""
+    settings = read_body(_SETTINGS, call.body)
+    service.refuse_if_closing()
+    before = service.host.catalogue.get(call.loop)
+    definition = await _in_thread(functools.partial(_define, service, call.loop, settings))
+    served = service.served(call.loop)
+    deadline = time.monotonic() + service.settings.bundle_timeout_s
+    while not _covers(served, definition) and (left := deadline - time.monotonic()) > 0:
+        await service.swap(left)
+        if service.closing.is_set():
+            break
+    return answer(await _in_thread(functools.partial(view_of, served)), 201 if before is None else 200)
+
+
+def view_of(served: Served) -> LoopView:
+    """Reads the log; blocks."""
+    definition, decider = served.definition, served.replica.decider
+    shares: dict[str, float] = {}
+    if decider is not None:
+        shares = dict(zip(decider.actions, (decider.compiled.weights / WHOLE).tolist(), strict=True))
+    estimates = [
+        EstimateView(e.action, e.pulls, e.mean, shares.get(e.action))
+        for e in served.learnt.estimates(definition)
+    ]
+    return LoopView(
+        name=definition.name,
+        definition=msgspec.to_builtins(definition),
+        bundle=_bundle_view(decider.bundle) if decider is not None else None,
+        estimates=estimates,
+        counts=counts_view(served.learnt.counts(definition)),
+    )
+
+
+def counts_view(counts: Counts) -> dict[str, float]:
+    """The counts as they are answered: an outcome is a decision and a reward."""
+    outcomes = counts["outcomes"]
+    return counts.values | {
+        "decisions": counts["decisions"] + outcomes,
+        "rewards": counts["rewards"] + outcomes,
+        "reward_sum": counts.reward_sum,
+        "waiting": counts.waiting,
+        "duplicates": counts.duplicates,
+    }
+
+
+def _define(service: Service, name: str, settings: LoopSettings) -> LoopDefinition:
+    now = service.clock()
+
+    def settle(old: LoopDefinition | None) -> LoopDefinition:
+        return settings.settle(name, old, salt=uuid.uuid4().hex, now=now)
+
+    read_catalogue(service.log, service.host.catalogue)
+    definition = define(service.log, service.host.catalogue, name, settle, holder=service.holder, now=now)
+    service.host.add(definition)
+    return definition
+
+
+def _covers(served: Served, definition: LoopDefinition) -> bool:
+    decider = served.replica.decider
+    return decider is not None and decider.bundle.definition >= definition.version
+
+
+def _bundle_view(bundle: Bundle) -> BundleView:
+    return BundleView(bundle.hash, format_cut(bundle.cut), bundle.definition, bundle.time, bundle.stream_time)
+
+
+async def _in_thread(work: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(None, work)

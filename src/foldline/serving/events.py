@@ -1,0 +1,109 @@
+"""Events of edge clients: what stood in an outbox, taken in once."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from foldline.errors import FoldlineError, RequestError
+from foldline.loops.reports import Made, Placed
+from foldline.records.codec import encode
+from foldline.serving.calls import Answer, Call, answer
+from foldline.serving.requests import (
+    ActivationEvent,
+    DecisionEvent,
+    Event,
+    EventFault,
+    EventsAnswer,
+    EventsRequest,
+    OutcomeEvent,
+    RewardEvent,
+    fault_of,
+    read_body,
+)
+from foldline.serving.service import Served, Service
+
+_REQUEST = msgspec.json.Decoder(EventsRequest)
+_EVENT: Any = msgspec.json.Decoder(Event)
+
+
+async def take_events(service: Service, call: Call) -> Answer:
+    """Append events that have not come before, and the mark of how far the outbox was received, in one commit."""
+    served = service.served(call.loop)
+    service.refuse_if_closing()
+    request = read_body(_REQUEST, call.body)
+    if len(request.events) > service.settings.max_items:
+        raise RequestError(
+            "http.too_large",
+            f"{len(request.events)} events, at most {service.settings.max_items} are taken at once; send fewer",
+            field="events",
+            value=len(request.events),
+        )
+    async with service.outboxes.turn(call.loop, request.outbox):
+        # Another process may have received what this one has not heard of yet.
+        await asyncio.get_running_loop().run_in_executor(None, service.outboxes.read)
+        return await _take(service, served, call.loop, request)
+
+
+async def _take(service: Service, served: Served, loop: str, request: EventsRequest) -> Answer:
+    expected = service.outboxes.expected(loop, request.outbox)
+    if request.first > expected:
+        raise RequestError(
+            "http.gap",
+            f"events from {request.first} on were sent, number {expected} is the next expected of outbox "
+            f"{request.outbox!r}; send from there, or begin an outbox of another name",
+            field="first",
+            value=request.first,
+            expected=str(expected),
+        )
+    repeated = min(expected - request.first, len(request.events))
+    now = service.clock()
+    records, errors = [], []
+    for index, raw in enumerate(request.events[repeated:], start=repeated):
+        try:
+            placed = _placed(served, read_body(_EVENT, raw), now)
+            records.append((placed.partition, now, encode(placed.record)))
+        except FoldlineError as error:
+            errors.append(EventFault(index, fault_of(error)))
+    following = max(expected, request.first + len(request.events))
+    if following > expected:
+        mark = service.outboxes.mark(loop, request.outbox, following, now=now)
+        await service.appender.put_all(served.topic, records, [mark]).landed
+        service.outboxes.note(loop, request.outbox, following)
+    return answer(EventsAnswer(len(records), repeated, following, errors))
+
+
+def _placed(served: Served, event: Event, now: int) -> Placed:
+    reports = served.reports
+    if isinstance(event, RewardEvent):
+        return reports.reward(
+            event.decision,
+            event.value,
+            id=event.reward_id,
+            time=now,
+            unit=event.unit,
+            name=event.name,
+            occurred=event.occurred,
+        )
+    if isinstance(event, ActivationEvent):
+        return reports.activation(event.decision, time=now, unit=event.unit)
+    made = _made(event)
+    return (
+        reports.outcome(made, event.reward, time=now)
+        if isinstance(event, OutcomeEvent)
+        else reports.made(made, time=now)
+    )
+
+
+def _made(event: DecisionEvent | OutcomeEvent) -> Made:
+    return Made(
+        local=event.decision,
+        unit=event.unit,
+        action=event.action,
+        propensity=event.propensity,
+        bundle=event.bundle,
+        definition=event.definition,
+        available=event.available,
+        context=event.context,
+        occurred=event.occurred,
+    )

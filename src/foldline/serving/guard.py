@@ -1,0 +1,64 @@
+"""The guard: who is asking, may they, and not too often."""
+
+from typing import Final
+
+from foldline.errors import RequestError
+from foldline.serving.keys import Key, Keyring, Role
+
+_SCHEME: Final = "bearer "
+
+
+class Guard:
+    """Checks the key of a request against the keyring."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def admit(self, authorization: str | None, role: Role | None, *, now: int) -> None:
+        """Let a request through.
+
+        Args:
+            authorization: the header's value, None where there is none.
+            role: what it wants to do; None where any key will do.
+            now: milliseconds.
+
+        Raises:
+            RequestError: `http.unauthorized`, `http.forbidden`, `http.rate`.
+        """
+        if not self._keyring.closed:
+            return
+        if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
+            raise RequestError(
+                "http.unauthorized",
+                "this service wants a key: send the header Authorization: Bearer fl_…",
+                field="Authorization",
+            )
+        key = self._keyring.find(authorization[len(_SCHEME) :].strip(), now=now)
+        if key is None:
+            raise RequestError(
+                "http.unauthorized",
+                "the key given is unknown, revoked or expired; ask for a new one (foldline keys add)",
+                field="Authorization",
+            )
+        if not key.allows(role):
+            raise RequestError(
+                "http.forbidden",
+                f"key {key.name!r} has the roles {', '.join(key.roles)}; this needs {role}",
+                field="Authorization",
+                expected=role,
+            )
+        if key.rate is not None:
+            self._spend(key, key.rate, now)
+
+    def _spend(self, key: Key, rate: float, now: int) -> None:
+        """A token bucket of one second's worth."""
+        tokens, at = self._buckets.get(key.id, (max(rate, 1.0), now))
+        tokens = min(max(rate, 1.0), tokens + (now - at) / 1000 * rate)
+        if tokens < 1.0:
+            raise RequestError(
+                "http.rate",
+                f"key {key.name!r} may make {rate:g} requests a second; wait",
+                retry_after_s=max(1, round((1.0 - tokens) / rate)),
+            )
+        self._buckets[key.id] = (tokens - 1.0, now)

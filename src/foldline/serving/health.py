@@ -1,0 +1,38 @@
+"""Whether the process answers, and whether it can do its work."""
+
+import asyncio
+
+from foldline.errors import FoldlineError
+from foldline.loops.topics import CATALOGUE
+from foldline.serving.calls import Answer, Call, answer
+from foldline.serving.service import Service
+
+
+async def show_health(_service: Service, _call: Call) -> Answer:
+    """The process answers."""
+    return answer({"status": "ok"})
+
+
+async def show_readiness(service: Service, _call: Call) -> Answer:
+    """The log can be read and every loop has a bundle; else what is missing."""
+    missing = await asyncio.get_running_loop().run_in_executor(None, _missing, service)
+    if missing:
+        return answer({"status": "not ready", "missing": missing}, 503, (b"retry-after", b"1"))
+    return answer({"status": "ready", "missing": []})
+
+
+def _missing(service: Service) -> list[str]:
+    missing = []
+    try:
+        service.log.offsets(CATALOGUE, 0)
+    except FoldlineError as error:
+        missing.append(f"the log: {error}")
+    if service.host.failure is not None:
+        missing.append(f"the thread that learns and follows has stopped: {service.host.failure}")
+    if service.closing.is_set():
+        missing.append("the service is closing")
+    for name in service.host.catalogue.names():
+        replica = service.host.replica(name)
+        if replica is None or replica.decider is None:
+            missing.append(f"a bundle of loop {name!r}; does a learner run on this log?")
+    return missing

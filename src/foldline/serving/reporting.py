@@ -1,0 +1,152 @@
+"""Requests that put records on the log: one, or an array of them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from foldline.errors import FoldlineError, RequestError
+from foldline.loops.reports import EXTERNAL, Made, Placed
+from foldline.records.codec import encode
+from foldline.serving.appender import Group
+from foldline.serving.calls import Answer, Call, answer
+from foldline.serving.fresh_ids import fresh_id
+from foldline.serving.requests import (
+    ActivationAnswer,
+    ActivationRequest,
+    DecisionAnswer,
+    DecisionRequest,
+    FaultAnswer,
+    OutcomeAnswer,
+    OutcomeRequest,
+    RewardAnswer,
+    RewardRequest,
+    fault_of,
+    read_body,
+)
+from foldline.serving.service import Served, Service
+
+Request = TypeVar("Request")
+Place = Callable[[Served, Request, int], tuple[Placed, Any]]
+
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_DECISION = msgspec.json.Decoder(DecisionRequest)
+_REWARD = msgspec.json.Decoder(RewardRequest)
+_ACTIVATION = msgspec.json.Decoder(ActivationRequest)
+_OUTCOME = msgspec.json.Decoder(OutcomeRequest)
+
+
+def decide(service: Service, call: Call) -> Awaitable[Answer]:
+    """Choose an action for a unit, or for each of several."""
+    return _report(service, call, _DECISION, _decided)
+
+
+def reward(service: Service, call: Call) -> Awaitable[Answer]:
+    """Take in how decisions went."""
+    return _report(service, call, _REWARD, _rewarded)
+
+
+def activate(service: Service, call: Call) -> Awaitable[Answer]:
+    """Take in which decisions were shown."""
+    return _report(service, call, _ACTIVATION, _activated)
+
+
+def outcome(service: Service, call: Call) -> Awaitable[Answer]:
+    """Take in decisions made elsewhere together with their rewards."""
+    return _report(service, call, _OUTCOME, _outcome)
+
+
+async def _report(
+    service: Service, call: Call, decoder: "msgspec.json.Decoder[Request]", place: Place[Request]
+) -> Answer:
+    served = service.served(call.loop)
+    durable = service.durable(call)
+    service.refuse_if_closing()
+    body = call.body
+    if body[:1] == b"[" or body.lstrip()[:1] == b"[":
+        group, reply = _many(service, served, body, decoder, place)
+    else:
+        now = service.clock()
+        (partition, record), reply = place(served, read_body(decoder, body), now)
+        group = service.appender.put(served.topic, partition, now, encode(record))
+    if durable and group is not None:
+        await group.landed
+    return answer(reply)
+
+
+def _many(
+    service: Service,
+    served: Served,
+    body: bytes,
+    decoder: "msgspec.json.Decoder[Request]",
+    place: Place[Request],
+) -> tuple[Group | None, list[Any]]:
+    """Each item for itself: one that cannot be used is answered with what is wrong, the others stand."""
+    items = read_body(_RAWS, body)
+    if len(items) > service.settings.max_items:
+        raise RequestError(
+            "http.too_large",
+            f"an array of {len(items)} items, at most {service.settings.max_items} are taken at once; send it in parts",
+            value=len(items),
+            expected=f"at most {service.settings.max_items} items",
+        )
+    now = service.clock()
+    records, replies = [], []
+    for item in items:
+        try:
+            placed, reply = place(served, read_body(decoder, item), now)
+            records.append((placed.partition, now, encode(placed.record)))
+        except FoldlineError as error:
+            if error.code == "fold.no_bundle":
+                raise
+            reply = FaultAnswer(fault_of(error))
+        replies.append(reply)
+    return (service.appender.put_all(served.topic, records) if records else None), replies
+
+
+def _decided(served: Served, request: DecisionRequest, now: int) -> tuple[Placed, DecisionAnswer]:
+    placed = served.reports.decide(
+        served.decider(),
+        request.unit,
+        fresh_id() if request.decision is None else request.decision,
+        now,
+        context=request.context,
+        available=request.available,
+    )
+    made: Any = placed.record
+    return placed, DecisionAnswer(made.id, made.action, made.propensity, made.bundle)
+
+
+def _rewarded(served: Served, request: RewardRequest, now: int) -> tuple[Placed, RewardAnswer]:
+    id = fresh_id() if request.reward_id is None else request.reward_id
+    placed = served.reports.reward(
+        request.decision,
+        request.value,
+        id=id,
+        time=now,
+        unit=request.unit,
+        name=request.name,
+        occurred=request.occurred,
+    )
+    return placed, RewardAnswer(id)
+
+
+def _activated(served: Served, request: ActivationRequest, now: int) -> tuple[Placed, ActivationAnswer]:
+    return served.reports.activation(request.decision, time=now, unit=request.unit), ActivationAnswer()
+
+
+def _outcome(served: Served, request: OutcomeRequest, now: int) -> tuple[Placed, OutcomeAnswer]:
+    made = Made(
+        local=fresh_id() if request.decision is None else request.decision,
+        unit=request.unit,
+        action=request.action,
+        propensity=request.propensity,
+        bundle=EXTERNAL if request.bundle is None else request.bundle,
+        definition=request.definition,
+        available=request.available,
+        context=request.context,
+        occurred=request.occurred,
+    )
+    placed = served.reports.outcome(made, request.reward, time=now)
+    record: Any = placed.record
+    return placed, OutcomeAnswer(record.id)

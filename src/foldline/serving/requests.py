@@ -1,0 +1,264 @@
+"""Bodies of requests as typed structs, and what is said about one that does not fit."""
+
+import re
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from foldline.errors import FoldlineError, InputError, RequestError
+
+Unit = Annotated[str, Meta(description="who or what is decided for, 1 to 400 characters", examples=["u1"])]
+Local = Annotated[str, Meta(description="the caller's own id of the decision, for retries")]
+Named = Annotated[
+    str, Meta(description="id of a decision as answered, or the caller's own together with unit")
+]
+Action = Annotated[str, Meta(min_length=1, max_length=256, description="one of the loop's actions")]
+Available = Annotated[list[str], Meta(description="the actions allowed, where fewer than all")]
+Context = Annotated[dict[str, Any], Meta(description="features, logged by value")]
+Chosen = Annotated[float, Meta(gt=0, le=1, description="probability the action had when it was chosen")]
+Occurred = Annotated[
+    int, Meta(ge=0, le=1 << 53, description="the client's clock, milliseconds; data, never a clock")
+]
+BundleHash = Annotated[str, Meta(max_length=64, description="bundle decided with")]
+Version = Annotated[int, Meta(ge=0, le=1 << 31, description="version of the loop's definition")]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Base of all bodies: an unknown field is a mistake, and said to be one."""
+
+
+class DecisionRequest(Body, frozen=True, kw_only=True):
+    """Choose an action for a unit."""
+
+    unit: Unit
+    context: Context | None = None
+    available: Available | None = None
+    decision: Local | None = None
+
+
+class RewardRequest(Body, frozen=True, kw_only=True):
+    """How a decision went; without `decision` the unit's last is credited."""
+
+    decision: Named | None = None
+    unit: Unit | None = None
+    name: str | None = None
+    value: float
+    reward_id: str | None = None
+    occurred: Occurred | None = None
+
+
+class ActivationRequest(Body, frozen=True, kw_only=True):
+    """A decision was shown."""
+
+    decision: Named
+    unit: Unit | None = None
+
+
+class OutcomeRequest(Body, frozen=True, kw_only=True):
+    """A decision made elsewhere together with its reward."""
+
+    unit: Unit
+    action: Action
+    propensity: Chosen
+    reward: float
+    decision: Local | None = None
+    bundle: BundleHash | None = None
+    definition: Version | None = None
+    available: Available | None = None
+    context: Context | None = None
+    occurred: Occurred | None = None
+
+
+class DecisionEvent(Body, frozen=True, kw_only=True, tag_field="type", tag="decision"):
+    """A decision an edge client made."""
+
+    decision: Local
+    unit: Unit
+    action: Action
+    propensity: Chosen
+    bundle: BundleHash
+    definition: Version
+    available: Available | None = None
+    context: Context | None = None
+    occurred: Occurred | None = None
+
+
+class RewardEvent(Body, frozen=True, kw_only=True, tag_field="type", tag="reward"):
+    """A reward an edge client was told of."""
+
+    unit: Unit
+    value: float
+    reward_id: str
+    decision: Named | None = None
+    name: str | None = None
+    occurred: Occurred | None = None
+
+
+class OutcomeEvent(Body, frozen=True, kw_only=True, tag_field="type", tag="outcome"):
+    """A decision an edge client made, together with its reward."""
+
+    decision: Local
+    unit: Unit
+    action: Action
+    propensity: Chosen
+    reward: float
+    bundle: BundleHash
+    definition: Version
+    available: Available | None = None
+    context: Context | None = None
+    occurred: Occurred | None = None
+
+
+class ActivationEvent(Body, frozen=True, kw_only=True, tag_field="type", tag="activation"):
+    """An edge client showed a decision."""
+
+    decision: Named
+    unit: Unit
+    occurred: Occurred | None = None
+
+
+Event = DecisionEvent | RewardEvent | OutcomeEvent | ActivationEvent
+
+
+class EventsRequest(Body, frozen=True, kw_only=True):
+    """What stands in an edge client's outbox from event number `first` on."""
+
+    outbox: Annotated[str, Meta(pattern="^[A-Za-z0-9]{1,64}$", description="names the outbox; random")]
+    first: Annotated[int, Meta(ge=0, le=1 << 53, description="number of the first event sent")]
+    events: list[msgspec.Raw]
+
+
+class DecisionAnswer(msgspec.Struct, frozen=True, gc=False):
+    """A decision made."""
+
+    decision: str
+    action: str
+    propensity: float
+    bundle: str
+    variant: str | None = None
+
+
+class RewardAnswer(msgspec.Struct, frozen=True, gc=False):
+    """A reward taken in."""
+
+    reward_id: str
+
+
+class OutcomeAnswer(msgspec.Struct, frozen=True, gc=False):
+    """An outcome taken in."""
+
+    decision: str
+
+
+class ActivationAnswer(msgspec.Struct, frozen=True, gc=False):
+    """An activation taken in."""
+
+
+class EventFault(msgspec.Struct, frozen=True):
+    """An event that cannot be used."""
+
+    index: int
+    error: "Fault"
+
+
+class EventsAnswer(msgspec.Struct, frozen=True):
+    """What became of events.
+
+    Attributes:
+        accepted: on the log now.
+        repeated: had come before.
+        next: number of the next event expected of this outbox.
+        errors: events that cannot be used; they count as delivered.
+    """
+
+    accepted: int
+    repeated: int
+    next: int
+    errors: list[EventFault]
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What was wrong; the one shape of all errors.
+
+    Attributes:
+        code: stable, one of docs/errors.md.
+        message: what was given, what was expected, what to do.
+        field: which part of the request.
+        value: what it was given.
+        expected: what it should have been.
+    """
+
+    code: str
+    message: str
+    field: str | None = None
+    value: Any = None
+    expected: str | None = None
+
+
+class FaultAnswer(msgspec.Struct, frozen=True):
+    """An error as it is answered."""
+
+    error: Fault
+
+
+Decoded = TypeVar("Decoded")
+
+_AT = re.compile(r" - at `\$\.?(.*)`$")
+_EXPECTED = re.compile(r"^Expected (.*?)(?:, got .*)?$")
+_NAMED = re.compile(r"field `([^`]+)`")
+
+
+def read_body(decoder: "msgspec.json.Decoder[Decoded]", body: bytes | msgspec.Raw) -> Decoded:
+    """The struct of a body.
+
+    Raises:
+        RequestError: `http.bad_json` where it is no JSON.
+        InputError: `input.invalid` where it is JSON of another form; names field, value and what was expected.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _misfit(bytes(body), str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RequestError("http.bad_json", f"reading the body as JSON: {error}") from error
+    except RecursionError as error:
+        raise RequestError("http.bad_json", "the body is nested too deep; at most 64 levels") from error
+
+
+def fault_of(error: FoldlineError) -> Fault:
+    """What is answered about an error."""
+    value = error.value
+    if value is not None and not isinstance(value, str | int | float | bool):
+        value = repr(value)
+    if isinstance(value, str) and len(value) > 200:
+        value = value[:200] + "…"
+    return Fault(error.code, str(error.args[0]), error.field, value, error.expected)
+
+
+def _misfit(body: bytes, message: str) -> InputError:
+    """The error of JSON that does not have the form asked for."""
+    at = _AT.search(message)
+    text = message[: at.start()] if at else message
+    named = _NAMED.search(text)
+    path = ".".join(filter(None, [at[1] if at else "", named[1] if named else ""]))
+    expected = _EXPECTED.match(text)
+    value = _value_at(body, path)
+    return InputError(
+        "input.invalid",
+        f"{path or 'the body'}: {text[:1].lower()}{text[1:]}".replace("`", "'"),
+        field=path or None,
+        value=value,
+        expected=expected[1].replace("`", "") if expected else None,
+    )
+
+
+def _value_at(body: bytes, path: str) -> object:
+    """What stands at a path such as `events[2].unit`, as far as it can be found."""
+    try:
+        value: Any = msgspec.json.decode(body)
+        for part in re.findall(r"[^.\[\]]+", path):
+            value = value[int(part)] if isinstance(value, list) else value[part]
+    except (msgspec.DecodeError, KeyError, IndexError, ValueError, TypeError, RecursionError):
+        return None
+    return value

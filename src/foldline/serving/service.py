@@ -1,0 +1,182 @@
+"""The service: the loops it decides for, and what its handlers share."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from foldline.engine.host import Host
+from foldline.engine.learnt import Learnt
+from foldline.engine.replica import Replica
+from foldline.errors import FoldError, InputError, RequestError
+from foldline.log.protocol import Log
+from foldline.loops.deciding import Decider
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.reports import Reports
+from foldline.loops.topics import topics_of
+from foldline.serving.appender import Appender
+from foldline.serving.calls import Call
+from foldline.serving.guard import Guard
+from foldline.serving.keys import Keyring
+from foldline.serving.outboxes import Outboxes
+from foldline.serving.settings import ServiceSettings
+
+KEYS_EVERY_S = 1.0
+"""How long a key made or revoked by another process may go unnoticed."""
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True, eq=False)
+class Served:
+    """A loop as it is served.
+
+    Attributes:
+        definition: the version in force.
+        topic: its event topic.
+        reports: makes its records.
+        replica: holds its newest bundle.
+        learnt: reads its estimates and counts.
+    """
+
+    definition: LoopDefinition
+    topic: str
+    reports: Reports
+    replica: Replica
+    learnt: Learnt
+
+    def decider(self) -> Decider:
+        """What decides now.
+
+        Raises:
+            FoldError: `fold.no_bundle` before the first bundle.
+        """
+        decider = self.replica.decider
+        if decider is None:
+            raise FoldError(
+                "fold.no_bundle",
+                f"loop {self.definition.name!r} has no bundle yet; see that a learner runs on this log",
+            )
+        return decider
+
+
+class Service:
+    """What the handlers of requests share. Made by `open` within a running event loop.
+
+    Attributes:
+        log: where everything stands.
+        host: follows every loop of the log.
+        settings: limits and defaults.
+        closing: set when the service is about to stop; long answers then end.
+    """
+
+    def __init__(
+        self, log: Log, host: Host, settings: ServiceSettings, clock: Callable[[], int] = wall_clock
+    ) -> None:
+        self.log = log
+        self.host = host
+        self.settings = settings
+        self.clock = clock
+        self.holder = f"service:{uuid.uuid4().hex[:8]}"
+        self.keyring = Keyring(log)
+        self.guard = Guard(self.keyring)
+        self.outboxes = Outboxes(log)
+        self.keyring.read()
+        self._served: dict[str, Served] = {}
+        self._swapped = asyncio.Event()
+        self._keys_task: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self.closing = asyncio.Event()
+        self.appender = Appender(log, max_waiting=settings.max_waiting)
+        host.listeners.append(self._on_swap)
+
+    def start(self) -> None:
+        """Follow the keys."""
+        self._keys_task = self._loop.create_task(self._follow_keys())
+
+    async def close(self) -> None:
+        """Commit what was accepted; the host and the log stay open."""
+        self.closing.set()
+        self.wake()
+        if self._keys_task is not None:
+            self._keys_task.cancel()
+        self.host.listeners.remove(self._on_swap)
+        await self.appender.close()
+
+    def served(self, name: str) -> Served:
+        """A loop by its name.
+
+        Raises:
+            InputError: `input.unknown_loop`.
+        """
+        catalogue = self.host.catalogue
+        definition = catalogue.get(name)
+        served = self._served.get(name)
+        if served is not None and served.definition is definition:
+            return served
+        if definition is None:
+            definition = catalogue.one(name)
+        replica = self.host.replica(name)
+        if replica is None:
+            raise InputError(
+                "input.unknown_loop", f"loop {name!r} was defined just now; try again", field="loop"
+            )
+        reports = Reports(definition, catalogue.actions(name))
+        learnt = served.learnt if served is not None else Learnt(self.log)
+        served = Served(definition, topics_of(definition).events, reports, replica, learnt)
+        self._served[name] = served
+        return served
+
+    def durable(self, call: Call) -> bool:
+        """Whether the answer waits for the disk."""
+        if not call.query:
+            return self.settings.durability == "durable"
+        wanted = call.parameters().get("durability", self.settings.durability)
+        if wanted not in ("durable", "fast"):
+            raise InputError(
+                "input.invalid",
+                f"durability is {wanted!r}, expected durable or fast",
+                field="durability",
+                value=wanted,
+                expected="durable or fast",
+            )
+        return wanted == "durable"
+
+    async def swap(self, timeout_s: float) -> None:
+        """Wait until some loop has a newer bundle, the service closes, or the time is over."""
+        if self.closing.is_set():
+            return
+        event = self._swapped
+        try:
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
+        except TimeoutError:
+            return
+
+    def refuse_if_closing(self) -> None:
+        """Refuse what would be accepted after the last commit."""
+        if self.closing.is_set():
+            raise RequestError(
+                "http.overloaded", "the service is closing; send again shortly", retry_after_s=1
+            )
+
+    def wake(self) -> None:
+        """Let those who wait for a bundle look again."""
+        self._swapped.set()
+
+    def _on_swap(self) -> None:
+        """Called by the host's thread."""
+        self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        event, self._swapped = self._swapped, asyncio.Event()
+        event.set()
+
+    async def _follow_keys(self) -> None:
+        while True:
+            await asyncio.sleep(KEYS_EVERY_S)
+            await self._loop.run_in_executor(None, self.keyring.read)

@@ -1,0 +1,36 @@
+"""What a service is told: where it listens, when an answer counts as given, how much it takes on."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Durability = Literal["durable", "fast"]
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the HTTP service.
+
+    Attributes:
+        host: address to listen on; anything but loopback needs a key on the log.
+        port: 1 to 65535, 0 for any that is free.
+        durability: `durable` answers once the record is on disk, `fast` once it is queued. A request may say
+            otherwise with `?durability=`.
+        max_body_bytes: larger bodies get 413.
+        max_items: of an array in one request.
+        max_waiting: records queued for the log; above it decisions and reports get 503.
+        origins: web origins whose pages may ask, such as `https://shop.example`; `*` for all. A page asks with a key
+            like anybody else.
+        body_timeout_s: seconds a client may take to send its body.
+        bundle_timeout_s: seconds a definition waits for its first bundle before it is answered.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    durability: Durability = "durable"
+    max_body_bytes: Annotated[int, Meta(ge=1_000)] = 1_000_000
+    max_items: Annotated[int, Meta(ge=1)] = 1_000
+    max_waiting: Annotated[int, Meta(ge=1)] = 10_000
+    origins: tuple[str, ...] = ()
+    body_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
+    bundle_timeout_s: Annotated[float, Meta(ge=0)] = 15.0

@@ -198,7 +198,7 @@ def test_a_vanished_reader_frees_its_task(served: Running, accept: str) -> None:
     while _tasks(served) < before + 5:
         threading.Event().wait(0.005)
     for wire in wires:
-        wire.socket.close()
+        wire.vanish()
     assert _settled(served, before)
 
 

@@ -3,7 +3,6 @@
 import json
 import socket
 from dataclasses import dataclass
-from http.client import HTTPResponse
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,6 +30,7 @@ class Wire:
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.socket = socket.create_connection(address, timeout=30)
+        self._incoming = self.socket.makefile("rb")
 
     def send(self, data: bytes) -> Self:
         """Send bytes as they are."""
@@ -43,21 +43,27 @@ class Wire:
 
     def read(self) -> Reply:
         """The next answer."""
-        response = HTTPResponse(self.socket)
-        response.begin()
-        reply = Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-        response.close()
-        return reply
+        status = self._incoming.readline()
+        if not status:
+            raise EOFError("the service closed without an answer")
+        headers: dict[str, str] = {}
+        while line := self._incoming.readline().strip().decode("latin-1"):
+            name, _, value = line.partition(": ")
+            headers[name.lower()] = value
+        body = self._incoming.read(int(headers.get("content-length", 0)))
+        return Reply(int(status.split()[1]), headers, body)
 
     def rest(self) -> bytes:
         """All that comes until the service closes."""
-        parts = []
         try:
-            while part := self.socket.recv(65_536):
-                parts.append(part)
+            return self._incoming.read()
         except ConnectionResetError:
-            pass
-        return b"".join(parts)
+            return b""
+
+    def vanish(self) -> None:
+        """Close both ways."""
+        self._incoming.close()
+        self.socket.close()
 
     def half_close(self) -> Self:
         """Send no more."""
@@ -70,7 +76,7 @@ class Wire:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.socket.close()
+        self.vanish()
 
 
 def request(path: str, body: bytes, *, length: int | None = None, method: str = "POST") -> bytes:

@@ -28,7 +28,7 @@ class Connection(HttpToolsProtocol):
 
     Args:
         head_timeout_s: seconds a client may take to send the head of a request, and the rest of a body refused.
-        max_connections: above so many, requests are refused.
+        max_connections: the requests of one that comes on top of so many are refused.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._head_timeout_s = head_timeout_s
         self._max_connections = max_connections
+        self._one_too_many = False
         self._late: asyncio.TimerHandle | None = None
         self._head_bytes: int | None = None
         self._ended = False
@@ -51,6 +52,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Give it time for a first head."""
         super().connection_made(transport)
+        self._one_too_many = len(self.connections) > self._max_connections
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -79,11 +81,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """A head is there; with too many connections it is refused."""
+        """A head is there; that of a connection too many is refused."""
         self._head_bytes = None
         self._head_came()
-        full = len(self.connections) > self._max_connections
-        self.app = _refuse_connection if full else self.config.loaded_app
+        if self._one_too_many:
+            self.app = _refuse_connection
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:

@@ -58,6 +58,7 @@ class Guard:
         # Clocks are set back now and then: no time has passed then, and the bucket goes on from there.
         tokens = min(max(rate, 1.0), tokens + max(0, now - at) / 1000 * rate)
         if tokens < 1.0:
+            self._buckets[key.id] = (tokens, now)
             raise RequestError(
                 "http.rate",
                 f"key {key.name!r} may make {rate:g} requests a second; wait",

@@ -121,10 +121,12 @@ def listen(settings: ServiceSettings) -> socket.socket:
     host = settings.host
     try:
         family = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, settings.port))
-    except OSError as error:
+        with contextlib.ExitStack() as unless_bound:
+            listening = unless_bound.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, settings.port))
+            unless_bound.pop_all()
+    except (OSError, UnicodeError) as error:
         raise RequestError(
             "http.address",
             f"listening on {host}:{settings.port}: {error}; is another process there? give another --port",

@@ -80,9 +80,9 @@ class Direct:
         forever = asyncio.Event()
 
         async def receive() -> Any:
-            if parts:
-                return parts.pop()
-            await forever.wait()
+            if not parts:
+                await forever.wait()
+            return parts.pop()
 
         async def send(message: Any) -> None:
             sent.append(message)

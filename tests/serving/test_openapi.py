@@ -49,10 +49,9 @@ answered: dict[str, Counter[int]] = {}
 )
 def test_schemathesis_finds_nothing(case: Any, served: Running) -> None:
     """No 5xx, and no status, content type or form of an answer that the document does not name."""
-    if "loop" in case.path_parameters and case.method != "PUT":
+    if len(str(case.path_parameters.get("loop", ""))) % 2 and case.method != "PUT":
         # A name made up is answered with 404 alone: half of the cases ask for the loop there is.
-        if len(str(case.path_parameters["loop"])) % 2:
-            case.path_parameters["loop"] = "news"
+        case.path_parameters["loop"] = "news"
     if isinstance(case.body, dict) and isinstance(case.body.get("partitions"), int):
         # As many learners as partitions would be started: a few show the same.
         case.body["partitions"] = min(case.body["partitions"], FEW_PARTITIONS)

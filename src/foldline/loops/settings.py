@@ -113,7 +113,14 @@ def _with_room(definition: LoopDefinition) -> LoopDefinition:
     for bound, value in (("low", definition.low), ("high", definition.high)):
         try:
             definition.reward.units(value)
-        except (InputError, FoldError) as error:
+        except InputError as error:
+            raise InputError(
+                "input.not_finite",
+                f"loop {definition.name!r}: {bound} is {value!r}, expected a finite number",
+                field=bound,
+                value=repr(value),
+            ) from error
+        except FoldError as error:
             raise DefinitionError(
                 "definition.incoherent",
                 f"loop {definition.name!r}: rewards of {value!r} cannot be summed in units of "

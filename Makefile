@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types contracts house format docs bench lock clean
+.PHONY: help demo system test check lint types contracts house format docs vectors bench lock clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -16,7 +16,19 @@ help: ## show these targets
 demo: $(BIN)/foldline ## run the news demo; ARGS="--headless --json" are passed on
 	@$(BIN)/foldline demo news $(ARGS)
 
-test: $(BIN)/foldline ## run the tests; ARGS="-k name" are passed on
+# What some tests need beside Python. Without it they skip and say so; with CI=true they fail.
+system: ## install the browser and Node.js for the tests that need them, where that can be done
+	@missing=; command -v chromium >/dev/null || missing="chromium"; \
+	command -v node >/dev/null || missing="$$missing nodejs"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "`id -u`" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing $$missing (once)"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	else \
+	    echo "not installed: $$missing; tests that need it are skipped. On Debian and Ubuntu: apt-get install $$missing"; \
+	fi
+
+test: $(BIN)/foldline system ## run the tests; ARGS="-k name" are passed on
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(ARGS)
 
 check: lint types contracts house ## lint, types, import contracts, house rules, then the tests
@@ -41,6 +53,9 @@ format: $(BIN)/foldline ## let ruff mend format and what it safely can
 
 docs: $(BIN)/foldline ## write the generated pages of docs/ again
 	@$(BIN)/python -m tools.docs
+
+vectors: $(BIN)/foldline ## write the golden vectors of vectors/ again; another answer to an old case is a fault
+	@$(BIN)/python -m tools.vectors
 
 bench: $(BIN)/foldline ## run every benchmark and print its ratios; ARGS="--json" are passed on
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each $(ARGS) || exit 1; done

@@ -124,9 +124,11 @@ def regrets(seeds: int, processes: int) -> Iterator[Check]:
             )
 
 
-def recoveries(policies: dict[str, float | None], seeds: int, processes: int) -> Iterator[dict[str, Any]]:
+def recoveries(
+    policies: dict[str, float | None], seeds: int, processes: int, jumps: int | None
+) -> Iterator[dict[str, Any]]:
     """Recovery from drift of each policy, and what it earns where nothing drifts."""
-    stationary, drifting = NewsWorld.evenly_spaced(), NewsWorld.evenly_spaced().drifting()
+    stationary, drifting = NewsWorld.evenly_spaced(), NewsWorld.evenly_spaced().drifting(jumps=jumps)
     for text, reference in policies.items():
         policy = parse_policy(text)
         drifted = simulate_many(policy, drifting, STEPS, range(seeds), processes=processes)
@@ -198,6 +200,9 @@ def main() -> None:
     )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--recover", metavar="POLICY", nargs="*", help="only the recovery of these policies")
+    parser.add_argument(
+        "--jumps", type=int, help="index of the article that jumps; the middle one, 10, by default"
+    )
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     seeds, processes = given.seeds, given.processes
@@ -206,7 +211,9 @@ def main() -> None:
         figures = chain(rewards(seeds, processes), regrets(max(2, seeds // 2), processes))
         checks = _shown(figures, "" if given.json else CHECKS, _check_row)
     wanted = RECOVERIES if given.recover is None else {p: RECOVERIES.get(p) for p in given.recover}
-    rows = _shown(recoveries(wanted, seeds, processes), "" if given.json else RECOVERED, _recovery_row)
+    rows = _shown(
+        recoveries(wanted, seeds, processes, given.jumps), "" if given.json else RECOVERED, _recovery_row
+    )
     if given.json:
         print(json.dumps({"checks": [{**asdict(c), "good": c.good} for c in checks], "recoveries": rows}))
     sys.exit(not all(check.good for check in checks))

@@ -31,9 +31,12 @@ FAMILIES = {
     "fold": ("FoldError", "A state cannot be restored or continued. Exit status 1."),
     "http": (
         "RequestError",
-        "The service does not take the request, or the client could not have it served. Nothing was written, except "
-        "where a connection broke before any answer came.",
+        (
+            "The service does not take the request, or the client could not have it served. Nothing was written, "
+            "except where a connection broke before any answer came."
+        ),
     ),
+    "edge": ("RequestError", "An edge client cannot keep what was decided or reported. Nothing was written."),
     "install": ("MissingExtra", "An optional dependency is missing. Exit status 2."),
 }
 """Class and consequence of each family of codes."""

@@ -42,17 +42,19 @@ TEXT = {
     ".py",
     ".sh",
     ".toml",
+    ".ts",
     ".txt",
     ".yaml",
     ".yml",
 }
-FOLDERS = (".ci", "benchmarks", "deploy", "docs", "src", "tests", "tools")
+FOLDERS = (".ci", "benchmarks", "clients", "deploy", "docs", "src", "tests", "tools")
 CODE = ("benchmarks", "src", "tests", "tools")
 
 
 def files_are_short(root: Path) -> Iterator[str]:
-    """At most 600 lines a file of code."""
-    for path in _python(root, *CODE):
+    """At most 600 lines a file of code, in either language."""
+    scripts = [path for end in ("js", "ts") for path in sorted((root / "clients").rglob(f"*.{end}"))]
+    for path in [*_python(root, *CODE), *scripts]:
         lines = len(_text(path).splitlines())
         if lines > MAX_LINES:
             yield f"{_name(root, path)}: {lines} lines; at most {MAX_LINES}, split it"
@@ -190,7 +192,8 @@ def versions_agree(root: Path) -> Iterator[str]:
 
 def links_lead_somewhere(root: Path) -> Iterator[str]:
     """Every relative link of a page names a file that is there."""
-    for path in [*root.glob("*.md"), *sorted((root / "docs").rglob("*.md"))]:
+    pages = [path for folder in ("clients", "docs") for path in sorted((root / folder).rglob("*.md"))]
+    for path in [*root.glob("*.md"), *pages]:
         for target in re.findall(r"\]\((?!\w+:|#)([^)#]+)", _text(path)):
             if not (path.parent / target).exists():
                 yield f"{_name(root, path)}: the link to {target!r} leads nowhere"
@@ -254,10 +257,10 @@ def _python(root: Path, *folders: str) -> Iterator[Path]:
 
 
 def _lines(root: Path) -> Iterator[tuple[Path, int, str]]:
-    """Every line of every text file of the project."""
+    """Every line of every text file of the project; `.git` is a file in a linked worktree, and none of them."""
     inside = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*"))]
     for path in [*sorted(root.glob("*")), *inside]:
-        if path.is_file() and path.suffix in TEXT and path.name != "LICENSE":
+        if path.is_file() and path.suffix in TEXT and path.name not in {".git", "LICENSE"}:
             for number, line in enumerate(_text(path).splitlines(), start=1):
                 yield path, number, line
 

@@ -1,7 +1,8 @@
 """Decisions that learn, over one event log.
 
-Bandits on an embedded log or in memory, in process: decide, reward, and everything known can be folded again
-from the log. Names are imported on first use, so that importing the package costs next to nothing.
+Bandits on an embedded log or in memory, in process or behind an HTTP service, whose clients ask it or decide by
+themselves: decide, reward, and everything known can be folded again from the log. Names are imported on first use,
+so that importing the package costs next to nothing.
 """
 
 from importlib import import_module
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from foldline.app.foldline import Foldline
     from foldline.app.foldline import open_foldline as open
     from foldline.app.loop import Loop
+    from foldline.client.edge import Edge
+    from foldline.client.http import AsyncClient, Client
     from foldline.errors import FoldlineError
     from foldline.fold.protocol import Fold
     from foldline.log.protocol import Log
@@ -30,6 +33,9 @@ __all__ = [
     "open",
     "Foldline",
     "Loop",
+    "Client",
+    "AsyncClient",
+    "Edge",
     "Decision",
     "EpsilonGreedy",
     "ConstantStep",
@@ -48,6 +54,9 @@ _HOMES = {
     "open": ("foldline.app.foldline", "open_foldline"),
     "Foldline": ("foldline.app.foldline", "Foldline"),
     "Loop": ("foldline.app.loop", "Loop"),
+    "Client": ("foldline.client.http", "Client"),
+    "AsyncClient": ("foldline.client.http", "AsyncClient"),
+    "Edge": ("foldline.client.edge", "Edge"),
     "Decision": ("foldline.records.types", "Decision"),
     "EpsilonGreedy": ("foldline.policies.epsilon_greedy", "EpsilonGreedy"),
     "ConstantStep": ("foldline.policies.constant_step", "ConstantStep"),

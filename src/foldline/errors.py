@@ -7,7 +7,7 @@
       LogError          the log refused or cannot serve (fault: dependency)
         LeaseLost       another owner holds the lease now; drop the work in hand
       FoldError         a state cannot be restored or continued (fault: us, or the data beneath)
-      RequestError      an HTTP request the service does not take (fault: caller)
+      RequestError      an HTTP request the service does not take, or cannot be asked (fault: caller)
       MissingExtra      an optional dependency is not installed (fault: configuration)
 
 Each carries a stable code such as ``log.time_ahead``; `CODES` gives cause and remedy of every code, and
@@ -68,6 +68,12 @@ CODES: dict[str, str] = {
     "http.failed": "the service failed at this request; its log says how. Send it again, and report it",
     "http.not_open": "without a key the service listens on loopback only; make a key, or give a loopback host",
     "http.gap": "events of this outbox are missing before those sent; send from the number expected",
+    "http.unavailable": "the service does not answer in time; check address and network, and send again",
+    "edge.full": "the outbox holds all it may, or the disk is full; let it reach the service, or raise the bound",
+    "edge.not_an_outbox": "the file is no outbox of this loop, or of a newer Foldline; give another path",
+    "edge.unavailable": "the outbox cannot be read or written now; see the cause",
+    "edge.too_large": "an event is larger than the service takes; log less context",
+    "edge.closed": "the edge client was closed; make another",
     "install.extra": "an optional dependency is missing; install the extra named",
 }
 
@@ -151,7 +157,9 @@ class FoldError(FoldlineError):
 
 
 class RequestError(FoldlineError):
-    """The service does not take this HTTP request; nothing was written.
+    """The service does not take this HTTP request, or cannot be asked; nothing was written.
+
+    After `http.unavailable` it may have been: send again with the same ids.
 
     Attributes:
         retry_after_s: seconds after which it may be sent again, None where that would not help.

@@ -10,7 +10,8 @@ from foldline.log.open import open_log
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
-from tests.engine.traffic import START
+from tests.engine.deciding import Honest
+from tests.engine.traffic import START, definition
 
 Define = Callable[[LoopDefinition], Catalogue]
 
@@ -34,3 +35,11 @@ def defined(log: Log) -> Define:
         return catalogue
 
     return _define
+
+
+@pytest.fixture
+def honest(log: Log) -> Honest:
+    """A loop with some honest traffic on three partitions, learnt and published."""
+    made = Honest(log, definition(3, policy="thompson"))
+    made.run(6)
+    return made

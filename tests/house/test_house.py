@@ -39,6 +39,7 @@ SLASH = "/"
 BROKEN = [
     (house.files_are_short, "src/foldline/records/long.py", "x = 1\n" * 601, "601 lines"),
     (house.files_are_short, "tests/test_long.py", "x = 1\n" * 601, "601 lines"),
+    (house.files_are_short, "clients/js/src/long.js", "f();\n" * 601, "601 lines"),
     (
         house.facade_is_small,
         "src/foldline/__init__.py",

@@ -11,8 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foldline.errors import InputError, RecordError
-from foldline.records.codec import dead_lines, decode, decode_plainly, decode_records, encode, encode_lines
+from foldline.records.codec import (
+    dead_lines,
+    decode,
+    decode_each,
+    decode_plainly,
+    decode_records,
+    encode,
+    encode_lines,
+)
 from foldline.records.columns import Columns, Kind
+from foldline.records.judge import judge
 from foldline.records.scanner import LEFT_ROWS, count_lines, scan
 from foldline.records.types import Decision, Definition, Observation, Outcome, Record, Reward, Tick
 from tests.records.oracle import assert_equal, canonical, columns_of, records, slow_decode
@@ -61,6 +70,7 @@ def test_both_ways_equal_the_records_encoded(given_records: list[Record]) -> Non
     assert_equal(decode(data), expected)
     assert_equal(decode_plainly(data), expected)
     assert decode_records(data) == given_records
+    assert decode_each(data) == given_records
 
 
 def test_canonical_lines_are_all_scanned() -> None:
@@ -102,6 +112,8 @@ def test_mutations_never_raise_and_both_ways_agree(given_records: list[Record], 
     expected = slow_decode(bytes(mutated))
     assert_equal(decode(bytes(mutated)), expected)
     assert_equal(decode_plainly(bytes(mutated)), expected)
+    judged = [judge(line) for line in bytes(mutated).split(b"\n")]
+    assert decode_each(bytes(mutated)) == [None if isinstance(found, tuple) else found for found in judged]
 
 
 def test_every_single_byte_change_of_a_line() -> None:
@@ -226,6 +238,9 @@ def test_rows_and_offsets_line_up_over_several_payloads() -> None:
     payloads = [tick + b"\n" + tick, pretty, b"a\nb", tick]
     columns = decode(payloads, counts=[2, 1, 1, 1])
     assert columns.kind.tolist() == [Kind.TICK, Kind.TICK, Kind.DECISION, Kind.DEAD, Kind.TICK]
+    each = decode_each(payloads, counts=[2, 1, 1, 1])
+    assert [type(record) for record in each] == [Tick, Tick, Decision, type(None), Tick]
+    assert decode_each([]) == []
     assert dead_lines(payloads, [3, 0], counts=[2, 1, 1, 1]) == [b"a\nb", tick]
     assert len(decode(payloads)) == 2 + pretty.count(b"\n") + 1 + 2 + 1
     assert len(decode([])) == 0

@@ -1,6 +1,5 @@
 """The document says what the service does: schemathesis asks all that it allows and much that it does not."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,15 +38,30 @@ def served() -> Iterator[Running]:
 
 
 schema = schemathesis.openapi.from_dict(openapi())
-answered: dict[str, Counter[int]] = {}
-"""How often each status was seen, by operation."""
+
+
+def _seconds(wait: Any) -> bool:
+    """Whether this is a wait that the service grants."""
+    try:
+        return 0.01 < float(wait) <= 60
+    except (TypeError, ValueError):
+        return False
+
+
+@pytest.fixture
+def answered() -> Iterator[set[int]]:
+    """The statuses an operation was answered with; one of them must be what it is there for."""
+    seen: set[int] = set()
+    yield seen
+    assert seen & {200, 201}
+    assert seen < set(range(500))
 
 
 @schema.parametrize()
 @settings(
     max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-def test_schemathesis_finds_nothing(case: Any, served: Running) -> None:
+def test_schemathesis_finds_nothing(case: Any, served: Running, answered: set[int]) -> None:
     """No 5xx, and no status, content type or form of an answer that the document does not name."""
     if len(str(case.path_parameters.get("loop", ""))) % 2 and case.method != "PUT":
         # A name made up is answered with 404 alone: half of the cases ask for the loop there is.
@@ -55,18 +69,13 @@ def test_schemathesis_finds_nothing(case: Any, served: Running) -> None:
     if isinstance(case.body, dict) and isinstance(case.body.get("partitions"), int):
         # As many learners as partitions would be started: a few show the same.
         case.body["partitions"] = min(case.body["partitions"], FEW_PARTITIONS)
+    if isinstance(case.query, dict) and _seconds(case.query.get("wait")):
+        # As long as it says it would wait for a bundle that does not come: a moment shows the same.
+        case.query["wait"] = 0.01
     response = case.call(base_url=served.url)
-    answered.setdefault(case.operation.label, Counter())[response.status_code] += 1
+    answered.add(response.status_code)
     assert response.status_code < 500
     case.validate_response(response, checks=CHECKS)
-
-
-def test_the_run_saw_answers_of_both_kinds(served: Running) -> None:
-    """What the run asked was not all refused: every operation was answered as it should be at least once."""
-    paths = served.client.get("/openapi.json").json()["paths"]
-    operations = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
-    assert answered.keys() == operations
-    assert {label for label, statuses in answered.items() if not statuses.keys() & {200, 201}} == set()
 
 
 def test_the_document_names_every_route(asked: Direct) -> None:

@@ -114,3 +114,11 @@ def test_incoherent_worlds_are_refused() -> None:
         NewsWorld(("a",), (0.1,), drift_at=-1)
     with pytest.raises(InputError, match="at least 1"):
         NewsWorld.evenly_spaced(0)
+
+
+def test_another_article_may_jump() -> None:
+    """The best article after the drift is the one named; an index that no article has is refused."""
+    world = NewsWorld.evenly_spaced()
+    assert world.drifting(at=5, jumps=3).best_at(5) == 3
+    with pytest.raises(InputError, match="0 to 19"):
+        world.drifting(jumps=20)

@@ -102,3 +102,10 @@ def test_nodes_stay_while_posteriors_move_a_little() -> None:
         leading_nodes([*posteriors[:-1], beta_posterior(24.0, 400.0 + k)]).tobytes() for k in range(100)
     }
     assert len(lattices) <= 10
+
+
+def test_posteriors_narrower_than_float64_can_tell_apart() -> None:
+    """A scale far below the location's last bit is widened to what can be tabulated; order is kept."""
+    needles = [student_posterior(location, 1e-9, 5.0) for location in (1e12, 1e12, 1e12 + 1e6)]
+    assert probabilities_best(needles).tolist() == [0.0, 0.0, 1.0]
+    assert probabilities_best(needles[:2]) == pytest.approx([0.5, 0.5])

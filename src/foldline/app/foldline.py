@@ -34,6 +34,7 @@ def open_foldline(
     learn: bool = True,
     clock: Clock | None = None,
     pace: Pace | None = None,
+    timeline: bool = True,
 ) -> "Foldline":
     """Open a log and, unless told otherwise, learn from it in a thread of this process.
 
@@ -44,6 +45,7 @@ def open_foldline(
         learn: whether this process takes part in learning and publishing.
         clock: milliseconds since 1970-01-01 UTC, stamps the records of this process; the wall clock by default.
         pace: micro-batches, roots, bundles, leases.
+        timeline: whether learning keeps the loops' timelines too, which the dashboard plots.
 
     Returns:
         An open Foldline, to be closed; use it in a `with` statement.
@@ -62,7 +64,7 @@ def open_foldline(
     """
     log = open_log(url)
     try:
-        return Foldline(log, learn=learn, clock=clock or wall_clock, pace=pace)
+        return Foldline(log, learn=learn, clock=clock or wall_clock, pace=pace, timeline=timeline)
     except BaseException:
         log.close()
         raise
@@ -78,12 +80,16 @@ class Foldline:
         1
     """
 
-    def __init__(self, log: Log, *, learn: bool, clock: Clock, pace: Pace | None = None) -> None:
+    def __init__(
+        self, log: Log, *, learn: bool, clock: Clock, pace: Pace | None = None, timeline: bool = True
+    ) -> None:
         self.log = log
         self._clock = clock
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         create_catalogue(log)
-        self._host = Host(log, holder=self._holder, learn=learn, clock=wall_clock, pace=pace)
+        self._host = Host(
+            log, holder=self._holder, learn=learn, clock=wall_clock, pace=pace, timeline=timeline
+        )
         self._loops: dict[str, Loop] = {}
         self._closed = False
         read_catalogue(log, self._host.catalogue)

@@ -257,7 +257,7 @@ class Loop:
     def _reports(self) -> Reports:
         definition = self.definition
         if self._made.definition is not definition:
-            self._made = Reports(definition, self._host.catalogue.past_actions(self._name))
+            self._made = Reports(definition, self._host.catalogue.actions(self._name))
         return self._made
 
     def _append(self, placed: Placed) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from foldline.app.foldline import wall_clock
-from foldline.engine.defining import create_catalogue, define
+from foldline.engine.defining import create_catalogue, define, read_catalogue
 from foldline.engine.host import Host
 from foldline.engine.learner import Pace
+from foldline.engine.warming import warm_up
 from foldline.log.open import open_log
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
@@ -90,6 +91,9 @@ def hosting(
         create_catalogue(log)
         for name, settings in loops.items():
             define_loop(log, name, settings, holder=holder, now=wall_clock())
+        catalogue = Catalogue()
+        read_catalogue(log, catalogue)
+        warm_up(map(catalogue.one, catalogue.names()))
         host = Host(log, holder=holder, learn=learn, clock=wall_clock, pace=pace, every_loop=True)
         host.round()
         host.start()

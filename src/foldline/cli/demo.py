@@ -1,6 +1,7 @@
 """`foldline demo`: the shipped demos."""
 
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,8 @@ from foldline.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from foldline.demos.news import Settings, View, Visits
-    from foldline.demos.news_summary import Summary
+    from foldline.demos.news_served import Way
+    from foldline.demos.news_summary import Delivery, Summary
     from foldline.simulation.worlds import NewsWorld
 
 FIGURE_POINTS = 200
@@ -51,6 +53,15 @@ def news(
     rate: Annotated[
         float, typer.Option(min=0, help="Outcomes a second over all apps; 0 for as fast as it goes.")
     ] = 0,
+    central: Annotated[
+        bool, typer.Option("--central", help="Apps ask a service over HTTP, which decides.")
+    ] = False,
+    edge: Annotated[
+        bool,
+        typer.Option(
+            "--edge", help="Apps decide by themselves and report over HTTP; some are cut off for a while."
+        ),
+    ] = False,
     log: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Keep the run on this log; a temporary file by default."),
@@ -65,8 +76,10 @@ def news(
 
     Examples: foldline demo news --drift --policy discounted --out figures
               foldline demo news --seeds 100 --policy thompson --json
+              foldline demo news --edge --rate 1000
     """
     from foldline.demos.news import Settings
+    from foldline.errors import InputError
     from foldline.policies.registry import parse_policy
     from foldline.simulation.worlds import NewsWorld
 
@@ -75,10 +88,14 @@ def news(
         setting = setting.drifting()
     settings = Settings(parse_policy(policy), setting, steps, apps, seed, rate)
     quiet = headless or json or not sys.stderr.isatty()
+    if (central, edge, seeds > 1).count(True) > 1:
+        raise InputError(
+            "input.invalid", "--central, --edge and --seeds exclude each other; give one of them"
+        )
     if seeds > 1:
         _print(_in_memory(settings, seeds, quiet), setting, json)
         return
-    summary, files = _on_a_log(settings, log, quiet, out)
+    summary, files = _on_a_log(settings, log, quiet, out, "central" if central else "edge" if edge else None)
     _print(summary, setting, json)
     if not json:
         for path in files:
@@ -119,11 +136,10 @@ def _in_memory(settings: "Settings", seeds: int, quiet: bool) -> "Summary":
 
 
 def _on_a_log(
-    settings: "Settings", log: str | None, quiet: bool, out: Path | None
+    settings: "Settings", log: str | None, quiet: bool, out: Path | None, way: "Way | None"
 ) -> tuple["Summary", list[Path]]:
     from tempfile import TemporaryDirectory
 
-    from foldline.demos.news import run
     from foldline.demos.news_summary import read_bundles, summarise
 
     with TemporaryDirectory(prefix="foldline-news-") as folder:
@@ -137,14 +153,29 @@ def _on_a_log(
                         task, completed=view.decisions, description=_described(view, settings.world)
                     )
 
-            visits = run(settings, url, watch)
+            visits, delivery = _run(settings, url, way, watch)
         bundles, estimates = read_bundles(url, settings, FIGURE_POINTS if out is not None else 0)
         files = _write(out, settings.world, visits, estimates) if out is not None else []
-        return summarise(settings.policy, settings.world, visits, bundles), files
+        return summarise(settings.policy, settings.world, visits, bundles, delivery), files
+
+
+def _run(
+    settings: "Settings", url: str, way: "Way | None", watch: Callable[["View"], None]
+) -> tuple["Sequence[Visits]", "Delivery | None"]:
+    """In processes that share the log, or over HTTP."""
+    if way is None:
+        from foldline.demos.news import run
+
+        return run(settings, url, watch), None
+    from foldline.demos.news_delivery import read_delivery
+    from foldline.demos.news_served import run_served
+
+    visits = run_served(settings, way, url, watch)
+    return visits, read_delivery(url, settings, way, visits)
 
 
 def _write(
-    out: Path, world: "NewsWorld", visits: "list[Visits]", estimates: tuple[list[int], list[list[float]]]
+    out: Path, world: "NewsWorld", visits: "Sequence[Visits]", estimates: tuple[list[int], list[list[float]]]
 ) -> list[Path]:
     from foldline.demos.news_figures import write_figures, write_parquet
 
@@ -201,7 +232,23 @@ def _print(summary: "Summary", world: "NewsWorld", as_json: bool) -> None:
     age = summary.policy_age_ms
     if age.p50 is not None:
         rows.append(("policy age", f"p50 {age.p50:.0f} ms, p99 {age.p99:.0f} ms"))
+    if summary.delivery is not None:
+        rows += _delivered(summary.delivery)
     print_table(["", ""], rows)
+
+
+def _delivered(delivery: "Delivery") -> list[tuple[str, str]]:
+    rows = [("decided", "by the service" if delivery.way == "central" else "in the apps")]
+    if delivery.apps_cut_off:
+        waited = f"up to {delivery.most_waiting:,} events waited in an app"
+        rows.append(
+            (
+                "cut off",
+                f"{delivery.apps_cut_off} apps, {delivery.decided_offline:,} decisions meanwhile, {waited}",
+            )
+        )
+    rows.append(("lost, counted twice", f"{delivery.lost}, {delivery.counted_twice}"))
+    return rows
 
 
 def _with_error(mean: float, error: float | None) -> str:

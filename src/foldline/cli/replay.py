@@ -12,6 +12,8 @@ from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from foldline.engine.replay import Replay
     from foldline.log.protocol import Log
     from foldline.loops.cut import Cut
@@ -29,6 +31,16 @@ def replay(
         str | None,
         typer.Option(metavar="CUT", help="A cut such as 0:1500,1:1498, or a time; the log's end by default."),
     ] = None,
+    audit: Annotated[
+        bool,
+        typer.Option(
+            "--audit", help="Recompute every bundle from its cut and every decision from its bundle."
+        ),
+    ] = False,
+    findings: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="With --audit: list the first N findings; all are counted."),
+    ] = 20,
     batch: Annotated[
         int, typer.Option(min=1, help="Records a micro-batch; the result does not depend on it.")
     ] = 10_000,
@@ -37,12 +49,19 @@ def replay(
 ) -> None:
     """Fold a loop's events again from offset 0 and say whether the roots on the log agree.
 
-    Exit status 1 if a root differs.
+    With --audit: recompute each bundle from the cut it names, and each decision's action and propensity from its
+    bundle and id, and say where the log says otherwise.
+
+    Exit status 1 if anything differs.
 
     Example: foldline replay news --at 0:1500,1:1498 --log sqlite:///news.db
+
+    Example: foldline replay news --audit --log sqlite:///news.db
     """
     import sys
 
+    from foldline.cli.audits import print_audit
+    from foldline.engine.audit import audit as audit_loop
     from foldline.engine.defining import read_catalogue
     from foldline.engine.replay import replay as fold_again
     from foldline.errors import InputError
@@ -61,11 +80,22 @@ def replay(
         if at is not None:
             cut = _cut(opened, definition, at)
         with nullcontext() if json or not sys.stderr.isatty() else _progress() as progress:
-            task = progress.add_task("folding", total=None) if progress is not None else None
-            done = (lambda n: progress.advance(task, n)) if progress is not None else (lambda _: None)
-            result = fold_again(opened, definition, cut, batch=batch, progress=done)
-    _print(definition, result, json)
-    if not all(comparison.agrees for comparison in result.comparisons):
+            done = _advance(progress)
+            if audit:
+                audited = audit_loop(
+                    opened, catalogue, definition.name, cut, batch=batch, keep=findings, progress=done
+                )
+            else:
+                result = fold_again(
+                    opened, definition, cut, batch=batch, progress=lambda count: done("folding", count)
+                )
+    if audit:
+        print_audit(audited, as_json=json)
+        agree = audited.agree
+    else:
+        _print(definition, result, json)
+        agree = all(comparison.agrees for comparison in result.comparisons)
+    if not agree:
         raise typer.Exit(1)
 
 
@@ -86,6 +116,20 @@ def _progress() -> Any:
 
     columns = [TextColumn("{task.description} {task.completed:,.0f} records"), TimeElapsedColumn()]
     return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _advance(progress: Any) -> "Callable[[str, int], None]":
+    """Shows what is being done, and how many records of it are; does nothing without a display."""
+    if progress is None:
+        return lambda _phase, _count: None
+    tasks: dict[str, Any] = {}
+
+    def done(phase: str, count: int) -> None:
+        if phase not in tasks:
+            tasks[phase] = progress.add_task(phase, total=None)
+        progress.advance(tasks[phase], count)
+
+    return done
 
 
 def _print(definition: "LoopDefinition", result: "Replay", as_json: bool) -> None:

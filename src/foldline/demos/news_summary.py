@@ -27,6 +27,28 @@ class PolicyAge(msgspec.Struct, frozen=True):
     p99: float | None
 
 
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run over HTTP reached the log.
+
+    Attributes:
+        way: `central` or `edge`.
+        apps_cut_off: apps that were cut off for a while.
+        decided_offline: decisions they made meanwhile.
+        most_waiting: most events that waited in one app's outbox.
+        lost: decisions or rewards that are not on the log.
+        counted_twice: decisions learnt more than once.
+        refused: events the service found unusable.
+    """
+
+    way: str
+    apps_cut_off: int
+    decided_offline: int
+    most_waiting: int
+    lost: int
+    counted_twice: int
+    refused: int
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """A run, or the mean of several.
 
@@ -45,6 +67,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         never_recovered: share of runs that never did; None where nothing drifts.
         decisions_per_second: on this machine.
         policy_age_ms: see `PolicyAge`; both None for runs in memory, where learning is immediate.
+        delivery: of a run over HTTP, None for others.
     """
 
     policy: dict[str, Any]
@@ -60,10 +83,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     never_recovered: float | None = None
     decisions_per_second: float
     policy_age_ms: PolicyAge
+    delivery: Delivery | None = None
 
 
 def summarise(
-    policy: Policy, world: NewsWorld, visits: Sequence[Visits], bundles: Sequence[Bundle]
+    policy: Policy,
+    world: NewsWorld,
+    visits: Sequence[Visits],
+    bundles: Sequence[Bundle],
+    delivery: Delivery | None = None,
 ) -> Summary:
     """The summary of a run through the log.
 
@@ -72,6 +100,7 @@ def summarise(
         world: what it decided in.
         visits: what each app did.
         bundles: headers in the order published.
+        delivery: of a run over HTTP.
     """
     step, action, reward = (_all(visits, name) for name in ("step", "action", "reward"))
     probabilities = np.array([world.probabilities_at(int(s)) for s in step])
@@ -92,6 +121,7 @@ def summarise(
         best_action_share=float((action == best).mean()),
         decisions_per_second=float(steps / seconds),
         policy_age_ms=PolicyAge(_quantile(ages, 0.5), _quantile(ages, 0.99)),
+        delivery=delivery,
     )
 
 

@@ -1,5 +1,6 @@
 """The host: one thread that runs what this process does for its loops: learn, publish, follow.
 
+In a round every policy is learnt and published first; the timelines come after, so that no bundle waits for them.
 `round` is one deterministic turn over everything; the thread repeats it and sleeps in the log's `wait` between.
 """
 
@@ -7,10 +8,12 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from foldline.engine.defining import read_catalogue
 from foldline.engine.learner import Learner, Pace
 from foldline.engine.publisher import Publisher
+from foldline.engine.reading import Readings
 from foldline.engine.replica import Replica
 from foldline.errors import LeaseLost, LogError
 from foldline.log.protocol import Log
@@ -31,12 +34,20 @@ class Hosted:
 
     definition: LoopDefinition
     replica: Replica
-    learner: Learner | None
-    publisher: Publisher | None
+    learner: Learner | None = None
+    publisher: Publisher | None = None
+    timeline: Learner | None = None
+
+    @property
+    def learners(self) -> list[Learner]:
+        """Those of every fold, the policy's first."""
+        return [learner for learner in (self.learner, self.timeline) if learner is not None]
 
 
 class Host:
-    """Runs loops for one process.
+    """Runs loops for one process; with `every_loop` all that the catalogue names, as they come.
+
+    With `timeline`, those who learn keep the loops' timelines too.
 
     Attributes:
         catalogue: the definitions, up to date as of the last round.
@@ -53,10 +64,12 @@ class Host:
         clock: Callable[[], int],
         pace: Pace | None = None,
         every_loop: bool = False,
+        timeline: bool = True,
     ) -> None:
         self._log = log
         self._holder = holder
         self._learn = learn
+        self._timeline = timeline
         self._clock = clock
         self._pace = pace or Pace()
         self._hosted: dict[str, Hosted] = {}
@@ -113,6 +126,8 @@ class Host:
                     hosted.learner.close(now=now)
                 if hosted.publisher is not None:
                     _close_publisher(hosted.publisher, now)
+                if hosted.timeline is not None:
+                    hosted.timeline.close(now=now)
             self._hosted.clear()
 
     def await_bundle(self, ready: Callable[[], bool], timeout_s: float) -> bool:
@@ -125,14 +140,22 @@ class Host:
     def _host(self, definition: LoopDefinition) -> Hosted:
         replica = Replica(self._log, topics_of(definition).policy)
         if not self._learn:
-            return Hosted(definition, replica, None, None)
-        learner = Learner(self._log, definition, self._holder, self._pace)
+            return Hosted(definition, replica)
         publisher = Publisher(self._log, self.catalogue, definition, self._holder, lease_s=self._pace.lease_s)
-        return Hosted(definition, replica, learner, publisher)
+        if not self._timeline:
+            return Hosted(definition, replica, self._learner(definition), publisher)
+        read = Readings().read
+        learner = self._learner(definition, read=read)
+        pace = self._pace.following()
+        timeline = self._learner(definition, pace, read=read, fold_of=LoopDefinition.timeline, leads=False)
+        return Hosted(definition, replica, learner, publisher, timeline)
+
+    def _learner(self, definition: LoopDefinition, pace: Pace | None = None, **settings: Any) -> Learner:
+        return Learner(self._log, definition, self._holder, pace or self._pace, **settings)
 
     def _redefine(self, hosted: Hosted, definition: LoopDefinition) -> None:
-        if hosted.learner is not None:
-            hosted.learner.redefine(definition, now=self._clock())
+        for learner in hosted.learners:
+            learner.redefine(definition, now=self._clock())
         if hosted.publisher is not None:
             hosted.publisher.redefine(definition)
         hosted.definition = definition
@@ -153,14 +176,17 @@ class Host:
                 folded += hosted.learner.step(now=now)
                 self._publish(hosted.publisher)
             swapped |= hosted.replica.step()
-        if self._learn and now - self._cleaned_at >= CLEAN_EVERY_MS:
-            self._cleaned_at = now
-            self._log.clean()
         if swapped:
             with self._bundle_changed:
                 self._bundle_changed.notify_all()
             for listener in tuple(self.listeners):
                 listener()
+        for hosted in self._hosted.values():
+            if hosted.timeline is not None:
+                folded += hosted.timeline.step(now=now)
+        if self._learn and now - self._cleaned_at >= CLEAN_EVERY_MS:
+            self._cleaned_at = now
+            self._log.clean()
         return folded
 
     def _publish(self, publisher: Publisher) -> None:
@@ -201,9 +227,11 @@ class Host:
         for hosted in list(self._hosted.values()):
             topics = topics_of(hosted.definition)
             ends[topics.policy, 0] = hosted.replica.offset
-            if hosted.learner is not None:
-                for partition, worker in hosted.learner.workers.items():
-                    ends[topics.events, partition] = worker.n
+            for learner in hosted.learners:
+                for partition, worker in learner.workers.items():
+                    ends[topics.events, partition] = min(
+                        worker.n, ends.get((topics.events, partition), worker.n)
+                    )
             if hosted.publisher is not None and hosted.publisher.publishes:
                 for partition, offset in enumerate(hosted.publisher.known.offsets):
                     ends[topics.roots, partition] = offset

@@ -1,25 +1,28 @@
 """What the partitions of a loop know, as their newest roots on the log say."""
 
+from typing import Generic, TypeVar
+
 from foldline.engine.identity import Identity, identity_of
 from foldline.engine.restore import load_dump, rows_from
 from foldline.engine.root import Root, decode_root
+from foldline.fold.event_fold import EventFold, HasVocabulary
 from foldline.log.protocol import Log
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.policies.fold import Known, PolicyFold
 
+Half = TypeVar("Half", bound=HasVocabulary)
 
-class KnownStates:
-    """Follows the roots of one loop's policy fold; each `read` costs only what is new."""
 
-    def __init__(self, log: Log, definition: LoopDefinition) -> None:
+class FoldStates(Generic[Half]):
+    """Follows the roots of one fold of a loop; each `read` costs only what is new."""
+
+    def __init__(self, log: Log, definition: LoopDefinition, fold: EventFold[Half]) -> None:
         self._log = log
         self._topic = topics_of(definition).roots
-        self.fold: PolicyFold = definition.fold()
+        self._fold = fold
         events = log.topic(topics_of(definition).events)
-        self.identities: list[Identity] = [
-            identity_of(self.fold, events, p) for p in range(definition.partitions)
-        ]
+        self.identities: list[Identity] = [identity_of(fold, events, p) for p in range(definition.partitions)]
         self._keys = [identity.key().encode() for identity in self.identities]
         self.offsets = [0] * definition.partitions
         self.roots: list[Root | None] = [None] * definition.partitions
@@ -40,16 +43,24 @@ class KnownStates:
         """The offset covered of each partition; 0 where there is no root yet."""
         return tuple(root.n if root is not None else 0 for root in self.roots)
 
-    def parts(self) -> list[Known]:
+    def parts(self) -> list[Half]:
         """The known half of each partition."""
         return [self._known(root) for root in self.roots]
 
-    def merged(self) -> Known:
+    def merged(self) -> Half:
         """The merge at the present cut."""
-        return self.fold.merge_all(self.parts())
+        return self._fold.merge_all(self.parts())
 
-    def _known(self, root: Root | None) -> Known:
+    def _known(self, root: Root | None) -> Half:
         if root is None:
-            return self.fold.nothing()
+            return self._fold.nothing()
         known = root.known if root.known is not None else load_dump(self._log, self._topic, root).known
-        return self.fold.load_known(known)
+        return self._fold.load_known(known)
+
+
+class KnownStates(FoldStates[Known]):
+    """Follows the roots of one loop's policy fold."""
+
+    def __init__(self, log: Log, definition: LoopDefinition) -> None:
+        self.fold: PolicyFold = definition.fold()
+        super().__init__(log, definition, self.fold)

@@ -1,16 +1,18 @@
-"""The learner: leases a loop's partitions and drives a worker over each.
+"""The learner: leases a loop's partitions and drives a worker of one of its folds over each.
 
+A loop has several folds; the policy's leads, which appends ticks and dead letters for all of them.
 Several processes may run a learner for the same loop; leases share the partitions out, one owner each. `step` is
 one deterministic round, so tests drive it by hand; `app` runs it in a thread.
 """
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
 
 from foldline.engine.identity import identity_of
-from foldline.engine.worker import Worker, WorkerTopics
+from foldline.engine.reading import read_batch
+from foldline.engine.worker import Read, Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.fold.protocol import Fold
 from foldline.log.protocol import Batch, Log
@@ -31,23 +33,34 @@ class Pace:
         root_every_ms: least time between two roots of a partition.
         publish_every_ms: least time between two bundles.
         lease_s: a lease lives this long without renewal.
+        follow_records: micro-batch size of the folds that follow, where they read for themselves.
+        timeline_every_ms: least time between two roots of a partition's timeline.
     """
 
     max_records: int = 10_000
     root_every_ms: int = 20
     publish_every_ms: int = 50
     lease_s: float = 5.0
+    follow_records: int = 2_000
+    timeline_every_ms: int = 1_000
+
+    def following(self) -> "Pace":
+        """The pace of the timeline, which comes after the policy and must not hold it up."""
+        return replace(self, max_records=self.follow_records, root_every_ms=self.timeline_every_ms)
 
 
 @dataclass(slots=True)
 class Learner:
-    """Drives the workers of one loop that this process owns.
+    """Drives the workers of one fold of a loop that this process owns.
 
     Attributes:
         log: the log.
         definition: the newest version of the loop.
         holder: names this process in leases.
         pace: micro-batches, roots, leases.
+        fold_of: the fold to drive; the policy's by default.
+        leads: whether it appends the loop's ticks and dead letters.
+        read: reads a micro-batch.
         workers: by partition.
         failed: errors of partitions that cannot go on, by partition.
     """
@@ -56,13 +69,16 @@ class Learner:
     definition: LoopDefinition
     holder: str
     pace: Pace = field(default_factory=Pace)
+    fold_of: Callable[[LoopDefinition], Fold[Any]] = LoopDefinition.fold
+    leads: bool = True
+    read: Read = read_batch
     workers: dict[int, Worker] = field(default_factory=dict)
     failed: dict[int, FoldError] = field(default_factory=dict)
     _renewed: int = 0
 
     def redefine(self, definition: LoopDefinition, *, now: int) -> None:
         """Follow a new version; a changed learning parameter starts a new fold."""
-        if definition.fold().parameters() != self.definition.fold().parameters():
+        if self.fold_of(definition).parameters() != self.fold_of(self.definition).parameters():
             self.close(now=now)
         self.definition = definition
 
@@ -86,7 +102,7 @@ class Learner:
         for worker in self.workers.values():
             try:
                 worker.close(now=now)
-            except LogError as error:
+            except (FoldError, LogError) as error:
                 _logger.warning(
                     "no last root of %s, a restart will read more: %s", worker.identity.text(), error
                 )
@@ -95,7 +111,7 @@ class Learner:
 
     def _advance(self, worker: Worker, now: int) -> int:
         count = worker.advance(now=now, max_records=self.pace.max_records)
-        if count == 0:
+        if count == 0 and self.leads:
             worker.tick(now=now)
         return count
 
@@ -137,7 +153,8 @@ class Learner:
         """Renew the leases held and take those that are free."""
         topics = topics_of(self.definition)
         topic = self.log.topic(topics.events)
-        fold: Fold[object] = self.definition.fold()  # type: ignore[assignment]  # state type differs
+        fold = self.fold_of(self.definition)
+        outputs = WorkerTopics(topics.roots, topics.dead if self.leads else None)
         for partition in range(self.definition.partitions):
             if partition in self.failed:
                 continue
@@ -147,9 +164,10 @@ class Learner:
             if lease is None or (worker is not None and worker.lease.epoch != lease.epoch):
                 self.workers.pop(partition, None)
             if lease is not None and partition not in self.workers:
-                outputs = WorkerTopics(topics.roots, topics.dead)
                 try:
-                    self.workers[partition] = Worker(self.log, fold, identity, outputs, lease, now=now)
+                    self.workers[partition] = Worker(
+                        self.log, fold, identity, outputs, lease, now=now, read=self.read
+                    )
                 except FoldError as error:
                     _logger.error("cannot start %s: %s", identity.text(), error)  # noqa: TRY400 - its text says all
                     self.failed[partition] = error

@@ -79,7 +79,7 @@ def replay(
     topic = topics_of(definition).events
     ends = tuple(log.offsets(topic, p)[1] for p in range(definition.partitions))
     target = ends if cut is None else cut
-    _check(target, ends)
+    check_cut(target, ends)
     results, comparisons = [], []
     for partition, end in enumerate(target):
         state, n = states.fold.empty(), 0
@@ -110,7 +110,12 @@ def cut_at(log: Log, definition: LoopDefinition, time: int) -> Cut:
     return tuple(cut)
 
 
-def _check(cut: Cut, ends: Cut) -> None:
+def check_cut(cut: Cut, ends: Cut) -> None:
+    """Refuse a cut beyond the ends of the log's partitions.
+
+    Raises:
+        InputError: `input.invalid`.
+    """
     for partition, (wanted, end) in enumerate(zip(cut, ends, strict=True)):
         if not 0 <= wanted <= end:
             raise InputError(

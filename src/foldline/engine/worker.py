@@ -7,18 +7,20 @@ the log knows what was written, the worker does not. It holds no threads and no 
 drives it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from foldline.engine.identity import Identity
+from foldline.engine.reading import Reading, read_batch
 from foldline.engine.restore import restore
 from foldline.engine.root import RootWriter
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.fold.protocol import Applied, Dump, Fold
 from foldline.log.protocol import Batch, Lease, Log, Row
-from foldline.records.codec import dead_lines, decode, encode
+from foldline.records.codec import dead_lines, encode
 from foldline.records.columns import Dead
 from foldline.records.dead_letter import DeadLetter
 from foldline.records.types import Tick
@@ -29,26 +31,43 @@ UNCHANGED_RECORDS = 100_000
 PENDING_GROWTH = 10
 """The pending half is dumped when the log has grown by this many times its last dump's bytes."""
 
+Read = Callable[[Log, str, int, int, int], Reading | None]
+"""Reads a micro-batch: log, topic, partition, offset, how many records at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerTopics:
-    """Where a worker's outputs go."""
+    """Where a worker's outputs go.
+
+    Attributes:
+        roots: its roots.
+        dead: records it could not use; None where another fold of the loop writes them.
+    """
 
     roots: str
-    dead: str
+    dead: str | None
 
 
 class Worker:
     """One fold over one partition."""
 
     def __init__(
-        self, log: Log, fold: Fold[Any], identity: Identity, topics: WorkerTopics, lease: Lease, *, now: int
+        self,
+        log: Log,
+        fold: Fold[Any],
+        identity: Identity,
+        topics: WorkerTopics,
+        lease: Lease,
+        *,
+        now: int,
+        read: Read = read_batch,
     ) -> None:
         self.log = log
         self.fold = fold
         self.identity = identity
         self.lease = lease
         self._topics = topics
+        self._reader = read
         restored = restore(log, topics.roots, fold, identity)
         self.state = restored.state
         self.n = restored.n
@@ -84,10 +103,11 @@ class Worker:
 
     def advance(self, *, now: int, max_records: int) -> int:
         """Fold what is there, up to `max_records`, and write nothing; the number of records folded."""
-        rows = self._read(max_records)
-        count = rows[-1].end - self.n if rows else 0
-        if rows:
-            self._apply(rows, now)
+        reading = self._read(max_records)
+        if reading is None:
+            return 0
+        count = reading.end - self.n
+        self._apply(reading, now)
         return count
 
     def tick(self, *, now: int) -> bool:
@@ -130,11 +150,9 @@ class Worker:
             return
         self.log.release(self.lease)
 
-    def _read(self, max_records: int) -> list[Row]:
+    def _read(self, max_records: int) -> Reading | None:
         try:
-            return self.log.read(
-                self.identity.topic, self.identity.partition, self.n, max_records=max_records
-            )
+            return self._reader(self.log, self.identity.topic, self.identity.partition, self.n, max_records)
         except LogError as error:
             if error.code in {"log.offset_out_of_range", "log.topic_missing"}:
                 self._check_topic()
@@ -158,17 +176,17 @@ class Worker:
                 f"stands {found}",
             )
 
-    def _apply(self, rows: list[Row], now: int) -> None:
-        payloads, counts = [row.payload for row in rows], [row.count for row in rows]
-        columns = decode(payloads, counts=counts)
+    def _apply(self, reading: Reading, now: int) -> None:
+        rows, columns = reading.rows, reading.columns
         applied: Applied = self.fold.apply(self.state, columns)
-        if applied.dead or columns.dead:
-            self._bury(rows, sorted(columns.dead + applied.dead, key=lambda dead: dead.row), now)
+        if self._topics.dead is not None and (applied.dead or columns.dead):
+            dead = sorted(columns.dead + applied.dead, key=lambda dead: dead.row)
+            self._bury(self._topics.dead, rows, dead, now)
         self._changed |= applied.changed
-        self.n = rows[-1].end
-        self._pending_bytes_read += sum(map(len, payloads))
+        self.n = reading.end
+        self._pending_bytes_read += sum(len(row.payload) for row in rows)
 
-    def _bury(self, rows: list[Row], dead: list[Dead], now: int) -> None:
+    def _bury(self, topic: str, rows: list[Row], dead: list[Dead], now: int) -> None:
         """Dead letters wait for the root, so that both are written or neither."""
         payloads, counts = [row.payload for row in rows], [row.count for row in rows]
         lines = dead_lines(payloads, [letter.row for letter in dead], counts=counts)
@@ -185,7 +203,7 @@ class Worker:
                     payload=line,
                 )
             )
-            self._dead.append(Batch(self._topics.dead, self.identity.partition, payload, 1, now, now))
+            self._dead.append(Batch(topic, self.identity.partition, payload, 1, now, now))
 
     def root_due(self, *, now: int, root_every_ms: int) -> bool:
         """Whether a root is to be written now."""

@@ -40,10 +40,6 @@ class Catalogue:
         versions = self._versions.get(name)
         return versions[-1] if versions else None
 
-    def past_actions(self, name: str) -> set[str]:
-        """The actions of every version of a loop."""
-        return {action for version in self._versions.get(name, ()) for action in version.actions}
-
     def at(self, name: str, version: int) -> LoopDefinition:
         """A version of a loop.
 
@@ -57,6 +53,10 @@ class Catalogue:
                 f"no version {version} of loop {name!r} stands in the catalogue; it has {len(versions)}",
             )
         return versions[version - 1]
+
+    def actions(self, name: str) -> frozenset[str]:
+        """Every action that any version of a loop has had."""
+        return frozenset(a for version in self._versions.get(name, ()) for a in version.actions)
 
     def one(self, name: str) -> LoopDefinition:
         """The newest version of a loop that must be there.

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from foldline.errors import DefinitionError, InputError
 from foldline.fold.rule import RewardRule
+from foldline.loops.timeline_fold import TimelineFold
 from foldline.policies.fold import PolicyFold
 from foldline.policies.protocol import Policy
 from foldline.policies.registry import policy_from
@@ -58,6 +59,10 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     def fold(self) -> PolicyFold:
         """The fold that learns this loop's policy."""
         return PolicyFold(self.build_policy(), self.reward, complete=self.complete)
+
+    def timeline(self) -> TimelineFold:
+        """The fold that keeps this loop's timeline."""
+        return TimelineFold(self.reward, complete=self.complete)
 
     def marker(self, time: int) -> Definition:
         """The record that makes this version apply to a partition from its offset on."""

@@ -49,7 +49,7 @@ def encode(record: Record) -> bytes:
         plain = False
     if not plain:
         for name in record.__struct_fields__:
-            _check(getattr(record, name), name, 2)
+            check_json(getattr(record, name), name, 2)
     try:
         return _ENCODE(record)
     except (UnicodeEncodeError, TypeError, OverflowError) as error:
@@ -58,8 +58,17 @@ def encode(record: Record) -> bytes:
         ) from error
 
 
-def _check(value: Any, name: str, depth: int) -> None:
-    """Refuses numbers JSON does not have, and nesting that `decode` would refuse."""
+def check_json(value: Any, name: str, depth: int) -> None:
+    """Refuse numbers JSON does not have, and nesting that `decode` would refuse.
+
+    Args:
+        value: what will be written.
+        name: of it, for the message.
+        depth: at which it stands in its record; a record's fields stand at 2.
+
+    Raises:
+        InputError: `input.not_finite`, `input.invalid`.
+    """
     if isinstance(value, float | int) and not -_GREATEST <= value <= _GREATEST:
         raise InputError(
             "input.not_finite", f"{name} is {value!r:.80}, expected a finite number; correct it", field=name
@@ -69,7 +78,7 @@ def _check(value: Any, name: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise InputError("input.invalid", f"{name:.200} is nested deeper than {MAX_DEPTH} levels", field=name)
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-        _check(part, f"{name}.{key}", depth + 1)
+        check_json(part, f"{name}.{key}", depth + 1)
 
 
 def encode_lines(records: Iterable[Record]) -> bytes:
@@ -91,6 +100,19 @@ def decode_records(payload: bytes) -> list[AnyRecord]:
             raise RecordError(found[0], f"row {row}: {found[1]}")
         records.append(found)
     return records
+
+
+def decode_each(payload: Payload, *, counts: Sequence[int] | None = None) -> list[AnyRecord | None]:
+    """The typed record of each line, in order; None for a line that cannot be used, as `decode` finds it dead.
+
+    For what columns leave out, texts above all; about three times the cost of `decode`. Arguments as `decode`.
+
+    Example:
+        >>> decode_each(b'{"type":"tick","time":5}\\nnonsense')
+        [Tick(time=5), None]
+    """
+    parts = [payload] if isinstance(payload, bytes) else payload
+    return lines.read_records(_joined(parts, counts)) if parts else []
 
 
 def decode(payload: Payload, *, counts: Sequence[int] | None = None) -> Columns:

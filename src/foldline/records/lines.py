@@ -93,6 +93,17 @@ def read_lines(
     _write(groups, rows, columns, actions, names)
 
 
+def read_records(data: bytes) -> list[AnyRecord | None]:
+    """The record of each line of `data`, None where the line cannot be used: judged as `read_lines` does."""
+    starts, ends = spans_of(data)
+    if _all_plain(np.frombuffer(data, np.uint8), starts, ends, MAX_DEPTH):
+        records = _decoded(data, len(starts))
+        if records is not None and all(map(names_one, (r for r in records if type(r) is Reward))):
+            return list(records)
+    judged = [judge(line) for line in _cut(data, starts, ends)]
+    return [None if isinstance(found, tuple) else found for found in judged]
+
+
 def _cut(data: bytes, starts: Rows, ends: Rows) -> list[bytes]:
     return [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
@@ -132,7 +143,16 @@ def _grouped(records: list[AnyRecord]) -> _Groups:
 
 
 def _together(data: bytes, count: int) -> _Groups | None:
-    """The records of `count` plain lines, or None where any of them is not good.
+    """The records of `count` plain lines, or None where any of them is not good."""
+    records = _decoded(data, count)
+    if records is None:
+        return None
+    groups = _grouped(records)
+    return groups if Reward not in groups.of or _all_name_one(groups.of[Reward][0]) else None
+
+
+def _decoded(data: bytes, count: int) -> list[AnyRecord] | None:
+    """The records of `count` plain lines, rewards not looked into, or None where any of them is not good.
 
     msgspec skips blank lines, lets a value span lines, and one line hold two values: hence the look at both
     ends of each line before, and at the number of records here.
@@ -143,10 +163,7 @@ def _together(data: bytes, count: int) -> _Groups | None:
         records: list[AnyRecord] = DECODER.decode_lines(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    if len(records) != count:
-        return None
-    groups = _grouped(records)
-    return groups if Reward not in groups.of or _all_name_one(groups.of[Reward][0]) else None
+    return records if len(records) == count else None
 
 
 def _all_name_one(rewards: list[Reward]) -> bool:

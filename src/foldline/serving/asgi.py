@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -24,10 +24,10 @@ from foldline.serving.service import Service
 _logger = logging.getLogger("foldline.serving")
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Receive = Callable[[], Coroutine[Any, Any, MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Got = TypeVar("Got")
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
-Result = TypeVar("Result")
 
 _STATUS: Final = {
     "http.unauthorized": 401,
@@ -109,44 +109,40 @@ class ServiceApp:
             if route is None and self._pages is not None and not self._ours(path):
                 await self._pages(scope, receive, send)
                 return
-        name = route.name if route is not None else "none"
+        reply: Answer | Stream
         try:
             if route is None:
                 raise self._no_route(method, path)
-            reply = await self._answer(route, loop, scope, receive)
+            service, headers = self.service, scope["headers"]
+            if service.keyring.closed and not route.public:
+                _admit(service, route, headers)
+            body = b""
+            if route.reads is not None:
+                settings = service.settings
+                body = await _body(headers, receive, settings.max_body_bytes, settings.body_timeout_s)
+            work = route.handler(service, Call(loop, scope["query_string"], headers, body))
+            if route.waits:
+                scope[WAITS] = True
+                work = _while_there(work, receive)
+            reply = await work
         except FoldlineError as error:
             reply = refusal(error)
             if reply.status == 500:
                 _logger.exception("answering %s %s", method, path)
         except _Gone:
-            self._counts.add(name, _GONE, time.perf_counter() - started)
+            self._counts.add(
+                route.name if route is not None else "none", _GONE, time.perf_counter() - started
+            )
             return
         except Exception as error:
             _logger.exception("answering %s %s", method, path)
             reply = refusal(RequestError("http.failed", f"the service failed: {type(error).__name__}"), 500)
+        status = reply.status if isinstance(reply, Answer) else 200
+        self._counts.add(route.name if route is not None else "none", status, time.perf_counter() - started)
         if isinstance(reply, Stream):
-            self._counts.add(name, 200, time.perf_counter() - started)
             await _send_stream(reply, receive, send)
-            return
-        self._counts.add(name, reply.status, time.perf_counter() - started)
-        await _send(reply, send)
-
-    async def _answer(self, route: Route, loop: str, scope: Scope, receive: Receive) -> Answer | Stream:
-        service = self.service
-        headers = scope["headers"]
-        if not route.public and service.keyring.closed:
-            authorization = next((v.decode("latin-1") for n, v in headers if n == b"authorization"), None)
-            service.guard.admit(authorization, route.role, now=service.clock())
-        body = b""
-        if route.reads is not None:
-            body = await _body(
-                headers, receive, service.settings.max_body_bytes, service.settings.body_timeout_s
-            )
-        call = Call(loop, scope["query_string"], headers, body)
-        if route.waits:
-            scope[WAITS] = True
-            return await _while_there(route.handler(service, call), receive)
-        return await route.handler(service, call)
+        else:
+            await _send(reply, send)
 
     def _ours(self, path: str) -> bool:
         return path.startswith("/v1/") or any(path == known for _, known in self._others)
@@ -206,29 +202,50 @@ def refusal(error: FoldlineError, status: int | None = None) -> Answer:
     return answer(FaultAnswer(fault_of(error)), status, *headers)
 
 
+def _admit(service: Service, route: Route, headers: list[tuple[bytes, bytes]]) -> None:
+    given = next((value.decode("latin-1") for name, value in headers if name == b"authorization"), None)
+    service.guard.admit(given, route.role, now=service.clock())
+
+
 async def _body(headers: list[tuple[bytes, bytes]], receive: Receive, most: int, timeout_s: float) -> bytes:
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value[:20]) > most:
             raise _too_large(int(value[:20]), most)
+    step = receive()
+    try:
+        waits_for = step.send(None)
+    except StopIteration as done:
+        # Nearly always: the body came with the head. A timer would cost as much as the decision.
+        message: MutableMapping[str, Any] = done.value
+    else:
+        message = await _in_time(_Begun(step, waits_for), timeout_s)
+    body: bytes = _part(message)
+    if not message.get("more_body", False):
+        if len(body) > most:
+            raise _too_large(len(body), most)
+        return body
+    return await _in_time(_rest(body, receive, most), timeout_s)
+
+
+async def _in_time(reading: Awaitable[Got], timeout_s: float) -> Got:
     try:
         async with asyncio.timeout(timeout_s):
-            message = await receive()
-            body: bytes = _part(message)
-            if not message.get("more_body", False):
-                if len(body) > most:
-                    raise _too_large(len(body), most)
-                return body
-            parts, size = [body], len(body)
-            while message.get("more_body", False):
-                message = await receive()
-                parts.append(_part(message))
-                size += len(parts[-1])
-                if size > most:
-                    raise _too_large(size, most)
+            return await reading
     except TimeoutError as error:
         raise RequestError(
             "http.slow", f"the body did not come within {timeout_s:g} s; send it again"
         ) from error
+
+
+async def _rest(first: bytes, receive: Receive, most: int) -> bytes:
+    parts, size, more = [first], len(first), True
+    while more:
+        message = await receive()
+        parts.append(_part(message))
+        size += len(parts[-1])
+        more = message.get("more_body", False)
+        if size > most:
+            raise _too_large(size, most)
     return b"".join(parts)
 
 
@@ -238,6 +255,27 @@ def _part(message: MutableMapping[str, Any]) -> bytes:
         raise _Gone
     part: bytes = message.get("body", b"")
     return part
+
+
+class _Begun(Awaitable[Any]):
+    """Goes on awaiting a coroutine that was begun by hand and waits for something."""
+
+    def __init__(self, step: Coroutine[Any, Any, Any], waits_for: Any) -> None:
+        self._step = step
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        step, waits_for = self._step, self._waits_for
+        while True:
+            error: BaseException | None = None
+            try:
+                yield waits_for
+            except BaseException as thrown:  # noqa: BLE001 - handed on to whom it is meant for
+                error = thrown
+            try:
+                waits_for = step.send(None) if error is None else step.throw(error)
+            except StopIteration as done:
+                return done.value
 
 
 def _too_large(size: int, most: int) -> RequestError:
@@ -250,11 +288,11 @@ def _too_large(size: int, most: int) -> RequestError:
 
 
 async def _send(reply: Answer, send: Send) -> None:
-    body = reply.body
-    headers = [(b"content-type", reply.kind), (b"content-length", b"%d" % len(body)), *reply.headers]
-    if reply.status == 304:
-        headers = list(reply.headers)
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    status, body, extra, kind = reply
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *extra]
+    if status == 304:
+        headers = list(extra)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -269,7 +307,7 @@ async def _send_stream(reply: Stream, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _while_there(work: Awaitable[Result], receive: Receive) -> Result:
+async def _while_there(work: Awaitable[Got], receive: Receive) -> Got:
     """What comes of work that takes long; given up when the client goes away."""
     working = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnected(receive))

@@ -10,8 +10,7 @@ import msgspec
 JSON = b"application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A request.
 
     Attributes:

@@ -1,7 +1,6 @@
 """Requests that put records on the log: one, or an array of them."""
 
-import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,6 +10,7 @@ from foldline.loops.reports import EXTERNAL, Made, Placed
 from foldline.records.codec import encode
 from foldline.serving.appender import Group
 from foldline.serving.calls import Answer, Call, answer
+from foldline.serving.fresh_ids import fresh_id
 from foldline.serving.requests import (
     ActivationAnswer,
     ActivationRequest,
@@ -36,24 +36,24 @@ _ACTIVATION = msgspec.json.Decoder(ActivationRequest)
 _OUTCOME = msgspec.json.Decoder(OutcomeRequest)
 
 
-async def decide(service: Service, call: Call) -> Answer:
+def decide(service: Service, call: Call) -> Awaitable[Answer]:
     """Choose an action for a unit, or for each of several."""
-    return await _report(service, call, _DECISION, _decided)
+    return _report(service, call, _DECISION, _decided)
 
 
-async def reward(service: Service, call: Call) -> Answer:
+def reward(service: Service, call: Call) -> Awaitable[Answer]:
     """Take in how decisions went."""
-    return await _report(service, call, _REWARD, _rewarded)
+    return _report(service, call, _REWARD, _rewarded)
 
 
-async def activate(service: Service, call: Call) -> Answer:
+def activate(service: Service, call: Call) -> Awaitable[Answer]:
     """Take in which decisions were shown."""
-    return await _report(service, call, _ACTIVATION, _activated)
+    return _report(service, call, _ACTIVATION, _activated)
 
 
-async def outcome(service: Service, call: Call) -> Answer:
+def outcome(service: Service, call: Call) -> Awaitable[Answer]:
     """Take in decisions made elsewhere together with their rewards."""
-    return await _report(service, call, _OUTCOME, _outcome)
+    return _report(service, call, _OUTCOME, _outcome)
 
 
 async def _report(
@@ -108,7 +108,7 @@ def _decided(served: Served, request: DecisionRequest, now: int) -> tuple[Placed
     placed = served.reports.decide(
         served.decider(),
         request.unit,
-        uuid.uuid4().hex if request.decision is None else request.decision,
+        fresh_id() if request.decision is None else request.decision,
         now,
         context=request.context,
         available=request.available,
@@ -118,7 +118,7 @@ def _decided(served: Served, request: DecisionRequest, now: int) -> tuple[Placed
 
 
 def _rewarded(served: Served, request: RewardRequest, now: int) -> tuple[Placed, RewardAnswer]:
-    id = uuid.uuid4().hex if request.reward_id is None else request.reward_id
+    id = fresh_id() if request.reward_id is None else request.reward_id
     placed = served.reports.reward(
         request.decision,
         request.value,
@@ -137,7 +137,7 @@ def _activated(served: Served, request: ActivationRequest, now: int) -> tuple[Pl
 
 def _outcome(served: Served, request: OutcomeRequest, now: int) -> tuple[Placed, OutcomeAnswer]:
     made = Made(
-        local=uuid.uuid4().hex if request.decision is None else request.decision,
+        local=fresh_id() if request.decision is None else request.decision,
         unit=request.unit,
         action=request.action,
         propensity=request.propensity,

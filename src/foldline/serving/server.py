@@ -5,7 +5,7 @@ import functools
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -83,7 +83,7 @@ def build_server(
         max_connections=min(settings.max_connections, _allow_files(settings.max_connections)),
     )
     config = uvicorn.Config(
-        app,
+        for_pages_of(settings.origins, app),
         http=connection,
         loop="auto",
         ws="none",
@@ -91,6 +91,7 @@ def build_server(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         backlog=2048,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_S,
@@ -110,6 +111,23 @@ def _allow_files(connections: int) -> int:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return connections if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
+
+
+def for_pages_of(origins: Sequence[str], app: ServiceApp) -> Any:
+    """The application, open to web pages of these origins (CORS); as it is where there are none."""
+    if not origins:
+        return app
+    from starlette.middleware.cors import CORSMiddleware
+
+    inner: Any = app
+    return CORSMiddleware(
+        inner,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT"],
+        allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"],
+        expose_headers=["ETag", "Retry-After"],
+        max_age=600,
+    )
 
 
 def listen(settings: ServiceSettings) -> socket.socket:

@@ -135,7 +135,7 @@ class Service:
         replica = self.host.replica(name)
         if replica is None:
             raise FoldError("fold.no_bundle", f"loop {name!r} was defined just now; try again")
-        reports = Reports(definition, catalogue.past_actions(name))
+        reports = Reports(definition, catalogue.actions(name))
         learnt = served.learnt if served is not None else Learnt(self.log)
         served = Served(definition, topics_of(definition).events, reports, replica, learnt)
         self._served[name] = served

@@ -42,7 +42,8 @@ class NewsWorld:
         probabilities: click probability of each, between 0 and 1.
         headlines: a text for people, one each or none at all.
         drift_at: the first step of the changed world, or None. From it on every probability is a fifth of what
-            it was, but that of the middle article, which is 0.15.
+            it was, but that of one article, which is 0.15.
+        jumps: index of that article; the middle one by default.
 
     Example:
         >>> world = NewsWorld.evenly_spaced()
@@ -56,6 +57,7 @@ class NewsWorld:
     probabilities: tuple[float, ...]
     headlines: tuple[str, ...] = ()
     drift_at: int | None = None
+    jumps: int | None = None
 
     def __post_init__(self) -> None:
         _check_actions(self.actions, self.headlines)
@@ -99,13 +101,17 @@ class NewsWorld:
             tuple(a.headline for a in file.articles),
         )
 
-    def drifting(self, at: int = 8000) -> "NewsWorld":
-        """The same world, changed from step `at` on."""
-        return replace(self, drift_at=at)
+    def drifting(self, at: int = 8000, jumps: int | None = None) -> "NewsWorld":
+        """The same world, changed from step `at` on; the article `jumps` (an index) becomes the best."""
+        if jumps is not None and not 0 <= jumps < len(self.actions):
+            raise InputError(
+                "input.invalid", f"jumps is {jumps!r}; expected 0 to {len(self.actions) - 1}", field="jumps"
+            )
+        return replace(self, drift_at=at, jumps=jumps)
 
     @property
     def middle(self) -> int:
-        """The article that jumps: the one at place n // 2 (from 0) of the articles in rising probability."""
+        """The article that jumps by default: the one at place n // 2 (from 0) of the articles in rising probability."""
         return int(np.argsort(np.array(self.probabilities), kind="stable")[len(self.actions) // 2])
 
     def probabilities_at(self, step: int) -> npt.NDArray[np.float64]:
@@ -136,7 +142,7 @@ class NewsWorld:
     def _phases(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         before = np.array(self.probabilities)
         after = before / 5
-        after[self.middle] = 0.15
+        after[self.middle if self.jumps is None else self.jumps] = 0.15
         before.flags.writeable = after.flags.writeable = False
         return before, after
 

@@ -56,7 +56,11 @@ def beta_posterior(alpha: float, beta: float) -> Posterior:
 
 @lru_cache(maxsize=4096)
 def student_posterior(location: float, scale: float, freedom: float) -> Posterior:
-    """The posterior of location + scale · Student-t(freedom); scale and freedom above 0. About 12 us; cached."""
+    """The posterior of location + scale · Student-t(freedom); scale and freedom above 0. About 12 us; cached.
+
+    A scale below 2^-40 of the location is taken as that: float64 could not tell its nodes apart.
+    """
+    scale = max(scale, abs(location) * 2.0**-40)
     return _posterior(_student(location, scale, freedom), scale)
 
 

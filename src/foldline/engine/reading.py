@@ -1,0 +1,52 @@
+"""Reading an event topic in micro-batches, decoded once for all folds of a partition that stand at one offset."""
+
+from dataclasses import dataclass
+
+from foldline.log.protocol import Log, Row
+from foldline.records.codec import decode
+from foldline.records.columns import Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Some rows, and their records as columns; folds do not change them.
+
+    Attributes:
+        rows: as they stand on the log, at least one.
+        columns: their records.
+    """
+
+    rows: list[Row]
+    columns: Columns
+
+    @property
+    def end(self) -> int:
+        """The offset after the last record."""
+        return self.rows[-1].end
+
+
+def read_batch(log: Log, topic: str, partition: int, offset: int, max_records: int) -> Reading | None:
+    """The rows from an offset on, decoded; None at the end. See `Log.read`."""
+    rows = log.read(topic, partition, offset, max_records=max_records)
+    if not rows:
+        return None
+    return Reading(rows, decode([row.payload for row in rows], counts=[row.count for row in rows]))
+
+
+class Readings:
+    """Reads for the folds of one loop that take turns: keeps the last batch of each partition for the next one."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int], Reading] = {}
+
+    def read(self, log: Log, topic: str, partition: int, offset: int, max_records: int) -> Reading | None:
+        """As `read_batch`; the batch kept if it starts there, whatever its size."""
+        kept = self._kept.get((topic, partition))
+        if kept is not None and kept.rows[0].offset == offset:
+            return kept
+        reading = read_batch(log, topic, partition, offset, max_records)
+        if reading is None:
+            self._kept.pop((topic, partition), None)
+        else:
+            self._kept[topic, partition] = reading
+        return reading

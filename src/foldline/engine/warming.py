@@ -1,0 +1,74 @@
+"""Warming up: what folding a loop needs is compiled, or loaded from the cache, before any clock runs.
+
+Compiling holds Python's lock for seconds on a new machine. Done while requests wait, it would hold them up too.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from foldline.engine.defining import create_catalogue, define
+from foldline.engine.host import Host
+from foldline.log.memory import MemoryLog
+from foldline.log.protocol import Batch
+from foldline.loops.catalogue import Catalogue
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.reports import Made, Reports
+from foldline.loops.topics import topics_of
+from foldline.records.codec import encode
+
+_UNITS = 200
+"""For a batch large enough to be scanned rather than decoded line by line."""
+
+_PLAIN = LoopDefinition(
+    name="warming",
+    version=1,
+    time=0,
+    actions=("a", "b"),
+    policy={"kind": "epsilon_greedy"},
+    partitions=2,
+    salt="s",
+)
+
+
+def warm_up(definitions: Iterable[LoopDefinition] = ()) -> None:
+    """Fold some traffic of a plain loop, and of each loop given, on logs in memory.
+
+    Takes some seconds on a machine that has never compiled this version, half a second else.
+    """
+    kinds = {_kind(definition): definition for definition in (_PLAIN, *definitions)}
+    for definition in kinds.values():
+        _fold_some(msgspec.structs.replace(definition, version=1, partitions=min(2, definition.partitions)))
+
+
+def _kind(definition: LoopDefinition) -> tuple[str, bool, bool]:
+    return definition.policy["kind"], definition.complete, definition.partitions > 1
+
+
+def _fold_some(definition: LoopDefinition) -> None:
+    now = 1_000_000
+    with MemoryLog() as log:
+        create_catalogue(log)
+        define(log, Catalogue(), definition.name, lambda _: definition, holder="warming", now=now)
+        host = Host(log, holder="warming", learn=True, clock=lambda: now, every_loop=True)
+        host.round()
+        log.append(_traffic(definition, now))
+        while host.round():
+            continue
+        host.close()
+
+
+def _traffic(definition: LoopDefinition, now: int) -> list[Batch]:
+    reports, lines = Reports(definition), dict[int, list[bytes]]()
+    for i in range(_UNITS * definition.partitions):
+        made = Made(f"{i:032x}", f"unit-{i}", definition.actions[i % len(definition.actions)], 0.5)
+        if definition.complete:
+            placed = [reports.outcome(made, definition.low, time=now)]
+        else:
+            placed = [
+                reports.made(made, time=now),
+                reports.reward(made.local, definition.low, id=f"{i:032x}", time=now, unit=made.unit),
+            ]
+        lines.setdefault(placed[0].partition, []).extend(encode(record) for _, record in placed)
+    topic = topics_of(definition).events
+    return [Batch(topic, p, b"\n".join(rows), len(rows), now, now) for p, rows in lines.items()]

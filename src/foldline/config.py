@@ -14,15 +14,46 @@ policy = { kind = "epsilon_greedy", epsilon = 0.1 }
 reward_wait_s = 5
 """
 
+import contextlib
 import re
+import tomllib
 from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from foldline.engine.learner import Pace
-from foldline.errors import InputError
+from foldline.errors import DefinitionError, FoldlineError, InputError
+from foldline.loops.definition import LoopDefinition, checked
 from foldline.loops.settings import LoopSettings
 from foldline.serving.settings import ServiceSettings
+
+Decoded = TypeVar("Decoded")
+
+_NAMED = re.compile(r"field `([^`]+)`")
+_PACE = Pace()
+_AT = re.compile(r" - at `\$\.?(.*)`$")
+
+
+class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How this process learns; see `foldline.engine.learner.Pace`.
+
+    Attributes:
+        max_records: micro-batch size.
+        root_every_ms: least time between two roots of a partition.
+        publish_every_ms: least time between two bundles.
+        lease_s: a lease lives this long without renewal.
+    """
+
+    max_records: Annotated[int, Meta(ge=1)] = _PACE.max_records
+    root_every_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = _PACE.root_every_ms
+    publish_every_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = _PACE.publish_every_ms
+    lease_s: Annotated[float, Meta(ge=0.1, le=3_600)] = _PACE.lease_s
+
+    def pace(self) -> Pace:
+        """As the engine takes it."""
+        return Pace(**msgspec.structs.asdict(self))
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +68,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     log: str | None = None
     service: ServiceSettings = ServiceSettings()
-    learning: Pace = Pace()
+    learning: Learning = Learning()
     loops: dict[str, LoopSettings] = {}
 
 
@@ -55,15 +86,48 @@ def read_config(path: Path) -> Config:
             "input.unreadable", f"reading the configuration {str(path)!r}: {error.strerror}", field="config"
         ) from error
     try:
-        return msgspec.toml.decode(text, type=Config)
-    except msgspec.ValidationError as error:
-        place = re.search(r"`\$\.?(.*)`$", str(error))
-        raise InputError(
-            "input.invalid",
-            f"configuration {str(path)!r}: {error}; see docs/operations.md",
-            field=place[1] if place and place[1] else "config",
-        ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(
             "input.unreadable", f"configuration {str(path)!r} is not TOML: {error}", field="config"
         ) from error
+    loops = values.pop("loops", {})
+    config = _convert(path, values, Config, "")
+    named = _convert(path, loops, dict[str, dict[str, Any]], "loops")
+    settings = {name: _convert(path, part, LoopSettings, f"loops.{name}") for name, part in named.items()}
+    for name, each in settings.items():
+        _check_loop(path, name, each)
+    return msgspec.structs.replace(config, loops=settings)
+
+
+def _convert(path: Path, values: object, kind: type[Decoded], place: str) -> Decoded:
+    """The values as a struct; of a fault the path, the place and the setting are named."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        at = _AT.search(str(error))
+        text = str(error)[: at.start()] if at else str(error)
+        named = _NAMED.search(text)
+        field = ".".join(filter(None, [place, at[1] if at else "", named[1] if named else ""]))
+        raise _fault(path, field, text.replace("`", "'")) from error
+
+
+def _check_loop(path: Path, name: str, settings: LoopSettings) -> None:
+    """Refuse what no loop can have. Whether settings go together shows when they meet those of the log."""
+    stand_in = LoopDefinition(
+        name=name, version=1, time=0, actions=("a",), policy={"kind": "epsilon_greedy"}, salt=""
+    )
+    try:
+        with contextlib.suppress(DefinitionError):
+            checked(settings.settle(name, stand_in, salt="", now=0))
+    except FoldlineError as error:
+        place = f"loops.{name}.{error.field}" if error.field else f"loops.{name}"
+        raise _fault(path, place, str(error.args[0])) from error
+
+
+def _fault(path: Path, field: str, text: str) -> InputError:
+    return InputError(
+        "input.invalid",
+        f"configuration {str(path)!r}, {field or 'the whole'}: {text}; see docs/operations.md",
+        field=field or "config",
+    )

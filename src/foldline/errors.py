@@ -56,6 +56,7 @@ CODES: dict[str, str] = {
     "fold.not_mergeable": "the policy's state does not merge; run its loop on one partition",
     "fold.no_bundle": "no bundle covering what was asked was published in time; see that a learner runs on the log",
     "http.bad_json": "the body is not JSON of the form asked for; correct it and send again",
+    "http.malformed": "what came is no HTTP request; correct the client",
     "http.unauthorized": "no valid key came with the request; send one as a bearer token",
     "http.forbidden": "the key lacks the role that this needs; use another, or make one with that role",
     "http.not_found": "there is nothing at this path; `/openapi.json` lists what there is",

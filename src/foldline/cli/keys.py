@@ -14,6 +14,9 @@ from foldline.cli.output import print_json, print_table
 if TYPE_CHECKING:
     from foldline.serving.keys import Key
 
+MOST = 1e6
+"""Greatest number of days, and of requests a second, a key may be limited to."""
+
 app = noun("Who may ask the service what.")
 
 
@@ -23,11 +26,9 @@ def add_key(
     role: Annotated[
         list[str], typer.Option("--role", metavar="decide|reward|admin", help="May be given several times.")
     ],
-    days: Annotated[
-        float | None, typer.Option(min=0, help="Days until it expires; for ever by default.")
-    ] = None,
+    days: Annotated[float | None, typer.Option(help="Days until it expires; for ever by default.")] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0, help="Requests a second it may make; any number by default.")
+        float | None, typer.Option(help="Requests a second it may make; any number by default.")
     ] = None,
     log: LogUrl = DEFAULT_LOG,
     json: AsJson = False,
@@ -38,19 +39,32 @@ def add_key(
     """
     from foldline.errors import InputError
     from foldline.log.open import open_log
+    from foldline.records.ids import checked_name
     from foldline.serving.keys import Keyring, Role
 
     known: dict[str, Role] = {"decide": "decide", "reward": "reward", "admin": "admin"}
     for each in role:
         if each not in known:
             raise InputError("input.invalid", f"--role {each!r}: expected {', '.join(known)}", field="role")
+    for option, number in (("days", days), ("rate", rate)):
+        if number is not None and not 0.0 < number <= MOST:
+            raise InputError(
+                "input.invalid",
+                f"--{option} {number!r}: expected a number above 0, at most {MOST:g}; leave it out for no limit",
+                field=option,
+                value=number,
+            )
     now = time.time_ns() // 1_000_000
     expires = None if days is None else now + round(days * 86_400_000)
     with open_log(log) as opened:
         keyring = Keyring(opened)
         keyring.read()
         key, token = keyring.add(
-            name, tuple(known[r] for r in role), now=now, expires=expires, rate=rate or None
+            checked_name(name, "name"),
+            tuple(known[r] for r in dict.fromkeys(role)),
+            now=now,
+            expires=expires,
+            rate=rate,
         )
     if json:
         print_json({"id": key.id, "name": key.name, "roles": list(key.roles), "token": token})

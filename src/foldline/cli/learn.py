@@ -1,5 +1,7 @@
 """`foldline learn`: learn and publish."""
 
+import logging
+
 from foldline.cli.noun import noun
 from foldline.cli.options import AsJson
 from foldline.cli.output import print_json
@@ -28,4 +30,5 @@ def learn(
         else:
             print(f"learning on {url}; stop with Ctrl-C", flush=True)
 
-    run(url, pace=settings.learning, loops=settings.loops, ready=ready)
+    run(url, pace=settings.learning.pace(), loops=settings.loops, ready=ready)
+    logging.getLogger("foldline.cli").info("stopped; what was learnt is on the log")

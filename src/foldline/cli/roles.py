@@ -80,5 +80,5 @@ def run_service(
         else:
             print(f"serving {address} on {url}{', learning' if learn else ''}; stop with Ctrl-C", flush=True)
 
-    serve(url, service, learn=learn, pace=settings.learning, loops=settings.loops, ready=ready)
+    serve(url, service, learn=learn, pace=settings.learning.pace(), loops=settings.loops, ready=ready)
     logging.getLogger("foldline.cli").info("stopped; everything accepted is on the log")

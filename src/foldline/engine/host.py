@@ -125,8 +125,7 @@ class Host:
                 if hosted.learner is not None:
                     hosted.learner.close(now=now)
                 if hosted.publisher is not None:
-                    hosted.publisher.step(now=now, every_ms=0)
-                    hosted.publisher.close()
+                    _close_publisher(hosted.publisher, now)
                 if hosted.timeline is not None:
                     hosted.timeline.close(now=now)
             self._hosted.clear()
@@ -237,3 +236,12 @@ class Host:
                 for partition, offset in enumerate(hosted.publisher.known.offsets):
                     ends[topics.roots, partition] = offset
         return ends
+
+
+def _close_publisher(publisher: Publisher, now: int) -> None:
+    """Publish what is known and give the lease up; a log that fails, or a lease lost, keeps nobody from stopping."""
+    try:
+        publisher.step(now=now, every_ms=0)
+        publisher.close()
+    except LogError as error:
+        _logger.warning("no last bundle, the next publisher makes it: %s", error)

@@ -102,7 +102,7 @@ class Learner:
         for worker in self.workers.values():
             try:
                 worker.close(now=now)
-            except LogError as error:
+            except (FoldError, LogError) as error:
                 _logger.warning(
                     "no last root of %s, a restart will read more: %s", worker.identity.text(), error
                 )

@@ -18,6 +18,9 @@ from foldline.records.types import Activation, AnyRecord, Decision, Outcome, Rew
 FALLBACK = "fallback"
 """The bundle named by a decision that an edge client made before any bundle came."""
 
+LONGEST_REWARD_NAME = 256
+"""Characters; a record takes no more."""
+
 EXTERNAL = "external"
 """The bundle named by an outcome whose decision was not made with one of ours."""
 
@@ -134,7 +137,7 @@ class Reports:
         """
         self.refuse_if_complete("a reward on its own")
         learnt = self.definition.reward.name
-        name = learnt if name is None else checked_name(name, "name")
+        name = learnt if name is None else _reward_name(name)
         if name == learnt:
             self.check_value(value)
         target, partition = self._target(decision, unit)
@@ -172,7 +175,7 @@ class Reports:
 
     def outcome(self, made: Made, reward: float, *, time: int) -> Placed:
         """A decision made elsewhere, with the propensity it had and how it went."""
-        self.check_value(reward)
+        self.check_value(reward, "reward")
         partition, fields = self._fields(made)
         return Placed(partition, Outcome(time=time, reward=float(reward), **fields))
 
@@ -180,14 +183,14 @@ class Reports:
         """The partition of a unit."""
         return partition_of(unit, self._partitions) if self._partitions > 1 else 0
 
-    def check_value(self, value: object) -> None:
+    def check_value(self, value: object, field: str = "value") -> None:
         """Refuse a reward that is not finite or outside the loop's range."""
         low, high = self.definition.low, self.definition.high
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise InputError(
                 "input.not_finite",
                 f"reward {value!r}: expected a finite number",
-                field="value",
+                field=field,
                 value=repr(value),
                 expected="a finite number",
             )
@@ -196,7 +199,7 @@ class Reports:
                 "input.out_of_range",
                 f"reward {value!r} lies outside the range of loop {self.definition.name!r}, "
                 f"{low:g} to {high:g}; correct it or declare a wider range",
-                field="value",
+                field=field,
                 value=value,
                 expected=f"{low:g} to {high:g}",
             )
@@ -221,6 +224,14 @@ class Reports:
                     field="action" if action == made.action else "available",
                     value=action,
                 )
+        if made.available is not None and made.action not in made.available:
+            raise InputError(
+                "input.invalid",
+                f"action {made.action!r} was chosen, but is none of the available {made.available!r}",
+                field="available",
+                value=made.available,
+                expected="the actions that could be chosen, the one chosen among them",
+            )
         if not 0.0 < made.propensity <= 1.0:
             raise InputError(
                 "input.invalid",
@@ -271,7 +282,7 @@ class Reports:
     def _full_id(self, decision: str, partition: int) -> str:
         """A local id made whole; a full id of the unit's own partition stays as it is."""
         prefix = self._prefixes[partition]
-        return prefix + checked_name(decision, "decision").removeprefix(prefix)
+        return prefix + checked_name(decision.removeprefix(prefix), "decision")
 
     def _check_local(self, local: str, partition: int) -> None:
         """A local id that looks like a full one could not be told from it in a reward."""
@@ -283,3 +294,15 @@ class Reports:
                 field="decision",
                 value=local,
             )
+
+
+def _reward_name(name: str) -> str:
+    if len(checked_name(name, "name")) > LONGEST_REWARD_NAME:
+        raise InputError(
+            "input.invalid",
+            f"name is {name[:40]!r}, {len(name)} characters long, expected 1 to {LONGEST_REWARD_NAME}",
+            field="name",
+            value=name,
+            expected=f"1 to {LONGEST_REWARD_NAME} characters",
+        )
+    return name

@@ -1,13 +1,22 @@
 """Settings of a loop as people give them: in Python, in TOML, over HTTP. All optional; what is left out stays."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
-from foldline.errors import InputError
-from foldline.fold.rule import RewardRule
+from foldline.errors import DefinitionError, FoldError, InputError
+from foldline.fold.rule import MOST_UNIT_BITS, RewardRule
 from foldline.loops.definition import LoopDefinition
 from foldline.policies.epsilon_greedy import EpsilonGreedy
+
+_AS_GIVEN = {
+    "name": "reward",
+    "wait_ms": "reward_wait_s",
+    "correction_ms": "correction_s",
+    "default": "default_reward",
+}
+"""The settings by what the reward rule calls them."""
 
 
 class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,17 +42,17 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     actions: tuple[str, ...] | None = None
     policy: dict[str, Any] | None = None
-    reward: str | None = None
-    reward_wait_s: float | None = None
-    correction_s: float | None = None
+    reward: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    reward_wait_s: Annotated[float, Meta(ge=0)] | None = None
+    correction_s: Annotated[float, Meta(ge=0)] | None = None
     default_reward: float | None = None
     aggregation: Literal["sum", "first", "last", "max", "mean"] | None = None
     activation: bool | None = None
     complete: bool | None = None
     low: float | None = None
     high: float | None = None
-    unit_bits: int | None = None
-    partitions: int | None = None
+    unit_bits: Annotated[int, Meta(ge=0, le=MOST_UNIT_BITS)] | None = None
+    partitions: Annotated[int, Meta(ge=1, le=4096)] | None = None
     salt: str | None = None
 
     def settle(self, name: str, old: LoopDefinition | None, *, salt: str, now: int) -> LoopDefinition:
@@ -58,7 +67,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Raises:
             InputError: `input.no_action` for a new loop without actions; `input.invalid` for a time that is no
                 number of seconds.
-            DefinitionError: the reward rule contradicts itself.
+            DefinitionError: the reward rule contradicts itself, or a reward of the range has no room in its units.
         """
         fields = _given(
             actions=self.actions,
@@ -76,8 +85,8 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                     "input.no_action", f"loop {name!r} is new; give it at least one action", field="actions"
                 )
             new = {"policy": msgspec.to_builtins(EpsilonGreedy()), "salt": salt, **fields}
-            return LoopDefinition(name=name, version=1, time=now, reward=rule, **new)
-        wanted = msgspec.structs.replace(old, reward=rule, **fields)
+            return _with_room(LoopDefinition(name=name, version=1, time=now, reward=rule, **new))
+        wanted = _with_room(msgspec.structs.replace(old, reward=rule, **fields))
         if wanted == old:
             return old
         return msgspec.structs.replace(wanted, version=old.version + 1, time=now)
@@ -92,7 +101,34 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             activation=self.activation,
             unit_bits=self.unit_bits,
         )
-        return msgspec.structs.replace(base, **changes) if changes else base
+        try:
+            return msgspec.structs.replace(base, **changes) if changes else base
+        except DefinitionError as error:
+            error.field = _AS_GIVEN.get(error.field or "", error.field)
+            raise
+
+
+def _with_room(definition: LoopDefinition) -> LoopDefinition:
+    """The definition, if every reward in its range has room in the units it is summed in."""
+    for bound, value in (("low", definition.low), ("high", definition.high)):
+        try:
+            definition.reward.units(value)
+        except InputError as error:
+            raise InputError(
+                "input.not_finite",
+                f"loop {definition.name!r}: {bound} is {value!r}, expected a finite number",
+                field=bound,
+                value=repr(value),
+            ) from error
+        except FoldError as error:
+            raise DefinitionError(
+                "definition.incoherent",
+                f"loop {definition.name!r}: rewards of {value!r} cannot be summed in units of "
+                f"2^-{definition.reward.unit_bits}; give fewer unit_bits or a smaller {bound}",
+                field=bound,
+                value=value,
+            ) from error
+    return definition
 
 
 def _given(**values: Any) -> dict[str, Any]:

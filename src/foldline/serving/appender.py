@@ -9,6 +9,7 @@ answered.
 """
 
 import asyncio
+import logging
 import queue
 import threading
 import time as clock
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field
 
 from foldline.errors import FoldlineError, LogError, RequestError
 from foldline.log.protocol import Batch, Log
+
+_logger = logging.getLogger("foldline.serving")
 
 _ALONE = frozenset({"log.topic_missing", "input.invalid"})
 """Errors of one topic's records; its neighbours must not go down with them."""
@@ -51,6 +54,7 @@ class Group:
     times: dict[int, list[int]] = field(default_factory=dict)
     keyed: list[Batch] = field(default_factory=list)
     count: int = 0
+    size: int = 0
 
     def batches(self) -> list[Batch]:
         """One batch a partition, and those with a key of their own."""
@@ -84,11 +88,14 @@ class Appender:
     Args:
         log: where to.
         max_waiting: records that may wait, those of the commit under way included.
+        max_waiting_bytes: bytes they may have. One request is taken whatever its size where nothing waits.
     """
 
-    def __init__(self, log: Log, *, max_waiting: int = 10_000) -> None:
+    def __init__(self, log: Log, *, max_waiting: int = 10_000, max_waiting_bytes: int = 64_000_000) -> None:
         self._log = log
         self._max_waiting = max_waiting
+        self._max_waiting_bytes = max_waiting_bytes
+        self._failing = False
         self._loop = asyncio.get_running_loop()
         self._open: dict[str, Group] = {}
         self._flight: list[Group] = []
@@ -99,6 +106,7 @@ class Appender:
         self._thread = threading.Thread(target=self._fly, name="foldline-appender", daemon=True)
         self._thread.start()
         self.waiting = 0
+        self.waiting_bytes = 0
         self.counts = AppenderCounts()
 
     def put(self, topic: str, partition: int, time: int, line: bytes) -> Group:
@@ -107,7 +115,7 @@ class Appender:
         Raises:
             RequestError: `http.overloaded` where too many records wait.
         """
-        group = self._group(topic, 1)
+        group = self._group(topic, 1, len(line))
         lines = group.lines.get(partition)
         if lines is None:
             group.lines[partition] = [line]
@@ -121,7 +129,7 @@ class Appender:
         self, topic: str, records: Sequence[tuple[int, int, bytes]], keyed: Sequence[Batch] = ()
     ) -> Group:
         """Queue records (partition, time, line) of one request, and rows of compacted topics, in one commit."""
-        group = self._group(topic, len(records))
+        group = self._group(topic, len(records), sum(len(line) for _, _, line in records))
         for partition, time, line in records:
             group.lines.setdefault(partition, []).append(line)
             group.times.setdefault(partition, []).append(time)
@@ -136,17 +144,22 @@ class Appender:
         self._flights.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
 
-    def _group(self, topic: str, count: int) -> Group:
-        if self.waiting + count > self._max_waiting:
+    def _group(self, topic: str, count: int, size: int) -> Group:
+        if self.waiting and (
+            self.waiting + count > self._max_waiting or self.waiting_bytes + size > self._max_waiting_bytes
+        ):
             raise RequestError(
                 "http.overloaded",
-                f"{self.waiting} records wait for the log, at most {self._max_waiting} may; try again shortly",
+                f"{self.waiting} records of {self.waiting_bytes} bytes wait for the log, at most {self._max_waiting} "
+                f"of {self._max_waiting_bytes} may; try again shortly",
             )
         group = self._open.get(topic)
         if group is None:
             group = self._open[topic] = Group(topic, _Landed(loop=self._loop))
         group.count += count
+        group.size += size
         self.waiting += count
+        self.waiting_bytes += size
         if not self._flying:
             # After this turn of the loop, so that all requests read in it are in one commit.
             self._flying = True
@@ -185,9 +198,11 @@ class Appender:
     def _land(self, groups: list[Group], results: list[FoldlineError | None], seconds: float) -> None:
         self.counts.commits += 1
         self.counts.seconds += seconds
+        self._tell(next((error for error in results if error is not None), None))
         together = self.waiting
         for group, error in zip(groups, results, strict=True):
             self.waiting -= group.count
+            self.waiting_bytes -= group.size
             if error is None:
                 self.counts.records += group.count
                 group.landed.set_result(None)
@@ -200,3 +215,11 @@ class Appender:
         else:
             self._company = together * 9 // 10
             self._lingering = self._loop.call_later(LINGER_S, self._launch)
+
+    def _tell(self, error: FoldlineError | None) -> None:
+        """Say once that appends fail, and once that they succeed again."""
+        if error is not None and not self._failing:
+            _logger.error("the log refuses what is sent, answering 503 until it takes it: %s", error)
+        elif error is None and self._failing:
+            _logger.info("the log takes what is sent again")
+        self._failing = error is not None

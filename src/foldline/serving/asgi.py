@@ -4,6 +4,7 @@ Routing is one dictionary look-up. Whatever is not the service's goes to `pages`
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
@@ -13,6 +14,7 @@ import msgspec
 
 from foldline.errors import FoldlineError, RequestError
 from foldline.serving.calls import Answer, Call, Stream, answer
+from foldline.serving.connection import WAITS
 from foldline.serving.metrics import RequestCounts, show_metrics
 from foldline.serving.openapi import openapi
 from foldline.serving.requests import FaultAnswer, fault_of
@@ -43,6 +45,12 @@ _STATUS: Final = {
 _BY_AREA: Final = {"http": 400, "input": 400, "definition": 400, "log": 503, "fold": 503}
 
 _PREFIX: Final = "/v1/loops/"
+_GONE: Final = 499
+"""Counted, never sent: the client went away before its answer."""
+
+
+class _Gone(Exception):
+    """The client went away."""
 
 
 class ServiceApp:
@@ -112,9 +120,20 @@ class ServiceApp:
             if route.reads is not None:
                 settings = service.settings
                 body = await _body(headers, receive, settings.max_body_bytes, settings.body_timeout_s)
-            reply = await route.handler(service, Call(loop, scope["query_string"], headers, body))
+            work = route.handler(service, Call(loop, scope["query_string"], headers, body))
+            if route.waits:
+                scope[WAITS] = True
+                work = _while_there(work, receive)
+            reply = await work
         except FoldlineError as error:
             reply = refusal(error)
+            if reply.status == 500:
+                _logger.exception("answering %s %s", method, path)
+        except _Gone:
+            self._counts.add(
+                route.name if route is not None else "none", _GONE, time.perf_counter() - started
+            )
+            return
         except Exception as error:
             _logger.exception("answering %s %s", method, path)
             reply = refusal(RequestError("http.failed", f"the service failed: {type(error).__name__}"), 500)
@@ -175,6 +194,9 @@ def refusal(error: FoldlineError, status: int | None = None) -> Answer:
     if status == 405:
         headers.append((b"allow", (error.expected or "").encode()))
     retry_after_s = getattr(error, "retry_after_s", None) or (1 if status == 503 else None)
+    if status == 408:
+        # Whatever still comes of the body is no request.
+        headers.append((b"connection", b"close"))
     if retry_after_s is not None:
         headers.append((b"retry-after", str(retry_after_s).encode()))
     return answer(FaultAnswer(fault_of(error)), status, *headers)
@@ -187,8 +209,8 @@ def _admit(service: Service, route: Route, headers: list[tuple[bytes, bytes]]) -
 
 async def _body(headers: list[tuple[bytes, bytes]], receive: Receive, most: int, timeout_s: float) -> bytes:
     for name, value in headers:
-        if name == b"content-length" and len(value) <= 20 and int(value) > most:
-            raise _too_large(int(value), most)
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > most:
+            raise _too_large(int(value[:20]), most)
     step = receive()
     try:
         waits_for = step.send(None)
@@ -197,7 +219,7 @@ async def _body(headers: list[tuple[bytes, bytes]], receive: Receive, most: int,
         message: MutableMapping[str, Any] = done.value
     else:
         message = await _in_time(_Begun(step, waits_for), timeout_s)
-    body: bytes = message.get("body", b"")
+    body: bytes = _part(message)
     if not message.get("more_body", False):
         if len(body) > most:
             raise _too_large(len(body), most)
@@ -219,12 +241,20 @@ async def _rest(first: bytes, receive: Receive, most: int) -> bytes:
     parts, size, more = [first], len(first), True
     while more:
         message = await receive()
-        parts.append(message.get("body", b""))
+        parts.append(_part(message))
         size += len(parts[-1])
         more = message.get("more_body", False)
         if size > most:
             raise _too_large(size, most)
     return b"".join(parts)
+
+
+def _part(message: MutableMapping[str, Any]) -> bytes:
+    """A part of a body: half of one is none, even where it can be read as JSON."""
+    if message["type"] == "http.disconnect":
+        raise _Gone
+    part: bytes = message.get("body", b"")
+    return part
 
 
 class _Begun(Awaitable[Any]):
@@ -270,23 +300,25 @@ async def _send_stream(reply: Stream, receive: Receive, send: Send) -> None:
     """Sends parts until there are no more or the reader is gone."""
     headers = [(b"content-type", reply.kind), *reply.headers]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    gone = asyncio.ensure_future(_disconnected(receive))
     parts = aiter(reply.parts)
-    try:
-        while not gone.done():
-            part = asyncio.ensure_future(anext(parts, None))
-            await asyncio.wait({part, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not part.done():
-                part.cancel()
-                await asyncio.wait({part})
-                return
-            body = part.result()
-            if body is None:
-                break
+    with contextlib.suppress(_Gone):
+        while (body := await _while_there(anext(parts, None), receive)) is not None:
             await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _while_there(work: Awaitable[Got], receive: Receive) -> Got:
+    """What comes of work that takes long; given up when the client goes away."""
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise _Gone
+        return working.result()
     finally:
+        working.cancel()
         gone.cancel()
-    await send({"type": "http.response.body", "body": b""})
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -17,16 +17,16 @@ async def newest_bundle(service: Service, call: Call) -> Answer | Stream:
     served = service.served(call.loop)
     if "text/event-stream" in (call.header(b"accept") or ""):
         return Stream(_stream(service, call.loop, call.header(b"last-event-id")))
-    known = (call.header(b"if-none-match") or "").removeprefix("W/").strip('"')
+    known = _known(call)
     deadline = time.monotonic() + _wait_s(call)
-    while _hash(served) in {known, None} and (left := deadline - time.monotonic()) > 0:
+    while _unchanged(served, known) and (left := deadline - time.monotonic()) > 0:
         if service.closing.is_set():
             break
         await service.swap(left)
         served = service.served(call.loop)
     bundle = served.decider().bundle
     headers = ((b"etag", f'"{bundle.hash}"'.encode()), (b"cache-control", b"no-cache"))
-    if bundle.hash == known:
+    if bundle.hash in known or "*" in known:
         return Answer(304, b"", headers)
     return Answer(200, encode_bundle(bundle), headers, JSON)
 
@@ -51,9 +51,15 @@ def _bundle(served: Served) -> Bundle | None:
     return decider.bundle if decider is not None else None
 
 
-def _hash(served: Served) -> str | None:
+def _known(call: Call) -> frozenset[str]:
+    """The bundles the caller has, as the header If-None-Match lists them."""
+    listed = (call.header(b"if-none-match") or "").split(",")
+    return frozenset(tag.strip().removeprefix("W/").strip('"') for tag in listed) - {""}
+
+
+def _unchanged(served: Served, known: frozenset[str]) -> bool:
     bundle = _bundle(served)
-    return bundle.hash if bundle is not None else None
+    return bundle is None or bundle.hash in known or "*" in known
 
 
 def _wait_s(call: Call) -> float:

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from foldline.engine.defining import define, read_catalogue
+from foldline.engine.defining import define
 from foldline.loops.bundle import Bundle
+from foldline.loops.catalogue import Catalogue
 from foldline.loops.cut import format_cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.estimate import Counts
@@ -102,15 +103,16 @@ async def put_loop(service: Service, call: Call) -> Answer:
     """Define a loop or its next version; waits a while for the bundle that decides by it."""
     settings = read_body(_SETTINGS, call.body)
     service.refuse_if_closing()
-    before = service.host.catalogue.get(call.loop)
-    definition = await _in_thread(functools.partial(_define, service, call.loop, settings))
+    definition, new = await asyncio.get_running_loop().run_in_executor(
+        service.definer, functools.partial(_define, service, call.loop, settings)
+    )
     served = service.served(call.loop)
     deadline = time.monotonic() + service.settings.bundle_timeout_s
     while not _covers(served, definition) and (left := deadline - time.monotonic()) > 0:
         await service.swap(left)
         if service.closing.is_set():
             break
-    return answer(await _in_thread(functools.partial(view_of, served)), 201 if before is None else 200)
+    return answer(await _in_thread(functools.partial(view_of, served)), 201 if new else 200)
 
 
 def view_of(served: Served) -> LoopView:
@@ -144,16 +146,18 @@ def counts_view(counts: Counts) -> dict[str, float]:
     }
 
 
-def _define(service: Service, name: str, settings: LoopSettings) -> LoopDefinition:
-    now = service.clock()
+def _define(service: Service, name: str, settings: LoopSettings) -> tuple[LoopDefinition, bool]:
+    """The definition that stands, and whether the loop is new. The host's catalogue is its thread's own to change."""
+    now, new = service.clock(), False
 
     def settle(old: LoopDefinition | None) -> LoopDefinition:
+        nonlocal new
+        new = old is None
         return settings.settle(name, old, salt=uuid.uuid4().hex, now=now)
 
-    read_catalogue(service.log, service.host.catalogue)
-    definition = define(service.log, service.host.catalogue, name, settle, holder=service.holder, now=now)
+    definition = define(service.log, Catalogue(), name, settle, holder=service.holder, now=now)
     service.host.add(definition)
-    return definition
+    return definition, new
 
 
 def _covers(served: Served, definition: LoopDefinition) -> bool:

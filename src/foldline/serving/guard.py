@@ -1,5 +1,6 @@
 """The guard: who is asking, may they, and not too often."""
 
+import math
 from typing import Final
 
 from foldline.errors import RequestError
@@ -54,11 +55,13 @@ class Guard:
     def _spend(self, key: Key, rate: float, now: int) -> None:
         """A token bucket of one second's worth."""
         tokens, at = self._buckets.get(key.id, (max(rate, 1.0), now))
-        tokens = min(max(rate, 1.0), tokens + (now - at) / 1000 * rate)
+        # Clocks are set back now and then: no time has passed then, and the bucket goes on from there.
+        tokens = min(max(rate, 1.0), tokens + max(0, now - at) / 1000 * rate)
         if tokens < 1.0:
+            self._buckets[key.id] = (tokens, now)
             raise RequestError(
                 "http.rate",
                 f"key {key.name!r} may make {rate:g} requests a second; wait",
-                retry_after_s=max(1, round((1.0 - tokens) / rate)),
+                retry_after_s=max(1, math.ceil((1.0 - tokens) / rate)),
             )
         self._buckets[key.id] = (tokens - 1.0, now)

@@ -41,13 +41,13 @@ class RequestCounts:
         requests = CounterMetricFamily(
             "foldline_requests", "requests answered, by route and status", labels=["route", "status"]
         )
-        for (route, status), count in self._counts.items():
+        for (route, status), count in tuple(self._counts.items()):
             requests.add_metric([route, str(status)], count)
         yield requests
         seconds = HistogramMetricFamily(
             "foldline_request_seconds", "time from a request's head to its answer", labels=["route"]
         )
-        for route, buckets in self._buckets.items():
+        for route, buckets in tuple(self._buckets.items()):
             running, rows = 0, []
             for limit, count in zip((*map(str, BUCKETS_S), "+Inf"), buckets, strict=True):
                 running += count
@@ -99,17 +99,17 @@ def _loops(service: Service) -> Iterator[Metric]:
         try:
             served = service.served(name)
             counts = counts_view(served.learnt.counts(served.definition))
+            decider = served.replica.decider
+            cut = decider.bundle.cut if decider is not None else ()
+            ends = [service.log.offsets(served.topic, p)[1] for p in range(len(cut))]
         except FoldlineError:
             # A loop whose topics are being made or have gone: the others are still worth telling of.
             continue
         rewards.add_metric([name], counts.pop("reward_sum"))
         for kind, count in counts.items():
             records.add_metric([name, kind], count)
-        decider = served.replica.decider
         if decider is not None:
             age.add_metric([name], max(0.0, time.time() - decider.bundle.time / 1000))
-            cut = decider.bundle.cut
-            ends = [service.log.offsets(served.topic, p)[1] for p in range(len(cut))]
             lag.add_metric([name], sum(ends) - sum(cut))
     yield from (age, lag, records, rewards)
 

@@ -17,6 +17,24 @@ from foldline.serving.routes import ROUTES, Route
 
 _EVENTS = DecisionEvent | RewardEvent | OutcomeEvent | ActivationEvent
 
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "decide": {"unit": "u1", "context": {"device": "phone"}, "available": ["a", "b"], "decision": "order-17"},
+    "reward": {"decision": "0.0.order-17", "value": 1, "reward_id": "click-88"},
+    "activate": {"decision": "0.0.order-17"},
+    "outcome": {"unit": "u1", "action": "b", "propensity": 0.95, "reward": 1, "decision": "visit-3"},
+    "events": {
+        "outbox": "c0ffee",
+        "first": 0,
+        "events": [{"type": "reward", "unit": "u1", "value": 1, "reward_id": "77ab"}],
+    },
+    "put_loop": {
+        "actions": ["a", "b"],
+        "policy": {"kind": "epsilon_greedy", "epsilon": 0.1},
+        "reward_wait_s": 5,
+    },
+}
+"""Bodies of docs/http-api.md, by operation."""
+
 _MEANINGS = {
     200: "done",
     201: "made",
@@ -75,7 +93,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         operation["security"] = [{"key": []}]
     if route.reads is not None:
         schema = _one_or_many(schemas[repr(route.reads)], route.many)
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        content = {"schema": schema, "example": _EXAMPLES[route.name]}
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     return operation
 
 

@@ -6,6 +6,7 @@ counting twice.
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -27,11 +28,12 @@ class OutboxMark(msgspec.Struct, frozen=True, tag_field="type", tag="outbox"):
 
 
 class Outboxes:
-    """The marks of all outboxes, as of the last `read`."""
+    """The marks of all outboxes, as of the last `read`. Reading and noting are thread-safe."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._offset = 0
+        self._changing = threading.Lock()
         self._next: dict[str, int] = {}
         self._busy: dict[str, tuple[asyncio.Lock, int]] = {}
         log.create(Topic(OUTBOXES, 1, "compact"))
@@ -39,11 +41,11 @@ class Outboxes:
 
     def read(self) -> None:
         """Read what is new on the log; blocks."""
-        for row in rows_from(self._log, OUTBOXES, 0, self._offset):
-            mark = msgspec.json.decode(row.payload, type=OutboxMark)
-            key = _key(mark.loop, mark.outbox)
-            self._next[key] = max(mark.next, self._next.get(key, 0))
-            self._offset = row.end
+        with self._changing:
+            for row in rows_from(self._log, OUTBOXES, 0, self._offset):
+                mark = msgspec.json.decode(row.payload, type=OutboxMark)
+                self._raise(_key(mark.loop, mark.outbox), mark.next)
+                self._offset = row.end
 
     def expected(self, loop: str, outbox: str) -> int:
         """The number of the next event of an outbox."""
@@ -56,7 +58,10 @@ class Outboxes:
 
     def note(self, loop: str, outbox: str, next_event: int) -> None:
         """The row is on the log."""
-        key = _key(loop, outbox)
+        with self._changing:
+            self._raise(_key(loop, outbox), next_event)
+
+    def _raise(self, key: str, next_event: int) -> None:
         self._next[key] = max(next_event, self._next.get(key, 0))
 
     @asynccontextmanager

@@ -204,6 +204,9 @@ class FaultAnswer(msgspec.Struct, frozen=True):
 
 Decoded = TypeVar("Decoded")
 
+LONGEST_MESSAGE = 1_000
+"""Characters of a message answered: some quote what was sent, or list what there is."""
+
 _AT = re.compile(r" - at `\$\.?(.*)`$")
 _EXPECTED = re.compile(r"^Expected (.*?)(?:, got .*)?$")
 _NAMED = re.compile(r"field `([^`]+)`")
@@ -233,7 +236,10 @@ def fault_of(error: FoldlineError) -> Fault:
         value = repr(value)
     if isinstance(value, str) and len(value) > 200:
         value = value[:200] + "…"
-    return Fault(error.code, str(error.args[0]), error.field, value, error.expected)
+    message = str(error.args[0])
+    if len(message) > LONGEST_MESSAGE:
+        message = message[:LONGEST_MESSAGE] + "…"
+    return Fault(error.code, message, error.field, value, error.expected)
 
 
 def _misfit(body: bytes, message: str) -> InputError:

@@ -52,6 +52,7 @@ class Route:
         errors: statuses besides those every route may answer.
         query: parameters, name to schema.
         public: whether it is answered without a key.
+        waits: whether the answer may take long.
     """
 
     method: str
@@ -66,6 +67,7 @@ class Route:
     errors: tuple[int, ...] = ()
     query: tuple[tuple[str, dict[str, Any]], ...] = ()
     public: bool = False
+    waits: bool = False
 
 
 _DURABILITY = ("durability", {"type": "string", "enum": ["durable", "fast"]})
@@ -96,7 +98,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "GET", f"{LOOP}/bundle", newest_bundle, "decide", "bundle", "The newest bundle, at once, changed, or streamed",
-        answers=((200, Bundle), (304, None)), errors=(400, 404, 503), query=(_WAIT,),
+        answers=((200, Bundle), (304, None)), errors=(400, 404, 503), query=(_WAIT,), waits=True,
     ),
     Route(
         "GET", LOOP, show_loop, None, "show_loop", "A loop: definition, bundle, estimates, counts",

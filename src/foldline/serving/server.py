@@ -1,19 +1,25 @@
 """Runs the service under uvicorn until it is told to stop; then drains."""
 
 import contextlib
+import functools
 import ipaddress
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 import uvicorn
 
 from foldline.errors import RequestError
 from foldline.serving.asgi import ServiceApp
+from foldline.serving.connection import Connection
 from foldline.serving.settings import ServiceSettings
 
 _logger = logging.getLogger("foldline.serving")
+
+SPARE_FILES = 64
+"""Open files kept for the log and everything else that is no connection."""
 
 DRAIN_S = 10
 """How long requests under way may take to finish once the service is told to stop."""
@@ -32,6 +38,11 @@ class _Server(uvicorn.Server):
         if self.started and sockets:
             host, port = sockets[0].getsockname()[:2]
             self._ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop once what is under way is done. A second signal changes nothing: draining is short."""
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         service = self._app.service
@@ -54,9 +65,26 @@ def run_server(
         RequestError: `http.address` where the address cannot be had.
     """
     listening = listen(settings)
+    server = build_server(app, settings, ready)
+    with listening, contextlib.suppress(KeyboardInterrupt, SystemExit):
+        # uvicorn raises the signal it was stopped with again, once all is done.
+        server.run([listening])
+    if not server.started:
+        raise RequestError("http.failed", "the service could not start; its log says why")
+
+
+def build_server(
+    app: ServiceApp, settings: ServiceSettings, ready: Callable[[str], None] = lambda _: None
+) -> uvicorn.Server:
+    """A server that runs until its `should_exit` is set; arguments as of `run_server`."""
+    connection: Any = functools.partial(
+        Connection,
+        head_timeout_s=settings.body_timeout_s,
+        max_connections=min(settings.max_connections, _allow_files(settings.max_connections)),
+    )
     config = uvicorn.Config(
         for_pages_of(settings.origins, app),
-        http="httptools",
+        http=connection,
         loop="auto",
         ws="none",
         lifespan="on",
@@ -68,12 +96,21 @@ def run_server(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_S,
     )
-    server = _Server(config, app, ready)
-    with listening, contextlib.suppress(KeyboardInterrupt, SystemExit):
-        # uvicorn raises the signal it was stopped with again, once all is done.
-        server.run([listening])
-    if not server.started:
-        raise RequestError("http.failed", "the service could not start; its log says why")
+    return _Server(config, app, ready)
+
+
+def _allow_files(connections: int) -> int:
+    """Raise this process's limit of open files as far as is needed and allowed; the connections it leaves room for."""
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return connections if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
 
 
 def for_pages_of(origins: Sequence[str], app: ServiceApp) -> Any:
@@ -102,10 +139,12 @@ def listen(settings: ServiceSettings) -> socket.socket:
     host = settings.host
     try:
         family = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, settings.port))
-    except OSError as error:
+        with contextlib.ExitStack() as unless_bound:
+            listening = unless_bound.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, settings.port))
+            unless_bound.pop_all()
+    except (OSError, UnicodeError) as error:
         raise RequestError(
             "http.address",
             f"listening on {host}:{settings.port}: {error}; is another process there? give another --port",

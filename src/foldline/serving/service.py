@@ -1,15 +1,19 @@
 """The service: the loops it decides for, and what its handlers share."""
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+
+import msgspec
 
 from foldline.engine.host import Host
 from foldline.engine.learnt import Learnt
 from foldline.engine.replica import Replica
-from foldline.errors import FoldError, InputError, RequestError
+from foldline.errors import FoldError, FoldlineError, InputError, RequestError
 from foldline.log.protocol import Log
 from foldline.loops.deciding import Decider
 from foldline.loops.definition import LoopDefinition
@@ -21,6 +25,8 @@ from foldline.serving.guard import Guard
 from foldline.serving.keys import Keyring
 from foldline.serving.outboxes import Outboxes
 from foldline.serving.settings import ServiceSettings
+
+_logger = logging.getLogger("foldline.serving")
 
 KEYS_EVERY_S = 1.0
 """How long a key made or revoked by another process may go unnoticed."""
@@ -71,6 +77,8 @@ class Service:
         log: where everything stands.
         host: follows every loop of the log.
         settings: limits and defaults.
+        definer: the one thread that defines loops: two at a time would share this process's lease, and waiting for
+            another process's must not take a thread from those who read.
         closing: set when the service is about to stop; long answers then end.
     """
 
@@ -91,7 +99,10 @@ class Service:
         self._keys_task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self.closing = asyncio.Event()
-        self.appender = Appender(log, max_waiting=settings.max_waiting)
+        self.definer = ThreadPoolExecutor(1, "foldline-define")
+        self.appender = Appender(
+            log, max_waiting=settings.max_waiting, max_waiting_bytes=settings.max_waiting_bytes
+        )
         host.listeners.append(self._on_swap)
 
     def start(self) -> None:
@@ -105,6 +116,7 @@ class Service:
         if self._keys_task is not None:
             self._keys_task.cancel()
         self.host.listeners.remove(self._on_swap)
+        self.definer.shutdown(wait=False)
         await self.appender.close()
 
     def served(self, name: str) -> Served:
@@ -122,9 +134,7 @@ class Service:
             definition = catalogue.one(name)
         replica = self.host.replica(name)
         if replica is None:
-            raise InputError(
-                "input.unknown_loop", f"loop {name!r} was defined just now; try again", field="loop"
-            )
+            raise FoldError("fold.no_bundle", f"loop {name!r} was defined just now; try again")
         reports = Reports(definition, catalogue.actions(name))
         learnt = served.learnt if served is not None else Learnt(self.log)
         served = Served(definition, topics_of(definition).events, reports, replica, learnt)
@@ -179,4 +189,7 @@ class Service:
     async def _follow_keys(self) -> None:
         while True:
             await asyncio.sleep(KEYS_EVERY_S)
-            await self._loop.run_in_executor(None, self.keyring.read)
+            try:
+                await self._loop.run_in_executor(None, self.keyring.read)
+            except (FoldlineError, msgspec.MsgspecError) as error:
+                _logger.warning("reading the keys, trying again in %s s: %s", KEYS_EVERY_S, error)

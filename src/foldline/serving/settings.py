@@ -19,9 +19,11 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         max_body_bytes: larger bodies get 413.
         max_items: of an array in one request.
         max_waiting: records queued for the log; above it decisions and reports get 503.
+        max_waiting_bytes: of those records together; above it likewise.
+        max_connections: open at once; requests of one more get 503. Fewer where the system allows fewer files.
         origins: web origins whose pages may ask, such as `https://shop.example`; `*` for all. A page asks with a key
             like anybody else.
-        body_timeout_s: seconds a client may take to send its body.
+        body_timeout_s: seconds a client may take to send the head of a request, and its body.
         bundle_timeout_s: seconds a definition waits for its first bundle before it is answered.
     """
 
@@ -31,6 +33,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_body_bytes: Annotated[int, Meta(ge=1_000)] = 1_000_000
     max_items: Annotated[int, Meta(ge=1)] = 1_000
     max_waiting: Annotated[int, Meta(ge=1)] = 10_000
+    max_waiting_bytes: Annotated[int, Meta(ge=1)] = 64_000_000
+    max_connections: Annotated[int, Meta(ge=1)] = 10_000
     origins: tuple[str, ...] = ()
-    body_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
-    bundle_timeout_s: Annotated[float, Meta(ge=0)] = 15.0
+    body_timeout_s: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
+    bundle_timeout_s: Annotated[float, Meta(ge=0, le=3_600)] = 15.0

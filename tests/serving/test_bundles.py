@@ -1,7 +1,9 @@
 """Following the policy: at once, when it changes, as a stream; and what becomes of readers that vanish or lag."""
 
 import asyncio
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -183,6 +185,24 @@ def test_a_slow_reader_skips_bundles() -> None:
         assert len(versions) > 20
         bundle = len(served.client.get(BUNDLE).content)
         assert size < bundle * len(versions) / 2
+
+
+def test_a_reader_that_does_not_read_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
+    """The service stops without waiting for it, and without an error."""
+    many = LoopSettings(actions=tuple(f"action-{i:05}" for i in range(40_000)))
+    with contextlib.ExitStack() as wires:
+        with running(loops={"news": many}) as served:
+            before = _tasks(served)
+            for _ in range(3):
+                wire = wires.enter_context(Wire(served.address))
+                wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+                wire.send(f"GET {BUNDLE} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n".encode())
+            while _tasks(served) < before + 3:
+                threading.Event().wait(0.005)
+            for turn in range(40):
+                _learn(served, f"u{turn}")
+                _newest(served)
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])

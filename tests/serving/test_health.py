@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,7 +17,7 @@ from foldline.serving.asgi import refusal
 from foldline.serving.routes import ROUTES
 from tests.serving.conftest import NEWS
 from tests.serving.direct import Direct, direct
-from tests.serving.running import GatedLog, Running, running
+from tests.serving.running import ON_LOOPBACK, GatedLog, Running, running
 
 
 def _metrics(served: Running) -> dict[tuple[str, ...], float]:
@@ -177,6 +178,31 @@ def test_other_paths_are_another_applications() -> None:
         assert served.client.get("/").text == "/"
         assert served.client.get("/v1/none").json()["error"]["code"] == "http.not_found"
         assert served.client.post("/healthz").status_code == 405
+
+
+def test_pages_of_origins_allowed_may_ask() -> None:
+    """Preflights and answers say so, for that origin only; where none is allowed nothing does."""
+    settings = msgspec.structs.replace(ON_LOOPBACK, origins=("https://shop.example",))
+    ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    with running(loops={"news": NEWS}, settings=settings) as served:
+        path = "/v1/loops/news/decisions"
+        for origin, allowed in (("https://shop.example", True), ("https://other.example", False)):
+            preflight = served.client.options(path, headers={"Origin": origin, **ask})
+            answered = served.client.post(path, json={"unit": "u"}, headers={"Origin": origin})
+            refused = served.client.post(path, json={"unit": 7}, headers={"Origin": origin})
+            assert (preflight.status_code, answered.status_code, refused.status_code) == (
+                200 if allowed else 400,
+                200,
+                400,
+            )
+            for each in (preflight, answered, refused):
+                assert (each.headers.get("access-control-allow-origin") == origin) == allowed
+    with running(loops={"news": NEWS}) as served:
+        answered = served.client.post(path, json={"unit": "u"}, headers={"Origin": "https://shop.example"})
+        assert "access-control-allow-origin" not in answered.headers
+        assert (
+            served.client.options(path, headers={"Origin": "https://shop.example", **ask}).status_code == 405
+        )
 
 
 def test_what_goes_wrong_within_is_500_and_told_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:

@@ -268,3 +268,21 @@ def test_bad_durability_is_named(asked: Direct) -> None:
     """The field, the value and what was expected."""
     error = asked.ask("POST", "/v1/loops/news/decisions?durability=maybe", {"unit": "u"}).error
     assert (error["field"], error["value"], error["expected"]) == ("durability", "maybe", "durable or fast")
+
+
+def test_a_clock_that_is_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    """An hour ahead the log refuses, 503, nothing written; an hour back it goes on, and what is told is learnt."""
+    with direct({"news": NEWS}) as asked:
+        right = asked.service.clock
+        before = asked.log.offsets("news.events", 0)[1]
+        asked.service.clock = lambda: right() + 3_600_000
+        refused = asked.ask("POST", "/v1/loops/news/decisions", {"unit": "u"})
+        assert (refused.status, refused.error["code"]) == (503, "log.time_ahead")
+        assert asked.log.offsets("news.events", 0)[1] == before
+        asked.service.clock = lambda: right() - 3_600_000
+        assert asked.ask("POST", "/v1/loops/news/decisions", {"unit": "u"}).status == 200
+        assert asked.ask("POST", "/v1/loops/news/rewards", {"unit": "u", "value": 1}).status == 200
+        asked.host.round()
+        counts = asked.ask("GET", "/v1/loops/news").json()["counts"]
+        assert (counts["learnt"], counts["reward_sum"], counts["dead"]) == (1, 1.0, 0)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]

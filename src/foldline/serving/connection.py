@@ -94,6 +94,12 @@ class Connection(HttpToolsProtocol):
         if self._ended and not self._owes():
             self.transport.close()
 
+    def shutdown(self) -> None:
+        """The service stops: a reader of a stream that does not read keeps nobody waiting."""
+        super().shutdown()
+        if self._owes() and WAITS in self.cycle.scope and self.flow.write_paused:
+            self.transport.abort()
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be understood."""
         self._refuse(400, f"{msg[:1].lower()}{msg[1:].rstrip('.')}; expected HTTP/1.1")

@@ -8,10 +8,10 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo system test check lint types contracts house format docs vectors bench lock clean
+.PHONY: help demo system test check lint types contracts house format docs screenshots vectors bench lock clean
 
 help: ## show these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(BIN)/foldline ## run the news demo; ARGS="--headless --json" are passed on
 	@$(BIN)/foldline demo news $(ARGS)
@@ -53,6 +53,9 @@ format: $(BIN)/foldline ## let ruff mend format and what it safely can
 
 docs: $(BIN)/foldline ## write the generated pages of docs/ again
 	@$(BIN)/python -m tools.docs
+
+screenshots: $(BIN)/foldline ## take the dashboard's pictures of docs/images again, with Chromium
+	@$(BIN)/python -m tools.screenshots
 
 vectors: $(BIN)/foldline ## write the golden vectors of vectors/ again; another answer to an old case is a fault
 	@$(BIN)/python -m tools.vectors

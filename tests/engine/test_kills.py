@@ -130,10 +130,10 @@ def _pause_past_its_lease(
     log: Log, loop: LoopDefinition, process: subprocess.Popen[bytes], extra: list[list[Record]]
 ) -> None:
     """Stop a learner until the other has taken a lease of its partitions, then let it return to find them lost."""
-    epoch = _highest_epoch(log, loop)
+    epochs = sum(_epochs(log, loop))
     _stop_outside_a_commit(process, log.url.removeprefix("sqlite:///") + "-turn")
     append_records(log, loop, extra, rows=50)
-    _until(lambda: _highest_epoch(log, loop) > epoch, "the other learner to take over")
+    _until(lambda: sum(_epochs(log, loop)) > epochs, "the other learner to take over")
     os.kill(process.pid, signal.SIGCONT)
 
 
@@ -154,10 +154,11 @@ def _stop_outside_a_commit(process: subprocess.Popen[bytes], turn: str) -> None:
             os.kill(process.pid, signal.SIGCONT)
 
 
-def _highest_epoch(log: Log, loop: LoopDefinition) -> int:
+def _epochs(log: Log, loop: LoopDefinition) -> list[int]:
+    """The lease epoch of each partition's newest root: it rises whenever the partition changes hands."""
     states = KnownStates(log, loop)
     states.read()
-    return max((root.epoch for root in states.roots if root is not None), default=0)
+    return [root.epoch for root in states.roots if root is not None]
 
 
 def _check_roots(log: Log, loop: LoopDefinition) -> None:
@@ -165,4 +166,4 @@ def _check_roots(log: Log, loop: LoopDefinition) -> None:
     for batch in (1000, 7):
         result = replay(log, loop, batch=batch)
         assert [(c.known, c.pending) for c in result.comparisons] == [(True, True)] * PARTITIONS
-    assert _highest_epoch(log, loop) > 1, "no partition ever changed hands"
+    assert max(_epochs(log, loop)) > 1, "no partition ever changed hands"

@@ -44,7 +44,7 @@ def test_averages_and_baseline() -> None:
     series = _series([(0, "a", 1.0), (0, "a", 0.0), (1, "a", 1.0), (1, "b", 0.0), (2, "b", 1.0)])
     assert series.times == [START, START + 1_000, START + 2_000]
     assert series.average == [0.5, 0.5, 0.6]
-    assert series.recent == [0.5, 0.5, 1.0]
+    assert series.recent == series.average
     assert series.baseline == pytest.approx([0.5, (2 / 3 + 0.0) / 2, (2 / 3 + 1 / 2) / 2])
     a, b, c = series.actions
     assert (a.action, a.decisions, a.pulls, a.mean) == ("a", 3, 3, 2 / 3)
@@ -80,12 +80,19 @@ def test_gaps_and_the_bucket_in_progress() -> None:
     series = _series([(0, "a", 1.0), (10, "a", 1.0), (12, "a", 0.0)])
     assert [(t - START) // 1_000 for t in series.times] == [0, 1, 9, 10, 11, 12]
     assert series.rate == [2.0, 0.0, 0.0, 1.0, 0.0, None]
-    assert series.recent == [1.0, None, None, 1.0, None, 0.0]
     assert series.average == pytest.approx([1.0, 1.0, 1.0, 1.0, 1.0, 2 / 3])
     wide = _series([(n, "a", 1.0) for n in range(600)], Tick(time=START + 600_500))
     assert wide.width_ms == 4_000
     assert wide.rate[1:-1] == [1.0] * 149
     assert len(wide.times) <= 256
+
+
+def test_recent_is_a_window() -> None:
+    """What is recent is the average of sixteen buckets: it follows a change that the average takes long to show."""
+    series = _series([(n, "a", float(n >= 50)) for n in range(100)])
+    assert series.recent[49:70] == [n / 16 for n in range(16)] + [1.0] * 5
+    assert series.average[69] == 20 / 70
+    assert _series([(0, "a", 1.0), (100, "a", 0.0)]).recent == [1.0, 1.0, 1.0, 0.5]
 
 
 def test_only_the_foremost_have_every_series() -> None:

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from foldline.app.foldline import wall_clock
 from foldline.engine.defining import create_catalogue, define, read_catalogue
@@ -47,6 +48,7 @@ def serve(
     from foldline.errors import MissingExtra
 
     try:
+        from foldline.dashboard.asgi import dashboard
         from foldline.serving.asgi import ServiceApp
         from foldline.serving.server import check_open, run_server
         from foldline.serving.service import Service
@@ -58,7 +60,8 @@ def serve(
         keyring = Keyring(log)
         keyring.read()
         check_open(settings.host, keyring.closed)
-        run_server(ServiceApp(lambda: Service(log, host, settings)), settings, ready)
+        pages: Any = dashboard(log) if settings.pages else None
+        run_server(ServiceApp(lambda: Service(log, host, settings), pages), settings, ready)
 
 
 def learn(

@@ -29,7 +29,6 @@ _BY_STATUS = {
     404: "http.not_found",
     405: "http.method",
     408: "http.slow",
-    409: "http.gap",
     413: "http.too_large",
     429: "http.rate",
     500: "http.failed",

@@ -35,6 +35,7 @@ class Courier:
             except apsw.Error:
                 return False
             try:
+                connection.pragma("journal_mode", "memory")  # nothing is written, so nothing is left behind
                 connection.execute("BEGIN EXCLUSIVE")
             except apsw.Error:
                 connection.close(True)

@@ -14,7 +14,8 @@ import msgspec
 
 from foldline.client.answers import error_of, read_value, seconds_of, unreachable
 from foldline.client.courier import Courier
-from foldline.client.outbox import BATCH_EVENTS, Held, Outbox
+from foldline.client.offload import offload
+from foldline.client.outbox import BATCH_EVENTS, PLACEHOLDER, Held, Outbox
 from foldline.client.retrying import Backoff
 from foldline.client.transport import Clock, httpx_of
 from foldline.client.views import EventsAnswer
@@ -92,13 +93,13 @@ class Delivery:
             # Announced before looking: an append between the look and the wait then wakes us.
             self.idle = True
             held = None
-            if not await asyncio.to_thread(self._courier.take):
+            if not await offload(self._courier.take):
                 self._unanswered = None
             elif self._unanswered is not None:
                 # As it was sent: growing meanwhile, it might become more than the service takes.
                 held, self._unanswered = self._unanswered, None
             else:
-                held = await asyncio.to_thread(self._outbox.next_batch, self._most)
+                held = await offload(self._outbox.next_batch, self._most)
             if held is None:
                 self._changed()
                 await self._rest(LOOK_S)
@@ -109,7 +110,7 @@ class Delivery:
     async def _deliver(self, held: Held) -> None:
         try:
             response = await self._http.post(self._path, content=held.body())
-        except self._library.TransportError as error:
+        except self._library.RequestError as error:
             self._unanswered = held
             await self._fail(unreachable(str(self._http.base_url), error), None)
             return
@@ -144,26 +145,33 @@ class Delivery:
             _logger.warning(
                 "the service refused an event: %s [%s]: %.200r", message, code, held.lines[fault.index]
             )
-        await asyncio.to_thread(self._outbox.settle, held, refused, time=self._clock())
+        await offload(self._outbox.settle, held, refused, time=self._clock())
         self.failures = 0
+        self._most = min(BATCH_EVENTS, 2 * self._most)
         self._changed()
 
     async def _begin_again(self, held: Held, why: str) -> None:
         """The service lost its log, or the outbox went back in time."""
-        if await asyncio.to_thread(self._outbox.begin_again, held):
+        if await offload(self._outbox.begin_again, held):
             _logger.warning(
                 "outbox %s and the service disagree on what was received (%s); what waits, from number %d on, is "
                 "sent under a new name",
                 held.outbox, why, held.number,
             )  # fmt: skip
+        # Two services that do not share a log would find a gap for ever.
+        self.failures += 1
+        await self._rest(self._backoff.pause_s(self.failures, self._rng))
 
     async def _shrink(self, held: Held, error: FoldlineError) -> None:
         """Less at a time; a single event that is too large is given up."""
         if len(held.lines) > 1:
             self._most = max(1, len(held.lines) // 2)
             return
+        if held.lines[0] == PLACEHOLDER:
+            await self._fail(error, None)
+            return
         _logger.warning("the service takes no event as large as this: %.200r", held.lines[0])
-        await asyncio.to_thread(self._outbox.blank, held, error.code, str(error.args[0]), time=self._clock())
+        await offload(self._outbox.blank, held, error.code, str(error.args[0]), time=self._clock())
 
     async def _fail(self, error: FoldlineError, retry_after_s: int | None) -> None:
         self.failures += 1

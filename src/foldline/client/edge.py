@@ -3,30 +3,22 @@
 import logging
 import os
 import random
-import threading
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import quote
 
-from foldline.client import bodies, forks
+from foldline.client import bodies
 from foldline.client.calls import local_of, named
-from foldline.client.courier import Courier
-from foldline.client.drawing import Drawing, Fallback, local_ids
-from foldline.client.link import Link
+from foldline.client.contact import Contact
 from foldline.client.outbox import Outbox, Refusal
 from foldline.client.outbox_file import Durability
-from foldline.client.transport import Clock, headers_of, httpx_of, wall_clock
-from foldline.errors import FoldError, FoldlineError, InputError, RequestError
-from foldline.loops.bundle import Bundle, decode_bundle, encode_bundle
+from foldline.client.transport import Clock, checked_url, headers_of, httpx_of, wall_clock
+from foldline.errors import InputError
+from foldline.loops.bundle import Bundle
 from foldline.records.ids import checked_name
 from foldline.records.types import Decision
 
 _logger = logging.getLogger("foldline.client")
-
-_HOPELESS = frozenset({"http.unauthorized", "http.forbidden", "http.not_found", "input.unknown_loop"})
-"""Answers after which waiting for a first bundle is no use."""
 
 
 class EdgeStats(NamedTuple):
@@ -115,28 +107,26 @@ class Edge:
                 f"durability is {durability!r}, expected 'durable' or 'fast'",
                 field="durability",
             )
-        self._url, self._key = url.rstrip("/"), key
+        if fallback is not None:
+            checked_name(fallback, "fallback")
         self._name = checked_name(loop, "loop")
-        self._timeout_s = timeout_s
         self._clock = clock
-        self._rng = rng or random.Random()
-        self._drawing: Drawing | Fallback = Fallback(loop, fallback)
-        self._ids = local_ids()
-        self._changed = threading.Condition()
-        self._closed = False
-        self._error: FoldlineError | None = None
-        self._faults: dict[bool, FoldlineError | None] = {True: None, False: None}
-        self._heard: int | None = None
-        self._kept: str | None = None
+        address = checked_url(url)
         path = None if outbox is None else os.path.abspath(outbox)
         self._outbox = Outbox(path, loop, durability=durability, max_events=max_events)
-        self._courier = Courier(self._outbox.path)
-        self._link: Link | None = None
-        forks.watch(self)
-        self._restore()
-        self._start()
-        if self.known() is None and fallback is None:
-            self._await(self._known_or_hopeless, wait_s)
+        self._contact = Contact(
+            address,
+            key,
+            loop,
+            fallback,
+            self._outbox,
+            timeout_s=timeout_s,
+            clock=clock,
+            rng=rng or random.Random(),
+        )
+        self._contact.start()
+        if fallback is None:
+            self._contact.await_bundle(wait_s, patient=False)
 
     @property
     def name(self) -> str:
@@ -150,9 +140,9 @@ class Edge:
         Raises:
             FoldError: `fold.no_bundle` before the first one.
         """
-        bundle = self._drawing.bundle
+        bundle = self._contact.drawing.bundle
         if bundle is None:
-            raise self._no_bundle("no bundle has come yet")
+            raise self._contact.no_bundle("no bundle has come yet")
         return bundle
 
     def decide(
@@ -182,10 +172,11 @@ class Edge:
             FoldError: `fold.no_bundle` before the first bundle, without a fallback.
             RequestError: `edge.full`, `edge.unavailable`, `edge.closed`.
         """
-        if self._link is None:
-            self._start()
-        drawing = self._drawing
-        local = self._ids() if id is None else drawing.checked_local(id, unit)
+        contact = self._contact
+        if contact.link is None:
+            contact.start()
+        drawing = contact.drawing
+        local = contact.ids() if id is None else drawing.checked_local(id, unit)
         made, line = drawing.decide(unit, local, self._clock(), context, available)
         if log:
             self._outbox.append(line)
@@ -221,7 +212,7 @@ class Edge:
                 unit=unit,
                 value=bodies.checked_value(value),
                 name=None if name is None else checked_name(name, "name"),
-                reward_id=self._ids() if id is None else checked_name(id, "id"),
+                reward_id=self._contact.ids() if id is None else checked_name(id, "id"),
                 occurred=self._clock(),
             )
         )
@@ -257,13 +248,8 @@ class Edge:
         Raises:
             FoldError: `fold.no_bundle` if none comes within the time.
         """
-
-        def there() -> bool:
-            bundle = self._drawing.bundle
-            return bundle is not None and bundle.hash != other_than
-
-        if not self._await(there, timeout_s):
-            raise self._no_bundle(f"none other than {other_than} came within {timeout_s:g} s")
+        if not self._contact.await_bundle(timeout_s, other_than=other_than):
+            raise self._contact.no_bundle(f"none other than {other_than} came within {timeout_s:g} s")
         return self.bundle
 
     def flush(self, timeout_s: float = 10.0) -> bool:
@@ -272,7 +258,7 @@ class Edge:
         Returns:
             Whether it has been within the time.
         """
-        return self._flush(timeout_s, lambda: False)
+        return self._contact.flush(timeout_s)
 
     def refused(self) -> list[Refusal]:
         """Events the service found unusable, oldest first, with the reasons; the newest 10,000 are kept."""
@@ -280,40 +266,32 @@ class Edge:
 
     def stats(self) -> EdgeStats:
         """How it is doing."""
-        heard = self._heard
+        contact = self._contact
+        heard, error = contact.heard_ms, contact.error
         return EdgeStats(
             *self._outbox.counts(),
-            bundle=self.known(),
+            bundle=contact.known(),
             age_s=None if heard is None else max(0, self._clock() - heard) / 1000,
-            online=self._error is None and heard is not None and self._link is not None,
-            error=None if self._error is None else str(self._error),
+            online=error is None and heard is not None and contact.link is not None,
+            error=None if error is None else str(error),
         )
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Deliver what can be delivered within the time, and stop. The rest stays in the file. Idempotent.
 
-        Without network that takes one try, not all the time; in memory, where the rest is lost, all of it.
+        Without network that takes one try, not all the time; in memory, where the rest is lost, three.
         """
-        with self._changed:
-            if self._closed:
-                return
-            self._closed = True
-        link = self._link
-        if link is not None:
-            delivery = link.delivery
-            before = delivery.failures if delivery is not None else 0
-            self._flush(
-                timeout_s,
-                lambda: self._outbox.durable and delivery is not None and delivery.failures > before,
-            )
-            link.stop()
-            self._link = None
-        self.keep()
-        left = self._outbox.counts().waiting
-        if left and not self._outbox.durable:
-            _logger.warning("%d events of loop %r were kept in memory only and are lost", left, self._name)
-        self._courier.give_up()
-        self._outbox.close()
+        if self._outbox.closed:
+            return
+        try:
+            self._contact.close(timeout_s)
+            left = self._outbox.counts().waiting
+            if left and not self._outbox.durable:
+                _logger.warning(
+                    "%d events of loop %r were kept in memory only and are lost", left, self._name
+                )
+        finally:
+            self._outbox.close()
 
     def __enter__(self) -> Self:
         return self
@@ -323,143 +301,10 @@ class Edge:
     ) -> None:
         self.close()
 
-    # What the link calls, from its thread.
-
-    def known(self) -> str | None:
-        """Hash of the bundle in use, None before the first."""
-        bundle = self._drawing.bundle
-        return None if bundle is None else bundle.hash
-
-    def take(self, payload: bytes) -> None:
-        """Decide with a bundle from now on, if it is sound.
-
-        Raises:
-            FoldlineError: its hash does not match, it is another loop's, or this version cannot decide with it.
-        """
-        bundle = decode_bundle(payload)
-        if bundle.loop != self._name:
-            raise InputError(
-                "input.unknown_loop",
-                f"the bundle is of loop {bundle.loop!r}, not of {self._name!r}",
-                field="loop",
-            )
-        self._drawing = Drawing(bundle)
-        self.heard()
-
-    def heard(self) -> None:
-        """The service says that the bundle in use is the newest."""
-        self._heard = self._clock()
-        self._got(None, following=True)
-
-    def failed(self, error: FoldlineError, *, following: bool) -> None:
-        """The service was not reached, or refused."""
-        known = self._faults[following]
-        if known is None or known.code != error.code:
-            _logger.warning("%s: %s", "following bundles" if following else "delivering events", error)
-        self._got(error, following=following)
-
-    def changed(self) -> None:
-        """Something was delivered, or a try failed."""
-        delivery = self._link.delivery if self._link is not None else None
-        if delivery is not None and not delivery.failures:
-            self._faults[False] = None
-        self._got(self._faults[False], following=False)
-
-    def keep(self) -> None:
-        """Write the bundle down, if it is not the one kept."""
-        bundle = self._drawing.bundle
-        if bundle is not None and bundle.hash != self._kept and self._heard is not None:
-            self._outbox.keep_bundle(encode_bundle(bundle), self._heard)
-            self._kept = bundle.hash
-
-    def before_fork(self) -> None:
-        """No thread must be inside when the process is copied."""
-        self._changed.acquire()
-
-    def after_fork(self, *, child: bool) -> None:
-        """The child has no thread yet: it starts one when it next decides or reports."""
-        if not child:
-            self._changed.release()
-            return
-        self._changed = threading.Condition()
-        self._ids = local_ids()
-        self._link = None
-
-    def _got(self, error: FoldlineError | None, *, following: bool) -> None:
-        with self._changed:
-            self._faults[following] = error
-            self._error = self._faults[True] or self._faults[False]
-            self._changed.notify_all()
-
-    def _restore(self) -> None:
-        """Use the bundle kept, if there is one."""
-        kept = self._outbox.kept_bundle()
-        if kept is None:
-            return
-        payload, heard = kept
-        try:
-            bundle = decode_bundle(payload)
-            self._drawing = Drawing(bundle)
-        except FoldlineError as error:
-            _logger.warning("the bundle kept in %s cannot be used: %s", self._outbox.path, error)
-            return
-        self._heard, self._kept = heard, bundle.hash
-
-    def _start(self) -> None:
-        with self._changed:
-            if self._closed:
-                raise RequestError(
-                    "edge.closed", f"the edge client of loop {self._name!r} was closed; make another"
-                )
-            if self._link is None:
-                link = Link(
-                    self,
-                    url=self._url,
-                    key=self._key,
-                    path=f"/v1/loops/{quote(self._name, safe='')}",
-                    outbox=self._outbox,
-                    courier=self._courier,
-                    timeout_s=self._timeout_s,
-                    clock=self._clock,
-                    rng=self._rng,
-                )
-                delivery = link.delivery
-                if delivery is not None:
-                    self._outbox.on_append = delivery.poke
-                self._link = link
-
     def _append(self, event: bodies.Body, context: dict[str, Any] | None = None) -> None:
-        if self._link is None:
-            self._start()
+        if self._contact.link is None:
+            self._contact.start()
         self._outbox.append(bodies.encode_body(event, context))
-
-    def _flush(self, timeout_s: float, hopeless: Callable[[], bool]) -> bool:
-        end, _ = self._outbox.end()
-        link = self._link
-        if link is not None and link.delivery is not None:
-            link.delivery.hurry()
-        return self._await(lambda: self._outbox.end()[1] >= end or hopeless(), timeout_s) and (
-            self._outbox.end()[1] >= end
-        )
-
-    def _await(self, holds: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until something holds; looks whenever anything changed, and now and then for other processes."""
-        deadline = time.monotonic() + timeout_s
-        while not holds():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            with self._changed:
-                self._changed.wait(min(left, 0.05))
-        return True
-
-    def _known_or_hopeless(self) -> bool:
-        error = self._error
-        return self.known() is not None or (error is not None and error.code in _HOPELESS)
-
-    def _no_bundle(self, what: str) -> FoldError:
-        why = "" if self._error is None else f" ({self._error})"
-        return FoldError("fold.no_bundle", f"loop {self._name!r} at {self._url}: {what}{why}")
 
 
 def _with_unit(decision: Decision | str | None, unit: str | None) -> tuple[str | None, str]:

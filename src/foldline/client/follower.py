@@ -71,7 +71,7 @@ class Follower:
             try:
                 await (self._stream() if self._streams else self._poll())
                 continue
-            except self._library.TransportError as error:
+            except self._library.RequestError as error:
                 self._streams = True
                 self._failed(unreachable(str(self._http.base_url), error))
             except _Refused as error:

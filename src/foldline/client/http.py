@@ -15,7 +15,7 @@ from foldline.client import calls
 from foldline.client.answers import AGAIN, error_of, seconds_of, unreachable
 from foldline.client.calls import Call, Durability, LoopCalls
 from foldline.client.retrying import Backoff, Tries
-from foldline.client.transport import Clock, headers_of, httpx_of, wall_clock
+from foldline.client.transport import Clock, checked_url, headers_of, httpx_of, wall_clock
 from foldline.errors import FoldlineError
 
 if TYPE_CHECKING:
@@ -110,13 +110,13 @@ class _Sender:
         clock: Clock = wall_clock,
         rng: random.Random | None = None,
     ) -> None:
-        self._url = url.rstrip("/")
+        self._library = httpx_of("Client")
+        self._url = checked_url(url)
         self._timeout_s = timeout_s
         self._deadline_s = deadline_s
         self._backoff = backoff or Backoff()
         self._clock = clock
         self._rng = rng or random.Random()
-        self._library = httpx_of("Client")
         limits = self._library.Limits(
             max_connections=max_connections, max_keepalive_connections=max_connections
         )
@@ -138,7 +138,7 @@ class _Sender:
     def _timeout(self, call: Call[T], tries: Tries) -> float:
         return max(0.001, min(max(self._timeout_s, call.least_timeout_s), tries.until - time.monotonic()))
 
-    def _pause(self, tries: Tries, outcome: "httpx.Response | httpx.TransportError") -> float:
+    def _pause(self, tries: Tries, outcome: "httpx.Response | httpx.RequestError") -> float:
         """How long to wait before the next try; raises where there is none."""
         error: FoldlineError
         retry_after_s, again = None, True
@@ -171,6 +171,7 @@ class Client(_Sender):
         rng: draws the jitter of the pauses.
 
     Raises:
+        InputError: the address or the key is not well formed.
         MissingExtra: the extra `client` is not installed.
 
     Example:
@@ -211,7 +212,7 @@ class Client(_Sender):
                 response = self._http.request(
                     call.method, call.path, content=call.body, timeout=self._timeout(call, tries)
                 )
-            except self._library.TransportError as error:
+            except self._library.RequestError as error:
                 pause_s = self._pause(tries, error)
             else:
                 if response.is_success:
@@ -269,7 +270,7 @@ class AsyncClient(_Sender):
                 response = await self._http.request(
                     call.method, call.path, content=call.body, timeout=self._timeout(call, tries)
                 )
-            except self._library.TransportError as error:
+            except self._library.RequestError as error:
                 pause_s = self._pause(tries, error)
             else:
                 if response.is_success:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from foldline.client.courier import Courier
 from foldline.client.delivery import Delivery
 from foldline.client.follower import Follower
+from foldline.client.offload import Ending, offload
 from foldline.client.outbox import Outbox
 from foldline.client.retrying import Backoff
 from foldline.client.transport import Clock, headers_of, httpx_of
@@ -147,7 +148,7 @@ class Link:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(KEEP_S)
-            await asyncio.to_thread(self._party.keep)
+            await offload(self._party.keep)
 
 
 async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
@@ -155,6 +156,8 @@ async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await work()
+        except Ending:
+            return
         except Exception:
             _logger.exception("an edge client's background work failed; it begins again")
             await asyncio.sleep(1.0)

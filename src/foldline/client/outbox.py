@@ -144,6 +144,11 @@ class Outbox:
         """Whether events outlive the process."""
         return self.path != MEMORY
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
     def append(self, line: bytes) -> None:
         """Keep an event; on disk when this returns. Who waits for another's commit is in the next one.
 

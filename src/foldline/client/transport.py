@@ -29,6 +29,28 @@ def httpx_of(purpose: str) -> Any:
     return module
 
 
+def checked_url(url: str) -> str:
+    """The address of a service, without a slash at its end.
+
+    Raises:
+        InputError: it is none.
+    """
+    library = httpx_of("Client")
+    try:
+        parsed = library.URL(url)
+    except (library.InvalidURL, TypeError) as error:
+        raise InputError("input.invalid", f"url is {url!r:.120}: {error}", field="url", value=url) from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise InputError(
+            "input.invalid",
+            f"url is {url!r:.120}, expected an address such as http://127.0.0.1:8080",
+            field="url",
+            value=url,
+            expected="http://host:port or https://host",
+        )
+    return url.rstrip("/")
+
+
 def headers_of(key: str | None) -> dict[str, str]:
     """Headers of every request.
 

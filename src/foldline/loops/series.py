@@ -17,6 +17,9 @@ Points = list[float | None]
 HIGHLIGHTED = 7
 """Actions with every series, the most often decided first."""
 
+WINDOW = 16
+"""Buckets of which what is recent is the average."""
+
 DRAWN = 40
 """Actions with a series of estimates at least."""
 
@@ -61,9 +64,9 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
         stream_time: of the newest record, milliseconds; 0 before the first.
         times: start of each bucket, milliseconds since 1970-01-01 UTC.
         average: average reward of all decisions learnt up to the bucket's end.
-        recent: average reward of the bucket's own decisions.
+        recent: average reward of the decisions of the bucket and of the `WINDOW` - 1 before it.
         baseline: mean over the actions of their averages: what deciding every action equally often would earn.
-        rate: records a second of stream time; None in a bucket less than a second old.
+        rate: records a second of stream time; None in the newest bucket before its first half, or second, is over.
         rewards: rewards accepted.
         late: of them, those that found their decision mature.
         unmatched: rewards given up.
@@ -134,7 +137,7 @@ def series_of(
         stream_time=timeline.stream_time,
         times=(timeline.buckets * timeline.width_ms).tolist(),
         average=_points(estimates.average()),
-        recent=_points(_means(timeline.sum.sum(axis=1), timeline.count.sum(axis=1), unit_bits)),
+        recent=_points(estimates.recent()),
         baseline=_points(estimates.baseline()),
         rate=_rate(timeline),
         rewards=events[Event.REWARDS],
@@ -161,6 +164,13 @@ class _Estimates:
     def average(self) -> Float64s:
         """Of all actions together."""
         return _means(self.sum.sum(axis=1), self.count.sum(axis=1), self._unit_bits)
+
+    def recent(self) -> Float64s:
+        """Of all actions together, in a window that ends with each bucket."""
+        total, count = self.sum.sum(axis=1), self.count.sum(axis=1)
+        earlier_total, earlier_count = np.zeros_like(total), np.zeros_like(count)
+        earlier_total[WINDOW:], earlier_count[WINDOW:] = total[:-WINDOW], count[:-WINDOW]
+        return _means(total - earlier_total, count - earlier_count, self._unit_bits)
 
     def baseline(self) -> Float64s:
         """The mean of the actions' averages, over those of which something was learnt."""
@@ -210,7 +220,7 @@ def _rate(timeline: Timeline) -> Points:
     rate: Points = [count / width_s for count in records]
     if rate:
         elapsed_s = (timeline.stream_time - int(timeline.buckets[-1]) * timeline.width_ms) / 1000
-        rate[-1] = records[-1] / elapsed_s if elapsed_s >= 1 else None
+        rate[-1] = records[-1] / elapsed_s if elapsed_s >= max(1.0, width_s / 2) else None
     return rate
 
 

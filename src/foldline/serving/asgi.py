@@ -4,30 +4,26 @@ Routing is one dictionary look-up. Whatever is not the service's goes to `pages`
 """
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from foldline.errors import FoldlineError, RequestError
-from foldline.serving.calls import Answer, Call, Stream, answer
+from foldline.serving.bodies import read_whole
+from foldline.serving.calls import Answer, Asgi, Call, Gone, Receive, Scope, Send, Stream, answer
 from foldline.serving.connection import WAITS
+from foldline.serving.guard import as_bearer
 from foldline.serving.metrics import RequestCounts, show_metrics
 from foldline.serving.openapi import openapi
 from foldline.serving.requests import FaultAnswer, fault_of
 from foldline.serving.routes import LOOP, ROUTES, Route
+from foldline.serving.sending import send_answer, send_stream, while_there
 from foldline.serving.service import Service
 
 _logger = logging.getLogger("foldline.serving")
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Coroutine[Any, Any, MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Got = TypeVar("Got")
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _STATUS: Final = {
     "http.unauthorized": 401,
@@ -47,10 +43,6 @@ _BY_AREA: Final = {"http": 400, "input": 400, "definition": 400, "log": 503, "fo
 _PREFIX: Final = "/v1/loops/"
 _GONE: Final = 499
 """Counted, never sent: the client went away before its answer."""
-
-
-class _Gone(Exception):
-    """The client went away."""
 
 
 class ServiceApp:
@@ -107,7 +99,7 @@ class ServiceApp:
         else:
             route = self._others.get((method, path))
             if route is None and self._pages is not None and not self._ours(path):
-                await self._pages(scope, receive, send)
+                await self._page(self._pages, scope, receive, send)
                 return
         reply: Answer | Stream
         try:
@@ -119,17 +111,17 @@ class ServiceApp:
             body = b""
             if route.reads is not None:
                 settings = service.settings
-                body = await _body(headers, receive, settings.max_body_bytes, settings.body_timeout_s)
+                body = await read_whole(headers, receive, settings.max_body_bytes, settings.body_timeout_s)
             work = route.handler(service, Call(loop, scope["query_string"], headers, body))
             if route.waits:
                 scope[WAITS] = True
-                work = _while_there(work, receive)
+                work = while_there(work, receive)
             reply = await work
         except FoldlineError as error:
             reply = refusal(error)
             if reply.status == 500:
                 _logger.exception("answering %s %s", method, path)
-        except _Gone:
+        except Gone:
             self._counts.add(
                 route.name if route is not None else "none", _GONE, time.perf_counter() - started
             )
@@ -140,9 +132,32 @@ class ServiceApp:
         status = reply.status if isinstance(reply, Answer) else 200
         self._counts.add(route.name if route is not None else "none", status, time.perf_counter() - started)
         if isinstance(reply, Stream):
-            await _send_stream(reply, receive, send)
+            await send_stream(reply, receive, send)
         else:
-            await _send(reply, send)
+            await send_answer(reply, send)
+
+    async def _page(self, pages: Asgi, scope: Scope, receive: Receive, send: Send) -> None:
+        """A page for people, who show an admin's key as the password a browser asks for; ended when the service is."""
+        try:
+            service = self.service
+            if service.keyring.closed:
+                given = as_bearer(_authorization(scope["headers"]))
+                service.guard.admit(given, "admin", now=service.clock())
+        except RequestError as error:
+            status, body, headers, kind = refusal(error)
+            asked = ((b"www-authenticate", b'Basic realm="Foldline: a key as password"'),)
+            kept = tuple(header for header in headers if header[0] != b"www-authenticate")
+            await send_answer(Answer(status, body, kept + asked if status == 401 else headers, kind), send)
+            return
+        page = asyncio.ensure_future(pages(scope, receive, send))
+        closing = asyncio.ensure_future(service.closing.wait())
+        try:
+            await asyncio.wait({page, closing}, return_when=asyncio.FIRST_COMPLETED)
+            if page.done():
+                page.result()
+        finally:
+            page.cancel()
+            closing.cancel()
 
     def _ours(self, path: str) -> bool:
         return path.startswith("/v1/") or any(path == known for _, known in self._others)
@@ -203,124 +218,8 @@ def refusal(error: FoldlineError, status: int | None = None) -> Answer:
 
 
 def _admit(service: Service, route: Route, headers: list[tuple[bytes, bytes]]) -> None:
-    given = next((value.decode("latin-1") for name, value in headers if name == b"authorization"), None)
-    service.guard.admit(given, route.role, now=service.clock())
+    service.guard.admit(_authorization(headers), route.role, now=service.clock())
 
 
-async def _body(headers: list[tuple[bytes, bytes]], receive: Receive, most: int, timeout_s: float) -> bytes:
-    for name, value in headers:
-        if name == b"content-length" and value.isdigit() and int(value[:20]) > most:
-            raise _too_large(int(value[:20]), most)
-    step = receive()
-    try:
-        waits_for = step.send(None)
-    except StopIteration as done:
-        # Nearly always: the body came with the head. A timer would cost as much as the decision.
-        message: MutableMapping[str, Any] = done.value
-    else:
-        message = await _in_time(_Begun(step, waits_for), timeout_s)
-    body: bytes = _part(message)
-    if not message.get("more_body", False):
-        if len(body) > most:
-            raise _too_large(len(body), most)
-        return body
-    return await _in_time(_rest(body, receive, most), timeout_s)
-
-
-async def _in_time(reading: Awaitable[Got], timeout_s: float) -> Got:
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await reading
-    except TimeoutError as error:
-        raise RequestError(
-            "http.slow", f"the body did not come within {timeout_s:g} s; send it again"
-        ) from error
-
-
-async def _rest(first: bytes, receive: Receive, most: int) -> bytes:
-    parts, size, more = [first], len(first), True
-    while more:
-        message = await receive()
-        parts.append(_part(message))
-        size += len(parts[-1])
-        more = message.get("more_body", False)
-        if size > most:
-            raise _too_large(size, most)
-    return b"".join(parts)
-
-
-def _part(message: MutableMapping[str, Any]) -> bytes:
-    """A part of a body: half of one is none, even where it can be read as JSON."""
-    if message["type"] == "http.disconnect":
-        raise _Gone
-    part: bytes = message.get("body", b"")
-    return part
-
-
-class _Begun(Awaitable[Any]):
-    """Goes on awaiting a coroutine that was begun by hand and waits for something."""
-
-    def __init__(self, step: Coroutine[Any, Any, Any], waits_for: Any) -> None:
-        self._step = step
-        self._waits_for = waits_for
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        step, waits_for = self._step, self._waits_for
-        while True:
-            error: BaseException | None = None
-            try:
-                yield waits_for
-            except BaseException as thrown:  # noqa: BLE001 - handed on to whom it is meant for
-                error = thrown
-            try:
-                waits_for = step.send(None) if error is None else step.throw(error)
-            except StopIteration as done:
-                return done.value
-
-
-def _too_large(size: int, most: int) -> RequestError:
-    return RequestError(
-        "http.too_large",
-        f"the body has {size} bytes or more, at most {most} are taken; send it in parts",
-        value=size,
-        expected=f"at most {most} bytes",
-    )
-
-
-async def _send(reply: Answer, send: Send) -> None:
-    status, body, extra, kind = reply
-    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *extra]
-    if status == 304:
-        headers = list(extra)
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _send_stream(reply: Stream, receive: Receive, send: Send) -> None:
-    """Sends parts until there are no more or the reader is gone."""
-    headers = [(b"content-type", reply.kind), *reply.headers]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    parts = aiter(reply.parts)
-    with contextlib.suppress(_Gone):
-        while (body := await _while_there(anext(parts, None), receive)) is not None:
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
-
-async def _while_there(work: Awaitable[Got], receive: Receive) -> Got:
-    """What comes of work that takes long; given up when the client goes away."""
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise _Gone
-        return working.result()
-    finally:
-        working.cancel()
-        gone.cancel()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        continue
+def _authorization(headers: list[tuple[bytes, bytes]]) -> str | None:
+    return next((value.decode("latin-1") for name, value in headers if name == b"authorization"), None)

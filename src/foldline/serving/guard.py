@@ -1,5 +1,6 @@
 """The guard: who is asking, may they, and not too often."""
 
+import base64
 import math
 from typing import Final
 
@@ -65,3 +66,15 @@ class Guard:
                 retry_after_s=max(1, math.ceil((1.0 - tokens) / rate)),
             )
         self._buckets[key.id] = (tokens - 1.0, now)
+
+
+def as_bearer(authorization: str | None) -> str | None:
+    """The same, where a browser sent the key as the password it had asked for (RFC 7617)."""
+    scheme, _, given = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return authorization
+    try:
+        _, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+    except ValueError:
+        return authorization
+    return f"Bearer {password}"

@@ -21,6 +21,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         max_waiting: records queued for the log; above it decisions and reports get 503.
         max_waiting_bytes: of those records together; above it likewise.
         max_connections: open at once; requests of one more get 503. Fewer where the system allows fewer files.
+        pages: whether the dashboard is served too, at `/`.
         origins: web origins whose pages may ask, such as `https://shop.example`; `*` for all. A page asks with a key
             like anybody else.
         body_timeout_s: seconds a client may take to send the head of a request, and its body.
@@ -35,6 +36,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_waiting: Annotated[int, Meta(ge=1)] = 10_000
     max_waiting_bytes: Annotated[int, Meta(ge=1)] = 64_000_000
     max_connections: Annotated[int, Meta(ge=1)] = 10_000
+    pages: bool = True
     origins: tuple[str, ...] = ()
     body_timeout_s: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
     bundle_timeout_s: Annotated[float, Meta(ge=0, le=3_600)] = 15.0

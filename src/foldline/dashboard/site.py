@@ -1,0 +1,49 @@
+"""Routes and middleware of the dashboard."""
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Route
+
+from foldline.dashboard.assets import Assets
+from foldline.dashboard.frame import Frame, Headers, log_name
+from foldline.dashboard.live import Live
+from foldline.dashboard.loop import LoopPage
+from foldline.dashboard.overview import Overview
+from foldline.dashboard.streams import Streams
+from foldline.dashboard.views import Views
+from foldline.errors import FoldlineError
+from foldline.log.protocol import Log
+
+COMPRESSED_BYTES = 1024
+"""Answers from this size on are compressed."""
+
+
+def site(log: Log, *, clock: Callable[[], int], every_s: float) -> Starlette:
+    """The application; see `foldline.dashboard.asgi.dashboard`."""
+    assets = Assets()
+    frame, views = Frame(assets, clock, log_name(log.url)), Views(log, every_s=every_s)
+    overview, loop, streams = Overview(frame, views), LoopPage(frame, views), Streams(frame, views)
+    live = Live(views)
+    routes = [
+        Route("/", overview.page),
+        Route("/loops.json", overview.json),
+        Route("/loops/{name}", loop.page),
+        Route("/loops/{name}/series.json", loop.json),
+        Route("/streams", streams.page),
+        Route("/streams.json", streams.json),
+        Route("/live", live.serve),
+        Route("/static/{name:path}", assets.serve),
+    ]
+    application = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(Headers),
+            Middleware(GZipMiddleware, minimum_size=COMPRESSED_BYTES, compresslevel=5),
+        ],
+        exception_handlers={404: frame.missing, FoldlineError: frame.trouble},
+    )
+    application.state.live = live
+    return application

@@ -1,0 +1,104 @@
+"""The views that pages show, one of each kind for all who look."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+
+from foldline.dashboard.reader import LoopReader, LoopView, Place
+from foldline.dashboard.shared import Shared
+from foldline.engine.defining import read_catalogue
+from foldline.engine.root import page_hash
+from foldline.errors import LogError
+from foldline.log.protocol import Log, Topic
+from foldline.loops.catalogue import Catalogue
+from foldline.loops.definition import LoopDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class LoopsView:
+    """Every loop, by name."""
+
+    version: str
+    loops: list[LoopView]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamsView:
+    """Every topic with the first and end offset of each partition, and how far the folds of each loop have come."""
+
+    version: str
+    topics: list[tuple[Topic, list[tuple[int, int]]]]
+    places: dict[str, list[Place]]
+
+
+class Views:
+    """Reads the log for all pages."""
+
+    def __init__(self, log: Log, *, every_s: float) -> None:
+        self._log = log
+        self._every_s = every_s
+        self._catalogue = Catalogue()
+        self._turn = threading.Lock()
+        self._readers: dict[str, LoopReader] = {}
+        self._loops: dict[str, Shared[LoopView]] = {}
+        self.overview: Shared[LoopsView] = Shared(self._read_loops, every_s=every_s)
+        self.streams: Shared[StreamsView] = Shared(self._read_streams, every_s=every_s)
+
+    async def loop(self, name: str) -> Shared[LoopView]:
+        """The view of a loop.
+
+        Raises:
+            InputError: `input.unknown_loop`.
+        """
+        await run_in_threadpool(self._current, name)
+        if name not in self._loops:
+            self._loops[name] = Shared(self._reading(name), every_s=self._every_s)
+        return self._loops[name]
+
+    def _reading(self, name: str) -> Callable[[], LoopView]:
+        return lambda: self._read_loop(name)
+
+    def _read_loop(self, name: str) -> LoopView:
+        definition, reader = self._current(name)
+        return reader.read(definition)
+
+    def _current(self, name: str) -> tuple[LoopDefinition, LoopReader]:
+        with self._turn:
+            self._read_catalogue()
+            definition = self._catalogue.one(name)
+            return definition, self._readers.setdefault(name, LoopReader(self._log))
+
+    def _read_loops(self) -> LoopsView:
+        loops = [self._read_loop(name) for name in self._names()]
+        return LoopsView(_version([view.version for view in loops]), loops)
+
+    def _read_streams(self) -> StreamsView:
+        topics = [
+            (topic, [self._log.offsets(topic.name, p) for p in range(topic.partitions)])
+            for topic in self._log.topics()
+        ]
+        places = {name: self._read_loop(name).places for name in self._names()}
+        marks = [
+            [(topic.id, offsets) for topic, offsets in topics],
+            [[(place.n, place.written) for place in each] for each in places.values()],
+        ]
+        return StreamsView(_version(marks), topics, places)
+
+    def _names(self) -> list[str]:
+        with self._turn:
+            self._read_catalogue()
+            return self._catalogue.names()
+
+    def _read_catalogue(self) -> None:
+        try:
+            read_catalogue(self._log, self._catalogue)
+        except LogError as error:
+            if error.code != "log.topic_missing":
+                raise
+
+
+def _version(marks: Sequence[object]) -> str:
+    return page_hash(msgspec.json.encode(marks))[:16]

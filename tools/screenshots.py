@@ -1,0 +1,66 @@
+"""Writes the dashboard's screenshots into docs/images, as `make screenshots` does: Chromium over a log made here."""
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from tests.dashboard.conftest import CHROMIUM
+from tests.dashboard.site import await_timeline, learn_news, learn_prices, opened, served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+STEPS = 11_000
+OFFERS = 600
+MOST_BYTES = 200_000
+WIDE = {"width": 1200, "height": 940}
+SHOTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "dashboard_loop": ("/loops/news", {"viewport": WIDE, "color_scheme": "light"}),
+    "dashboard_loop_dark": ("/loops/news", {"viewport": WIDE, "color_scheme": "dark"}),
+    "dashboard_loop_phone": (
+        "/loops/news",
+        {"viewport": {"width": 390, "height": 1200}, "color_scheme": "light", "is_mobile": True},
+    ),
+    "dashboard_overview": ("/", {"viewport": {"width": 1200, "height": 360}, "color_scheme": "light"}),
+    "dashboard_streams": ("/streams", {"viewport": WIDE, "color_scheme": "dark"}),
+}
+"""File by name: the page, and the browser's settings."""
+
+
+def main() -> None:
+    """Make the log, serve it, take every picture."""
+    from playwright.sync_api import sync_playwright
+
+    images = Path(__file__).resolve().parent.parent / "docs" / "images"
+    begin = time.time_ns() // 1_000_000 - 1_000 * STEPS - 2_000 * OFFERS
+    with TemporaryDirectory() as folder, opened(f"sqlite:///{folder}/news.db", begin) as (app, clock):
+        learn_prices(app, clock, OFFERS, name="free delivery")
+        learn_news(app, clock, STEPS, at_once=20)
+        for name in app.loops():
+            await_timeline(app, name)
+        with served(app.log) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+            for file, (path, settings) in SHOTS.items():
+                size = _shot(browser, address + path, settings, images / f"{file}.png")
+                print(f"docs/images/{file}.png  {size:,} bytes")
+                if size > MOST_BYTES:
+                    sys.exit(f"{file} is larger than {MOST_BYTES:,} bytes")
+            browser.close()
+
+
+def _shot(browser: "Browser", url: str, settings: dict[str, Any], file: Path) -> int:
+    context = browser.new_context(**settings, timezone_id="UTC", locale="en-GB")
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector("[data-state=live]")
+    if "/loops/" in url:
+        page.wait_for_selector("[data-plot=rate][data-drawn] canvas")
+    page.screenshot(path=file)
+    context.close()
+    return file.stat().st_size
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ the service's own, so a policy's half-life passes in real seconds.
 """
 
 import json
+import logging
 import multiprocessing
 import signal
 import subprocess
@@ -28,8 +29,8 @@ from foldline.simulation.line import Line
 
 Way = Literal["central", "edge"]
 
-DELIVERY_S = 60.0
-"""How long an app that was cut off may take to deliver what it decided meanwhile."""
+PATIENCE_S = 60.0
+"""How long an app waits for its first bundle, and in the end for its last events to arrive."""
 
 
 @dataclass
@@ -88,7 +89,7 @@ def visit_at_the_edge(settings: Settings, url: str, number: int, stop: Path) -> 
     mine = range(number, settings.steps, settings.apps)
     outage = range(len(mine) // 3, 2 * len(mine) // 3) if number % 2 else range(0)
     outbox = stop.with_name(f"app-{number}.db")
-    with Line(url) as line, fl.Edge(line.url, loop=LOOP, outbox=outbox) as news:
+    with Line(url) as line, fl.Edge(line.url, loop=LOOP, outbox=outbox, wait_s=PATIENCE_S) as news:
         pace = Pace(settings)
         for i, step in enumerate(mine):
             if stop.exists():
@@ -110,7 +111,7 @@ def visit_at_the_edge(settings: Settings, url: str, number: int, stop: Path) -> 
             else:
                 news.reward(choice, click, id=reward_id(settings, step))
         line.mend()
-        if not news.flush(DELIVERY_S):
+        if not news.flush(PATIENCE_S):
             raise RequestError("http.unavailable", f"app {number} could not deliver: {news.stats()}")
         visits.refused = len(news.refused())
     return visits
@@ -195,12 +196,15 @@ def _run(
     watch: Callable[[View], None],
 ) -> list[Served]:
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(settings.apps, mp_context=spawn, initializer=_leave_interrupts) as pool:
+    with ProcessPoolExecutor(settings.apps, mp_context=spawn, initializer=_settle_in) as pool:
         apps = [pool.submit(WAYS[way], settings, url, n, stop) for n in range(settings.apps)]
         try:
             _watch(apps, settings, news, watch)
         except KeyboardInterrupt:
             stop.touch()
+        except BaseException:
+            stop.touch()
+            raise
         visits = [app.result() for app in apps]
     made = sum(len(each.step) for each in visits)
     while news.show().counts["learnt"] < made:
@@ -209,9 +213,10 @@ def _run(
     return visits
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches the whole process group; apps finish the readers they serve and are told by the stop file."""
+def _settle_in() -> None:
+    """In each app: Ctrl-C reaches the whole process group, but apps are told by the stop file; outages are meant."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("foldline.client").setLevel(logging.ERROR)
 
 
 def _watch(

@@ -81,9 +81,9 @@ def test_ids_of_the_greatest_length_stay_usable() -> None:
     """A local id of 400 characters is answered as a longer full one, which is taken back with and without the unit."""
     full = f"1.{HOME}." + "d" * 400
     for unit in ("u1", None):
-        assert REPORTS.reward(full, 1, id="r", time=TIME, unit=unit).record.decision == full  # type: ignore[union-attr]  # a reward
+        assert REPORTS.reward(full, 1, id="r", time=TIME, unit=unit).record.decision == full  # type: ignore[union-attr]  # it is a reward
     made = REPORTS.made(MADE._replace(local="d" * 400), time=TIME)
-    assert made.record.id == full  # type: ignore[union-attr]  # a decision
+    assert made.record.id == full  # type: ignore[union-attr]  # it is a decision
     assert decode(encode(made.record)).dead == []
 
 
@@ -168,13 +168,13 @@ def test_what_no_record_can_hold_names_its_field(report: Callable[[], Any], code
 
 def test_rewards_of_another_name_have_no_range() -> None:
     """Only the loop's own reward is held to it."""
-    assert REPORTS.reward("1.0.x", 99, id="r", time=TIME, name="revenue").record.value == 99.0  # type: ignore[union-attr]  # a reward
+    assert REPORTS.reward("1.0.x", 99, id="r", time=TIME, name="revenue").record.value == 99.0  # type: ignore[union-attr]  # it is a reward
 
 
 def test_a_local_id_of_another_partition_is_a_local_id() -> None:
     """Only what looks like a full id of the unit's own partition could be mistaken."""
     placed = REPORTS.made(MADE._replace(local=f"1.{ELSEWHERE}.x"), time=TIME)
-    assert placed.record.id == f"1.{HOME}.1.{ELSEWHERE}.x"  # type: ignore[union-attr]  # a decision
+    assert placed.record.id == f"1.{HOME}.1.{ELSEWHERE}.x"  # type: ignore[union-attr]  # it is a decision
 
 
 def test_a_loop_of_complete_outcomes_takes_nothing_else() -> None:

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,17 @@ def test_redefining(url: str) -> None:
         assert news.bundle.actions == ("a", "b", "c")
         assert app.loop("news").definition.version == 2
         assert app.loops() == ["news"]
+
+
+def test_threads_define_at_once(url: str) -> None:
+    """Versions follow one another without a gap, whoever defines."""
+    with fl.open(url, pace=FAST) as app:
+        app.loop("news", actions=["a"])
+        actions = [["a", *(f"{i}-{j}" for j in range(3))] for i in range(6)]
+        with ThreadPoolExecutor(6) as pool:
+            versions = [loop.definition.version for loop in pool.map(lambda a: app.loop("news", a), actions)]
+        assert app.loop("news").definition.version == 7
+        assert max(versions) == 7
 
 
 @pytest.mark.parametrize(

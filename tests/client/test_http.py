@@ -96,7 +96,8 @@ def test_define_and_look(connect: Connect, service: Service) -> None:
     assert name in client.loops()
     assert news.show().definition == shown.definition
     assert news.bundle().actions == ("a", "b", "c")
-    assert news.decide("u1").bundle == news.bundle().hash
+    before, made, after = news.bundle().hash, news.decide("u1").bundle, news.bundle().hash
+    assert made in {before, after}  # the decision itself may bring a new one
 
 
 def test_a_retry_counts_once(connect: Connect, service: Service, loop: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from foldline.engine.host import Host
 from foldline.engine.learner import Pace
 from foldline.log.open import open_log
 from foldline.log.protocol import Log
+from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.settings import LoopSettings
 from foldline.policies.protocol import Policy
@@ -92,6 +94,7 @@ class Foldline:
         )
         self._loops: dict[str, Loop] = {}
         self._closed = False
+        self._defining = threading.Lock()
         read_catalogue(log, self._host.catalogue)
         self._host.start()
 
@@ -169,10 +172,13 @@ class Foldline:
 
         def settle(old: LoopDefinition | None) -> LoopDefinition:
             if old is None and settings == LoopSettings():
-                return self._host.catalogue.one(name)
+                return catalogue.one(name)
             return settings.settle(name, old, salt=uuid.uuid4().hex, now=now)
 
-        definition = define(self.log, self._host.catalogue, name, settle, holder=self._holder, now=now)
+        # The catalogue of its own: the host's is read by its thread. One at a time: the lease is this process's.
+        catalogue = Catalogue()
+        with self._defining:
+            definition = define(self.log, catalogue, name, settle, holder=self._holder, now=now)
         replica = self._host.add(definition)
         if name not in self._loops:
             self._loops[name] = Loop(self.log, self._host, definition, replica, self._clock)
@@ -182,8 +188,9 @@ class Foldline:
 
     def loops(self) -> list[str]:
         """The names of the loops on this log."""
-        read_catalogue(self.log, self._host.catalogue)
-        return self._host.catalogue.names()
+        catalogue = Catalogue()
+        read_catalogue(self.log, catalogue)
+        return catalogue.names()
 
     def close(self) -> None:
         """Stop learning, write what is known, close the log. Idempotent."""

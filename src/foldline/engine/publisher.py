@@ -91,7 +91,9 @@ class Publisher:
     def _compile(self, cut: tuple[int, ...], now: int) -> Bundle | None:
         parts = self.known.parts()
         version = max(part.vocabulary.version for part in parts)
-        if version == 0:
+        newest = self._catalogue.get(self._definition.name)
+        if version == 0 or newest is None or newest.version < version:
+            # Nothing is defined yet, or a marker was folded whose definition this catalogue has still to read.
             return None
         definition = self._catalogue.at(self._definition.name, version)
         if definition.fold().parameters() != self.known.fold.parameters():

@@ -4,8 +4,8 @@ Question: what share of a bare server's requests does the service answer, each d
     How long do answers take at 2,000 a second? And with far more clients than it takes on?
 Workload: `POST /v1/loops/news/decisions` for 100,000 units, 20 actions, one process that serves on one processor; a
     learner in another process, on the other, with the clients. Throughput: wrk, 64 connections. Latency: sent by a
-    clock at 2,000 a second, measured from when each was due. Overload: wrk, 512 connections, at most 64 records
-    waiting for the log.
+    clock at 2,000 a second, measured from when each was due. Overload: wrk, 512 connections, at most 256
+    records waiting for the log.
 Peer: a bare ASGI application that echoes the body, same server, same settings, same clients, in alternating rounds.
     With `--peers`, Vowpal Wabbit in one such server (20 actions, a line to a file, not synced), BentoML and Ray Serve
     answering a constant, each started alone, in the same run.
@@ -227,7 +227,7 @@ def throughput(folder: Path, script: Path, rounds: int, seconds: float) -> dict[
 
 def overload(folder: Path, script: Path, seconds: float) -> dict[str, Any]:
     """Many more clients than places in the queue: what was accepted, refused, kept, and how memory went."""
-    with service(folder, max_waiting=64) as (port, pid, url):
+    with service(folder, max_waiting=256) as (port, pid, url):
         ours = f"http://127.0.0.1:{port}/v1/loops/news/decisions"
         load(ours, pid, script, 2, 64)
         with open_log(url) as log:

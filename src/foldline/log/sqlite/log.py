@@ -81,7 +81,8 @@ class SqliteLog:
         """See `Log.append`. One transaction, shared with appends of other threads that come meanwhile."""
         validation.check_batches(batches, self._clock())
         offsets = self._writer.append(batches, leases_of(lease))
-        self._wake()
+        if not self._awaited.isdisjoint([batch.topic for batch in batches]):
+            self._wake()
         return offsets
 
     def read(
@@ -100,6 +101,7 @@ class SqliteLog:
 
     def wait(self, ends: Mapping[tuple[str, int], int], timeout_s: float) -> bool:
         """See `Log.wait`. Woken by this process's appends, polls for others' every `POLL_S`."""
+        self._awaited |= {topic for topic, _ in ends}
         deadline = time.monotonic() + timeout_s
         seen: tuple[apsw.Connection, int] | None = None
         while True:
@@ -162,6 +164,8 @@ class SqliteLog:
         self._writer = Writer(self._connections)
         self._changed = threading.Condition()
         self._appends = 0
+        # Every topic anybody has waited for: an append to another wakes nobody, who would look in vain.
+        self._awaited: set[str] = set()
 
     def _wake(self) -> None:
         with self._changed:

@@ -104,13 +104,17 @@ class SqliteLog:
         self._awaited |= {topic for topic, _ in ends}
         deadline = time.monotonic() + timeout_s
         seen: tuple[apsw.Connection, int] | None = None
+        # Looked up once a call: a topic made again meanwhile is found by the next.
+        places: list[tuple[catalogue.Place, int]] | None = None
         while True:
             appends = self._appends
             with self._connections.reading() as connection:
                 now_seen = (connection, connection.pragma("data_version"))
                 if now_seen != seen:
                     seen = now_seen
-                    if self._grown(connection, ends):
+                    if places is None:
+                        places = [(catalogue.find_place(connection, t, p), e) for (t, p), e in ends.items()]
+                    if any(end_offset(connection, place) > end for place, end in places):
                         return True
             left = deadline - time.monotonic()
             if left <= 0:
@@ -171,7 +175,3 @@ class SqliteLog:
         with self._changed:
             self._appends += 1
             self._changed.notify_all()
-
-    def _grown(self, connection: apsw.Connection, ends: Mapping[tuple[str, int], int]) -> bool:
-        places = ((catalogue.find_place(connection, t, p), end) for (t, p), end in ends.items())
-        return any(end_offset(connection, place) > end for place, end in places)

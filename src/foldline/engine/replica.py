@@ -1,9 +1,14 @@
 """A replica: a reader's current bundle, swapped whole when a newer one stands on the log."""
 
+import logging
+
 from foldline.engine.restore import rows_from
+from foldline.errors import FoldlineError
 from foldline.log.protocol import Log
 from foldline.loops.bundle import decode_bundle
 from foldline.loops.deciding import Decider
+
+_logger = logging.getLogger("foldline.engine")
 
 
 class Replica:
@@ -22,5 +27,12 @@ class Replica:
             payload, self.offset = row.payload, row.end
         if payload is None:
             return False
-        self.decider = Decider(decode_bundle(payload))
+        try:
+            self.decider = Decider(decode_bundle(payload))
+        except FoldlineError as error:
+            # Deciding goes on with the bundle before: the next one published takes its place.
+            _logger.error(
+                "passing over the bundle before offset %d of %s: %s", self.offset, self._topic, error
+            )  # noqa: TRY400 - its text says all
+            return False
         return True

@@ -6,7 +6,7 @@ Routing is one dictionary look-up. Whatever is not the service's goes to `pages`
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -80,14 +80,12 @@ class ServiceApp:
             raise RequestError("http.overloaded", "the service has not started yet", retry_after_s=1)
         return self._service
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """One connection's request, or the server's start and stop."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1003})
+        kind = scope["type"]
+        if kind == "http":
+            return self._http(scope, receive, send)
+        return self._lifespan(receive, send) if kind == "lifespan" else _close_socket(send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -215,6 +213,10 @@ def refusal(error: FoldlineError, status: int | None = None) -> Answer:
     if retry_after_s is not None:
         headers.append((b"retry-after", str(retry_after_s).encode()))
     return answer(FaultAnswer(fault_of(error)), status, *headers)
+
+
+async def _close_socket(send: Send) -> None:
+    await send({"type": "websocket.close", "code": 1003})
 
 
 def _admit(service: Service, route: Route, headers: list[tuple[bytes, bytes]]) -> None:

@@ -83,7 +83,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A head is there; that of a connection too many is refused."""
         self._head_bytes = None
-        self._head_came()
+        if self._late is not None:
+            self._head_came()
         if self._one_too_many:
             self.app = _refuse_connection
         super().on_headers_complete()

@@ -84,6 +84,7 @@ def build_server(
     )
     config = uvicorn.Config(
         for_pages_of(settings.origins, app),
+        interface="asgi3",
         http=connection,
         loop="auto",
         ws="none",

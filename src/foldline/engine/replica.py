@@ -31,8 +31,7 @@ class Replica:
             self.decider = Decider(decode_bundle(payload))
         except FoldlineError as error:
             # Deciding goes on with the bundle before: the next one published takes its place.
-            _logger.error(
-                "passing over the bundle before offset %d of %s: %s", self.offset, self._topic, error
-            )  # noqa: TRY400 - its text says all
+            place = f"before offset {self.offset} of {self._topic}"
+            _logger.error("passing over the bundle %s: %s", place, error)  # noqa: TRY400 - its text says all
             return False
         return True

@@ -43,9 +43,9 @@ def _close_log(served: Running) -> None:
 
 def _damage(served: Running) -> None:
     now = wall_clock()
-    served.log.append([Batch("news.policy", 0, b"{}", 1, now, now, b"news")])
+    served.log.append([Batch("foldline.loops", 0, b"{}", 1, now, now)])
     while served.host.failure is None:
-        served.log.wait({("news.policy", 0): 1 << 40}, 0.01)
+        served.log.wait({("news.roots", 0): 1 << 40}, 0.01)
 
 
 def _begin_closing(served: Running) -> None:

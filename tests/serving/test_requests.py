@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from foldline.loops.settings import LoopSettings
-from foldline.serving.requests import (
+from foldline.loops.messages import (
     ActivationEvent,
     ActivationRequest,
     Body,
@@ -24,6 +23,7 @@ from foldline.serving.requests import (
     RewardEvent,
     RewardRequest,
 )
+from foldline.loops.settings import LoopSettings
 from foldline.serving.routes import ROUTES
 from foldline.serving.settings import ServiceSettings
 from tests.serving.conftest import NEWS

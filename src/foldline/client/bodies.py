@@ -1,4 +1,4 @@
-"""What a client sends: bodies of requests, and the events of an outbox, which are the same with a type.
+"""Writing what a client sends: bodies of requests and events of an outbox (see `loops.messages`) as JSON.
 
 An event is encoded once, when it happens, and its bytes are what the outbox keeps and the service gets.
 """
@@ -13,80 +13,6 @@ from foldline.records.codec import check_json
 
 MOST_BYTES = 500_000
 """Bytes of the largest event: it fits a request with room to spare."""
-
-
-class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Base of all; what is None is left out."""
-
-
-class DecisionBody(Body, frozen=True, kw_only=True):
-    """Asks for an action for a unit."""
-
-    decision: str
-    unit: str
-    context: dict[str, Any] | None = None
-    available: list[str] | None = None
-
-
-class RewardBody(Body, frozen=True, kw_only=True):
-    """How a decision went."""
-
-    decision: str | None = None
-    unit: str | None = None
-    value: float
-    name: str | None = None
-    reward_id: str
-    occurred: int | None = None
-
-
-class ActivationBody(Body, frozen=True, kw_only=True):
-    """A decision was shown."""
-
-    decision: str
-    unit: str | None = None
-
-
-class OutcomeBody(Body, frozen=True, kw_only=True):
-    """A decision made elsewhere together with its reward."""
-
-    decision: str
-    unit: str
-    action: str
-    propensity: float
-    reward: float
-    bundle: str
-    definition: int | None = None
-    available: list[str] | None = None
-    context: dict[str, Any] | None = None
-    occurred: int | None = None
-
-
-class DecisionEvent(Body, frozen=True, kw_only=True, tag_field="type", tag="decision"):
-    """A decision made here."""
-
-    decision: str
-    unit: str
-    action: str
-    propensity: float
-    bundle: str
-    definition: int
-    available: list[str] | None = None
-    context: dict[str, Any] | None = None
-    occurred: int
-
-
-class RewardEvent(RewardBody, frozen=True, kw_only=True, tag_field="type", tag="reward"):
-    """A reward told to the edge client."""
-
-
-class ActivationEvent(ActivationBody, frozen=True, kw_only=True, tag_field="type", tag="activation"):
-    """A decision shown, as told to the edge client."""
-
-    occurred: int
-
-
-class OutcomeEvent(OutcomeBody, frozen=True, kw_only=True, tag_field="type", tag="outcome"):
-    """A decision made here together with its reward."""
 
 
 encode_plain = msgspec.json.Encoder().encode

@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from foldline.client import bodies, views
+from foldline.client import bodies
 from foldline.client.answers import read_many, read_value
 from foldline.errors import FoldlineError, InputError
+from foldline.loops import messages
 from foldline.loops.bundle import Bundle, decode_bundle
 from foldline.loops.reports import EXTERNAL
 from foldline.loops.settings import LoopSettings
@@ -29,11 +30,11 @@ Durability = Literal["durable", "fast"]
 DEFINING_S = 30.0
 """A definition is answered once a bundle decides by it, or after 15 s."""
 
-_DECISION = msgspec.json.Decoder(views.DecisionAnswer)
-_REWARD = msgspec.json.Decoder(views.RewardAnswer)
-_OUTCOME = msgspec.json.Decoder(views.OutcomeAnswer)
-_SHOWN = msgspec.json.Decoder(views.ShownLoop)
-_LOOPS = msgspec.json.Decoder(views.LoopList)
+_DECISION = msgspec.json.Decoder(messages.DecisionAnswer)
+_REWARD = msgspec.json.Decoder(messages.RewardAnswer)
+_OUTCOME = msgspec.json.Decoder(messages.OutcomeAnswer)
+_SHOWN = msgspec.json.Decoder(messages.LoopView)
+_LOOPS = msgspec.json.Decoder(messages.LoopList)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ class LoopCalls:
     def activate(self, decision: Decision | str, *, unit: str | None = None) -> Call[None]:
         """Report that a decision was shown; needed where the loop asks for activations."""
         id, unit = named(decision, unit)
-        line = bodies.encode_body(bodies.ActivationBody(decision=id or "", unit=unit))
+        line = bodies.encode_body(messages.ActivationRequest(decision=id or "", unit=unit))
         return self._post("activations", line, lambda _: None)
 
     def define(
@@ -239,7 +240,7 @@ class LoopCalls:
         unit_bits: int | None = None,
         partitions: int | None = None,
         salt: str | None = None,
-    ) -> Call[views.ShownLoop]:
+    ) -> Call[messages.LoopView]:
         """Define the loop, or its next version; what is left out keeps its present value.
 
         The settings mean what they mean in `foldline.Foldline.loop`. Needs a key with the role `admin`.
@@ -267,7 +268,7 @@ class LoopCalls:
         line = bodies.encode_body(settings)
         return Call("PUT", self._path, line, lambda body: read_value(_SHOWN, body), DEFINING_S)
 
-    def show(self) -> Call[views.ShownLoop]:
+    def show(self) -> Call[messages.LoopView]:
         """The loop as it is: definition, newest bundle, estimates, counts."""
         return Call("GET", self._path, None, lambda body: read_value(_SHOWN, body))
 
@@ -280,17 +281,17 @@ class LoopCalls:
 
     def _decide(
         self, unit: str, context: dict[str, Any] | None, available: Collection[str] | None, id: str | None
-    ) -> tuple[bytes, Callable[[views.DecisionAnswer], Decision]]:
+    ) -> tuple[bytes, Callable[[messages.DecisionAnswer], Decision]]:
         """The body that asks, and what makes the answer a decision."""
         allowed = None if available is None else sorted(available)
-        body = bodies.DecisionBody(
+        body = messages.DecisionRequest(
             decision=uuid.uuid4().hex if id is None else checked_name(id, "decision"),
             unit=checked_name(unit, "unit"),
             context=context,
             available=allowed,
         )
 
-        def read(answer: views.DecisionAnswer) -> Decision:
+        def read(answer: messages.DecisionAnswer) -> Decision:
             return Decision(
                 time=self._clock(),
                 id=answer.decision,
@@ -315,7 +316,7 @@ class LoopCalls:
     ) -> bytes:
         target, unit = named(decision, unit)
         return bodies.encode_body(
-            bodies.RewardBody(
+            messages.RewardRequest(
                 decision=target,
                 unit=unit,
                 value=bodies.checked_value(value),
@@ -326,7 +327,7 @@ class LoopCalls:
 
     def _outcome(self, decision: Decision, reward: float) -> bytes:
         return bodies.encode_body(
-            bodies.OutcomeBody(
+            messages.OutcomeRequest(
                 decision=local_of(decision),
                 unit=decision.unit,
                 action=decision.action,

@@ -18,8 +18,8 @@ from foldline.client.offload import offload
 from foldline.client.outbox import BATCH_EVENTS, PLACEHOLDER, Held, Outbox
 from foldline.client.retrying import Backoff
 from foldline.client.transport import Clock, httpx_of
-from foldline.client.views import EventsAnswer
 from foldline.errors import FoldlineError
+from foldline.loops.messages import EventsAnswer
 
 if TYPE_CHECKING:
     import httpx
@@ -139,8 +139,7 @@ class Delivery:
     async def _settle(self, held: Held, answer: EventsAnswer) -> None:
         refused = []
         for fault in answer.errors:
-            code = str(fault.error.get("code"))
-            message = str(fault.error.get("message"))
+            code, message = fault.error.code, fault.error.message
             refused.append((fault.index, code, message))
             _logger.warning(
                 "the service refused an event: %s [%s]: %.200r", message, code, held.lines[fault.index]

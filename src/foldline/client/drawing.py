@@ -8,10 +8,11 @@ import secrets
 from collections.abc import Callable, Collection
 from typing import Any
 
-from foldline.client.bodies import DecisionEvent, encode_body, encode_plain
+from foldline.client.bodies import encode_body, encode_plain
 from foldline.errors import FoldError, InputError
 from foldline.loops.bundle import Bundle
 from foldline.loops.deciding import Decider
+from foldline.loops.messages import DecisionEvent
 from foldline.loops.reports import FALLBACK
 from foldline.records.hashing import partition_of
 from foldline.records.ids import checked_name, parse_decision_id

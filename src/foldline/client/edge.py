@@ -14,6 +14,7 @@ from foldline.client.outbox import Outbox, Refusal
 from foldline.client.outbox_file import Durability
 from foldline.client.transport import Clock, checked_url, headers_of, httpx_of, wall_clock
 from foldline.errors import InputError
+from foldline.loops import messages
 from foldline.loops.bundle import Bundle
 from foldline.records.ids import checked_name
 from foldline.records.types import Decision
@@ -207,7 +208,7 @@ class Edge:
         """
         target, unit = _with_unit(decision, unit)
         self._append(
-            bodies.RewardEvent(
+            messages.RewardEvent(
                 decision=target,
                 unit=unit,
                 value=bodies.checked_value(value),
@@ -219,7 +220,7 @@ class Edge:
 
     def outcome(self, decision: Decision, reward: float) -> None:
         """Report a decision made with `log=False` together with its reward; in the outbox when this returns."""
-        event = bodies.OutcomeEvent(
+        event = messages.OutcomeEvent(
             decision=local_of(decision),
             unit=decision.unit,
             action=decision.action,
@@ -236,7 +237,7 @@ class Edge:
     def activate(self, decision: Decision | str, *, unit: str | None = None) -> None:
         """Report that a decision was shown; needed where the loop asks for activations."""
         target, unit = _with_unit(decision, unit)
-        self._append(bodies.ActivationEvent(decision=target or "", unit=unit, occurred=self._clock()))
+        self._append(messages.ActivationEvent(decision=target or "", unit=unit, occurred=self._clock()))
 
     def await_bundle(self, timeout_s: float = 30.0, *, other_than: str | None = None) -> Bundle:
         """Wait for a bundle.
@@ -301,7 +302,7 @@ class Edge:
     ) -> None:
         self.close()
 
-    def _append(self, event: bodies.Body, context: dict[str, Any] | None = None) -> None:
+    def _append(self, event: messages.Body, context: dict[str, Any] | None = None) -> None:
         if self._contact.link is None:
             self._contact.start()
         self._outbox.append(bodies.encode_body(event, context))

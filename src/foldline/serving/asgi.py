@@ -12,13 +12,14 @@ from typing import Final
 import msgspec
 
 from foldline.errors import FoldlineError, RequestError
+from foldline.loops.messages import FaultAnswer
 from foldline.serving.bodies import read_whole
 from foldline.serving.calls import Answer, Asgi, Call, Gone, Receive, Scope, Send, Stream, answer
 from foldline.serving.connection import WAITS
 from foldline.serving.guard import as_bearer
 from foldline.serving.metrics import RequestCounts, show_metrics
 from foldline.serving.openapi import openapi
-from foldline.serving.requests import FaultAnswer, fault_of
+from foldline.serving.requests import fault_of
 from foldline.serving.routes import LOOP, ROUTES, Route
 from foldline.serving.sending import send_answer, send_stream, while_there
 from foldline.serving.service import Service

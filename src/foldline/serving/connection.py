@@ -14,8 +14,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from foldline.errors import RequestError
+from foldline.loops.messages import FaultAnswer
 from foldline.serving.calls import Answer, answer
-from foldline.serving.requests import FaultAnswer, fault_of
+from foldline.serving.requests import fault_of
 
 MAX_HEAD_BYTES: Final = 65_536
 

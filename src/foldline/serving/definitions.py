@@ -14,6 +14,7 @@ from foldline.loops.catalogue import Catalogue
 from foldline.loops.cut import format_cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.estimate import Counts
+from foldline.loops.messages import BundleView, EstimateView, LoopLine, LoopList, LoopView
 from foldline.loops.settings import LoopSettings
 from foldline.policies.protocol import WHOLE
 from foldline.serving.calls import Answer, Call, answer
@@ -21,65 +22,6 @@ from foldline.serving.requests import read_body
 from foldline.serving.service import Served, Service
 
 _SETTINGS = msgspec.json.Decoder(LoopSettings)
-
-
-class BundleView(msgspec.Struct, frozen=True):
-    """A bundle without its parameters.
-
-    Attributes:
-        hash: names it.
-        cut: what it covers, written `0:1500,1:1498`.
-        definition: version of the loop's definition.
-        time: when it was published, milliseconds.
-        stream_time: highest stream time within the cut, milliseconds.
-    """
-
-    hash: str
-    cut: str
-    definition: int
-    time: int
-    stream_time: int
-
-
-class EstimateView(msgspec.Struct, frozen=True):
-    """What is known of an action.
-
-    Attributes:
-        action: its name.
-        pulls: how many of its decisions were learnt.
-        mean: average reward, null where nothing was learnt.
-        share: probability the newest bundle gives it, null before the first.
-    """
-
-    action: str
-    pulls: int
-    mean: float | None
-    share: float | None
-
-
-class LoopView(msgspec.Struct, frozen=True):
-    """A loop: what it is, and what was learnt."""
-
-    name: str
-    definition: dict[str, Any]
-    bundle: BundleView | None
-    estimates: list[EstimateView]
-    counts: dict[str, float]
-
-
-class LoopLine(msgspec.Struct, frozen=True):
-    """A loop in a list."""
-
-    name: str
-    version: int
-    actions: int
-    policy: str
-
-
-class LoopList(msgspec.Struct, frozen=True):
-    """Every loop, by name."""
-
-    loops: list[LoopLine]
 
 
 async def list_loops(service: Service, _call: Call) -> Answer:
@@ -127,7 +69,7 @@ def view_of(served: Served) -> LoopView:
     ]
     return LoopView(
         name=definition.name,
-        definition=msgspec.to_builtins(definition),
+        definition=definition,
         bundle=_bundle_view(decider.bundle) if decider is not None else None,
         estimates=estimates,
         counts=counts_view(served.learnt.counts(definition)),

@@ -6,10 +6,7 @@ from typing import Any
 import msgspec
 
 from foldline.errors import FoldlineError, RequestError
-from foldline.loops.reports import Made, Placed
-from foldline.records.codec import encode
-from foldline.serving.calls import Answer, Call, answer
-from foldline.serving.requests import (
+from foldline.loops.messages import (
     ActivationEvent,
     DecisionEvent,
     Event,
@@ -18,9 +15,11 @@ from foldline.serving.requests import (
     EventsRequest,
     OutcomeEvent,
     RewardEvent,
-    fault_of,
-    read_body,
 )
+from foldline.loops.reports import Made, Placed
+from foldline.records.codec import encode
+from foldline.serving.calls import Answer, Call, answer
+from foldline.serving.requests import fault_of, read_body
 from foldline.serving.service import Served, Service
 
 _REQUEST = msgspec.json.Decoder(EventsRequest)

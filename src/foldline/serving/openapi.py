@@ -6,13 +6,7 @@ from typing import Any
 import msgspec
 
 import foldline
-from foldline.serving.requests import (
-    ActivationEvent,
-    DecisionEvent,
-    FaultAnswer,
-    OutcomeEvent,
-    RewardEvent,
-)
+from foldline.loops.messages import ActivationEvent, DecisionEvent, FaultAnswer, OutcomeEvent, RewardEvent
 from foldline.serving.routes import ROUTES, Route
 
 _EVENTS = DecisionEvent | RewardEvent | OutcomeEvent | ActivationEvent

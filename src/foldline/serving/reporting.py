@@ -6,12 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from foldline.errors import FoldlineError, RequestError
-from foldline.loops.reports import EXTERNAL, Made, Placed
-from foldline.records.codec import encode
-from foldline.serving.appender import Group
-from foldline.serving.calls import Answer, Call, answer
-from foldline.serving.fresh_ids import fresh_id
-from foldline.serving.requests import (
+from foldline.loops.messages import (
     ActivationAnswer,
     ActivationRequest,
     DecisionAnswer,
@@ -21,9 +16,13 @@ from foldline.serving.requests import (
     OutcomeRequest,
     RewardAnswer,
     RewardRequest,
-    fault_of,
-    read_body,
 )
+from foldline.loops.reports import EXTERNAL, Made, Placed
+from foldline.records.codec import encode
+from foldline.serving.appender import Group
+from foldline.serving.calls import Answer, Call, answer
+from foldline.serving.fresh_ids import fresh_id
+from foldline.serving.requests import fault_of, read_body
 from foldline.serving.service import Served, Service
 
 Request = TypeVar("Request")

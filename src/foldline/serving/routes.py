@@ -8,26 +8,28 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from foldline.loops.bundle import Bundle
-from foldline.loops.settings import LoopSettings
-from foldline.serving.bundles import newest_bundle
-from foldline.serving.calls import Answer, Call, Stream
-from foldline.serving.definitions import LoopList, LoopView, list_loops, put_loop, show_loop
-from foldline.serving.events import take_events
-from foldline.serving.health import show_health, show_readiness
-from foldline.serving.keys import Role
-from foldline.serving.reporting import activate, decide, outcome, reward
-from foldline.serving.requests import (
+from foldline.loops.messages import (
     ActivationAnswer,
     ActivationRequest,
     DecisionAnswer,
     DecisionRequest,
     EventsAnswer,
     EventsRequest,
+    LoopList,
+    LoopView,
     OutcomeAnswer,
     OutcomeRequest,
     RewardAnswer,
     RewardRequest,
 )
+from foldline.loops.settings import LoopSettings
+from foldline.serving.bundles import newest_bundle
+from foldline.serving.calls import Answer, Call, Stream
+from foldline.serving.definitions import list_loops, put_loop, show_loop
+from foldline.serving.events import take_events
+from foldline.serving.health import show_health, show_readiness
+from foldline.serving.keys import Role
+from foldline.serving.reporting import activate, decide, outcome, reward
 from foldline.serving.service import Service
 
 Handler = Callable[[Service, Call], Awaitable[Answer | Stream]]

@@ -16,10 +16,17 @@ from tests.engine.traffic import START, definition
 Define = Callable[[LoopDefinition], Catalogue]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+def url_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new log's URL; a broker is started only for who asks for one."""
+    if kind == "kafka":
+        return str(request.getfixturevalue("kafka_url"))
+    return "memory://" if kind == "memory" else f"sqlite:///{tmp_path}/events.db"
+
+
+@pytest.fixture(params=["memory", "sqlite", "kafka"])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
     """An empty log of each kind."""
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/events.db"
+    url = url_of(request.param, request, tmp_path)
     with open_log(url) as opened:
         create_catalogue(opened)
         yield opened

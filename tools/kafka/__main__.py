@@ -22,7 +22,9 @@ from tools.kafka.jars import MissingTool, fetch
 def main() -> None:
     """Run one command."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.kafka", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tools.kafka",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "foldline-kafka")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -31,7 +33,9 @@ def main() -> None:
         command = commands.add_parser(name)
         command.add_argument("--nodes", type=int, default=1)
         command.add_argument("--port", type=int)
-    command.add_argument("--users", type=Path, required=True, help="stop once nobody holds a lock on this file")
+    command.add_argument(
+        "--users", type=Path, required=True, help="stop once nobody holds a lock on this file"
+    )
     for name in ("kill", "start"):
         commands.add_parser(name).add_argument("node", type=int)
     commands.add_parser("down").add_argument("--wipe", action="store_true")

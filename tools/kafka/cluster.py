@@ -67,11 +67,16 @@ class Cluster:
         (self.folder / "log4j2.properties").write_text(LOGGING)
         ports = _free_ports(3 * nodes) if port is None else list(range(port, port + 3 * nodes))
         names = list(LISTENERS)
-        settings = {"jars": str(jars), "nodes": [dict(zip(names, ports[3 * n :], strict=False)) for n in range(nodes)]}
+        settings = {
+            "jars": str(jars),
+            "nodes": [dict(zip(names, ports[3 * n :], strict=False)) for n in range(nodes)],
+        }
         self._file.write_text(json.dumps(settings))
         for node in range(nodes):
             self._settings_file(node).write_text(self._settings(node, nodes))
-        formats = [self._format(n) for n in range(nodes) if not (self.folder / f"node{n}/meta.properties").exists()]
+        formats = [
+            self._format(n) for n in range(nodes) if not (self.folder / f"node{n}/meta.properties").exists()
+        ]
         if any(process.wait() for process in formats):
             raise RuntimeError(f"kafka-storage format failed; see {self.folder}")
         for node in range(nodes):
@@ -120,7 +125,9 @@ class Cluster:
             f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties",
             *("-cp", f"{self._read()['jars']}/*", *arguments),
         ]
-        return subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
+        return subprocess.Popen(
+            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
+        )
 
     def _format(self, node: int) -> subprocess.Popen[bytes]:
         with open(self.folder / f"node{node}.log", "ab") as out:

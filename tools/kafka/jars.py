@@ -3,7 +3,7 @@
 import fcntl
 import shutil
 import subprocess
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 POM = Path(__file__).with_name("pom.xml")
@@ -16,7 +16,7 @@ class MissingTool(Exception):
 
 def version() -> str:
     """The version of Kafka that the pom names."""
-    found = ElementTree.parse(POM).getroot().findtext("{*}version")  # noqa: S314 - a file of this checkout
+    found = ET.parse(POM).getroot().findtext("{*}version")  # noqa: S314 - a file of this checkout
     if found is None:
         raise MissingTool(f"{POM} names no version")
     return found
@@ -51,8 +51,18 @@ def fetch() -> Path:
 def _download(folder: Path) -> None:
     partly = folder.with_suffix(".part")
     shutil.rmtree(partly, ignore_errors=True)
-    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={partly}"]
+    command = [
+        "mvn",
+        "-q",
+        "-B",
+        "-f",
+        str(POM),
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={partly}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise MissingTool(f"Maven could not fetch Kafka {version()}: {(done.stdout + done.stderr).strip()[:500]}")
+        raise MissingTool(
+            f"Maven could not fetch Kafka {version()}: {(done.stdout + done.stderr).strip()[:500]}"
+        )
     partly.rename(folder)

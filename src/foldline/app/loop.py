@@ -32,12 +32,12 @@ class Position(NamedTuple):
     Attributes:
         partition: by the unit's hash.
         offset: on that partition.
-        index: which of the records at that offset, where the log has several at one.
+        record: which of the records at that offset, where the log has several at one.
     """
 
     partition: int
     offset: int
-    index: int = 0
+    record: int = 0
 
 
 class Loop:

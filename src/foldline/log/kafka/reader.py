@@ -31,6 +31,9 @@ DRAIN: Final = 2_000
 PROBE_S: Final = 0.003
 """A reader that waits this long for rows that may not exist asks."""
 
+VISIBLE_S: Final = 0.002
+"""Between two looks for what was committed a moment ago."""
+
 IDLE_S: Final = 60.0
 """A stream that nobody has read for so long is closed."""
 
@@ -146,20 +149,21 @@ class Reader:
     def ends(self, topic: str, partition: int) -> tuple[int, int]:
         """The first offset kept and the end of what is committed, as the cluster says now.
 
+        A commit is answered a moment before its records can be read; those of this log object are waited for.
+
         Raises:
             LogError: `log.unavailable`.
         """
-        with self._asking:
-            consumer = self._ready()
-            try:
-                first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=CALL_S)
-            except KafkaException as error:
-                raise fault(
-                    error_of(error), f"asking for the ends of {topic}[{partition}]", topic=topic
-                ) from error
-        with self.changed:
-            self._ends[topic, partition] = max(end, self._ends.get((topic, partition), 0))
-        return first, end
+        place, deadline = (topic, partition), time.monotonic() + CALL_S
+        while True:
+            first, end = self._ask(place)
+            with self.changed:
+                if end >= self._own.get(place, 0):
+                    self._ends[place] = max(end, self._ends.get(place, 0))
+                    return first, end
+            if time.monotonic() > deadline:
+                raise _stands_still(place, end)
+            time.sleep(VISIBLE_S)
 
     def appended(self, topic: str, partition: int, offset: int) -> None:
         """A message of ours stands at an offset: readers wait until they have it."""
@@ -191,11 +195,7 @@ class Reader:
                 reached = stream.high
             waited = time.monotonic() - started
             if waited > CALL_S:
-                raise LogError(
-                    "log.unavailable",
-                    f"reading {topic}[{partition}] at offset {offset}: nothing came within {CALL_S:g} s; the cluster "
-                    "is away, or a transaction of a process that died is still open before it",
-                )
+                raise _stands_still(place, offset)
             if waited > PROBE_S and not stream.error:
                 end_found = self._probe(place, reached)
                 with self.changed:
@@ -301,6 +301,15 @@ class Reader:
             return offset
         return event.offset() or offset
 
+    def _ask(self, place: Place) -> tuple[int, int]:
+        with self._asking:
+            consumer = self._ready()
+            try:
+                return consumer.get_watermark_offsets(TopicPartition(*place), timeout=CALL_S)
+            except KafkaException as error:
+                doing = f"asking for the ends of {place[0]}[{place[1]}]"
+                raise fault(error_of(error), doing, topic=place[0]) from error
+
     def _ready(self) -> Consumer:
         self._check_open()
         if self._asker is None:
@@ -313,3 +322,11 @@ class Reader:
             raise LogError(
                 "log.closed", f"the log on {self._clients.address.servers} was closed; open it again"
             )
+
+
+def _stands_still(place: Place, offset: int) -> LogError:
+    return LogError(
+        "log.unavailable",
+        f"reading {place[0]}[{place[1]}] at offset {offset}: nothing came within {CALL_S:g} s; the cluster is away, or "
+        "a transaction of a process that died is still open there",
+    )

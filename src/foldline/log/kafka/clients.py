@@ -80,7 +80,7 @@ class Clients:
             if time.monotonic() > deadline:
                 raise fault(trouble or last, f"{where}, no answer within {OPEN_S:g} s")
 
-    def consumer(self, **properties: Any) -> Consumer:
+    def consumer(self) -> Consumer:
         """A client that reads committed records from offsets it is told, and never commits its own."""
         own = {
             "group.id": self.address.on_cluster("foldline"),
@@ -91,13 +91,15 @@ class Clients:
             "enable.partition.eof": True,
         }
         # With librdkafka's second of backing off a full queue stands still; with its 64 MB a reader holds as much.
+        # Brokers answer one request of a connection after another: while a fetch waits, nothing else is answered.
         tuned = {
+            "fetch.wait.max.ms": 10,
             "fetch.queue.backoff.ms": 5,
             "queued.min.messages": 20_000,
             "queued.max.messages.kbytes": 8192,
             "fetch.error.backoff.ms": 50,
         }
-        return self._make(Consumer, tuned | self._common() | own | properties)
+        return self._make(Consumer, tuned | self._common() | own)
 
     def producer(self, transactional_id: str | None = None) -> Producer:
         """A client that appends idempotently, acknowledged by all replicas in sync."""

@@ -1,8 +1,8 @@
 """Reading partitions: threads fetch ahead of the readers; what was fetched stands in streams.
 
 A slot is one consumer with its thread and, for any number of partitions, one stream each. Readers of one partition
-that stand far apart get streams in different slots. Where a partition ends is learnt from the end-of-partition
-events; the one for records followed only by transaction markers comes late, so that is asked for apart.
+that stand far apart get streams in different slots. That only transaction markers stand between the last record and the
+end is learnt from the end-of-partition events, which come when a fetch finds nothing.
 """
 
 import threading
@@ -28,9 +28,6 @@ POLL_S: Final = 0.05
 DRAIN: Final = 2_000
 """Messages taken from the client at once."""
 
-PROBE_S: Final = 0.003
-"""A reader that waits this long for rows that may not exist asks."""
-
 VISIBLE_S: Final = 0.002
 """Between two looks for what was committed a moment ago."""
 
@@ -51,6 +48,7 @@ class _Slot:
         self._consumer = consumer
         self._reader = reader
         self._turn = 0
+        self._topics: set[str] = set()
         self._closed_in: dict[Place, int] = {}
         self._thread = threading.Thread(target=self._run, name="foldline-kafka-reader", daemon=True)
 
@@ -65,6 +63,10 @@ class _Slot:
         return place not in self.streams and self._turn >= self._closed_in.get(place, -2) + 2
 
     def open(self, place: Place, offset: int) -> Stream:
+        if place[0] not in self._topics:
+            # A client told to fetch a topic that it does not know looks around once a second.
+            self._consumer.list_topics(place[0], CALL_S)
+            self._topics.add(place[0])
         stream = self.streams[place] = Stream(offset)
         self._consumer.incremental_assign([TopicPartition(*place, offset)])
         return stream
@@ -190,16 +192,10 @@ class Reader:
                     stream.passed(rows[-1].end if rows else offset)
                     self.changed.notify_all()
                     return rows
-                self.changed.wait(PROBE_S)
+                self.changed.wait(POLL_S)
                 self._check_open()
-                reached = stream.high
-            waited = time.monotonic() - started
-            if waited > CALL_S:
+            if time.monotonic() - started > CALL_S:
                 raise _stands_still(place, offset)
-            if waited > PROBE_S and not stream.error:
-                end_found = self._probe(place, reached)
-                with self.changed:
-                    stream.reach(end_found)
 
     def wait(self, ends: Mapping[Place, int], timeout_s: float) -> bool:
         """Wait until a row stands at or beyond one of the offsets; whether one does."""
@@ -289,18 +285,6 @@ class Reader:
         slot.start()
         return slot
 
-    def _probe(self, place: Place, offset: int) -> int:
-        """Ask the cluster up to where nothing but markers stands from an offset on."""
-        with self._asking:
-            consumer = self._ready()
-            consumer.assign([TopicPartition(*place, offset)])
-            event = consumer.poll(1.0)
-            consumer.unassign()
-        error = None if event is None else event.error()
-        if event is None or error is None or error.code() != _EOF:
-            return offset
-        return event.offset() or offset
-
     def _ask(self, place: Place) -> tuple[int, int]:
         with self._asking:
             consumer = self._ready()
@@ -313,8 +297,7 @@ class Reader:
     def _ready(self) -> Consumer:
         self._check_open()
         if self._asker is None:
-            # A fetch that finds nothing is answered at once, not after half a second.
-            self._asker = self._clients.consumer(**{"fetch.wait.max.ms": 1})
+            self._asker = self._clients.consumer()
         return self._asker
 
     def _check_open(self) -> None:

@@ -112,7 +112,11 @@ class Clients:
             "message.timeout.ms": round(CALL_S * 1000),
         }
         if transactional_id is not None:
-            tuned |= {"transaction.timeout.ms": round(TRANSACTION_S * 1000)}
+            # Connected only where it must, the client looks for its coordinator every half second: 5 ms or 500.
+            tuned |= {
+                "transaction.timeout.ms": round(TRANSACTION_S * 1000),
+                "enable.sparse.connections": False,
+            }
         return self._make(Producer, tuned | self._common() | own)
 
     def _common(self) -> dict[str, Any]:

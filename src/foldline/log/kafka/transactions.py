@@ -48,8 +48,6 @@ class Transactor:
         deadline = time.monotonic() + CALL_S
         while True:
             try:
-                # Asked before it is connected, the client looks for the coordinator again only half a second later.
-                producer.list_topics("__transaction_state", CALL_S)
                 producer.init_transactions(max(0.1, deadline - time.monotonic()))
             except KafkaException as raised:
                 error = error_of(raised)

@@ -16,17 +16,10 @@ from tests.engine.traffic import START, definition
 Define = Callable[[LoopDefinition], Catalogue]
 
 
-def url_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A new log's URL; a broker is started only for who asks for one."""
-    if kind == "kafka":
-        return str(request.getfixturevalue("kafka_url"))
-    return "memory://" if kind == "memory" else f"sqlite:///{tmp_path}/events.db"
-
-
-@pytest.fixture(params=["memory", "sqlite", "kafka"])
+@pytest.fixture(params=["memory", "sqlite"])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
     """An empty log of each kind."""
-    url = url_of(request.param, request, tmp_path)
+    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/events.db"
     with open_log(url) as opened:
         create_catalogue(opened)
         yield opened

@@ -66,6 +66,7 @@ class Clients:
         admin = self._make(AdminClient, self._common())
         deadline = time.monotonic() + OPEN_S
         where = f"opening the log on {self.address.servers}"
+        hint = "see that it runs, that the address is right, and which security.protocol it wants"
         while True:
             try:
                 admin.list_topics(timeout=0.5)
@@ -78,7 +79,7 @@ class Clients:
             if trouble is not None and trouble.code() in DENIED:
                 raise fault(trouble, where)
             if time.monotonic() > deadline:
-                raise fault(trouble or last, f"{where}, no answer within {OPEN_S:g} s")
+                raise fault(trouble or last, f"{where}, no answer within {OPEN_S:g} s, {hint}")
 
     def consumer(self) -> Consumer:
         """A client that reads committed records from offsets it is told, and never commits its own."""

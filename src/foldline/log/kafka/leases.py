@@ -125,6 +125,7 @@ class Leases:
                     return
                 free = msgspec.structs.replace(held, holder="", expires=0, guard="", turn=held.turn + 1)
                 if self._change(held, free):
+                    self._refresh()  # waits until others can see it
                     return
 
     def append(self, messages: list[Outgoing], leases: Sequence[Lease]) -> list[int]:
@@ -208,7 +209,7 @@ class Leases:
                 return False
             if now is not None and now.expires > held.expires and changed.epoch > held.epoch:
                 return False  # renewed meanwhile
-            transactor.commit([(self._topic, _message(changed))])
+            [offset] = transactor.commit([(self._topic, _message(changed))])
         except Fenced:
             self._refresh()
             return False
@@ -216,6 +217,7 @@ class Leases:
             if transactor is not self._own and transactor is not self._free:
                 transactor.stop()
         self._table[held.name] = changed
+        self._reader.appended(self._topic, 0, offset)
         return True
 
     def _guard(self, held: Held) -> Transactor:

@@ -121,13 +121,14 @@ class Transactor:
             return fault(error, doing)
         reason = next((one for one in failed if one.code() != KafkaError._PURGE_QUEUE), error)  # noqa: SLF001 - its code
         raised: FoldlineError = fault(reason, doing, topic=messages[0][0])
+        fenced = False
         try:
             producer.abort_transaction(CALL_S)
         except KafkaException as again:
-            self.stop()
-            if error_of(again).code() == KafkaError._FENCED:  # noqa: SLF001 - librdkafka's own code
-                return Fenced(self.id)
-        return raised
+            fenced = error_of(again).code() == KafkaError._FENCED  # noqa: SLF001 - librdkafka's own code
+        # A message that failed leaves a gap in the producer's numbers, over which the next transaction would fall.
+        self.stop()
+        return Fenced(self.id) if fenced else raised
 
 
 def _hearer(place: int, offsets: list[int], failed: list[KafkaError]) -> Any:

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from foldline.errors import InputError, LogError
+from foldline.log.kafka import stream
 from foldline.log.kafka.catalogue import FRESH_S
 from foldline.log.kafka.clients import MESSAGE_BYTES, OPEN_S
 from foldline.log.kafka.log import KafkaLog
@@ -113,9 +114,11 @@ def test_a_topic_of_others_is_checked(log: KafkaLog, admin: AdminClient) -> None
     admin.delete_topics([_name(log, "t")])[_name(log, "t")].result(30)
     _make(admin, _name(log, "t"), cleanup_policy="compact")
     deadline = time.monotonic() + 30
-    while log.topic("t").id == first:
+    while [topic.id for topic in log.topics()] in ([], [first]):
         assert time.monotonic() < deadline
-        time.sleep(FRESH_S / 5)
+        time.sleep(0.01)
+    time.sleep(FRESH_S)
+    assert log.topic("t").id != first
     assert log.offsets("t", 0) == (0, 0)
     assert log.read("t", 0, 0) == []
 
@@ -197,3 +200,21 @@ def test_batches_too_large_are_refused(log: KafkaLog, admin: AdminClient) -> Non
     log.append([fits, fits])
     log.append([fits], lease=lease)
     assert [row.payload for row in log.read("small", 0, 0)] == [b"x"] * 4
+
+
+def test_a_reader_far_ahead_holds_up_no_other(log: KafkaLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Partitions read in turn, each with more waiting than fits, and one of them from two places."""
+    monkeypatch.setattr(stream, "FULL_ROWS", 300)
+    monkeypatch.setattr(stream, "KEPT_ROWS", 100)
+    log.create(Topic("t", 3))
+    for partition in range(3):
+        log.append([Batch("t", partition, b"%d" % n, 1, 5, 5) for n in range(2_000)])
+    reached = dict.fromkeys((0, 1, 2, "again"), 0)
+    seen: dict[object, list[bytes]] = {reader: [] for reader in reached}
+    while any(len(lines) < 2_000 for lines in seen.values()):
+        for reader, offset in reached.items():
+            partition, most = (reader, 70) if isinstance(reader, int) else (0, 30)
+            rows = log.read("t", partition, offset, max_records=most)
+            seen[reader] += [row.payload for row in rows]
+            reached[reader] = rows[-1].end if rows else offset
+    assert all(lines == [b"%d" % n for n in range(2_000)] for lines in seen.values())

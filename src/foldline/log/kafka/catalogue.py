@@ -19,6 +19,9 @@ from foldline.log.validation import check_same, topic_missing
 FRESH_S: Final = 0.5
 """What is known of a topic is asked for again after this long."""
 
+DOUBTS_S: Final = (0.1, 0.3, 0.6)
+"""A topic that was there is asked for again after such pauses: a broker just started may not know it yet."""
+
 SEGMENT_BYTES: Final = 64 << 20
 """Of compacted topics: only closed segments are compacted, and Kafka's default closes them at 1 GB."""
 
@@ -54,6 +57,11 @@ class Catalogue:
         with self._lock:
             asked = time.monotonic()
             [found] = self._describe([name])
+            for pause_s in DOUBTS_S if known is not None else ():
+                if found is not None:
+                    break
+                time.sleep(pause_s)
+                [found] = self._describe([name])
             self._learn(name, found, asked)
         return found
 
@@ -130,7 +138,7 @@ class Catalogue:
         while True:
             with self._lock:
                 asked = time.monotonic()
-                [found] = self._describe([name])
+                [found] = self._describe([name], led=True)
                 if found is not None:
                     self._learn(name, found, asked)
                     return found
@@ -149,12 +157,17 @@ class Catalogue:
         else:
             self._known[name] = (asked, found)
 
-    def _describe(self, names: Sequence[str]) -> list[Topic | None]:
+    def _describe(self, names: Sequence[str], *, led: bool = False) -> list[Topic | None]:
+        """The topics that are there; with `led` those of which each partition has a leader."""
         if not names:
             return []
         wanted = [self._address.on_cluster(name) for name in names]
         described = self._admin.describe_topics(TopicCollection(wanted), request_timeout=CALL_S)
         found = [_or_none(described[name], name) for name in wanted]
+        if led:
+            found = [
+                one if one is not None and all(p.leader for p in one.partitions) else None for one in found
+            ]
         standing = [name for name, one in zip(wanted, found, strict=True) if one is not None]
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in standing]
         if not resources:
@@ -168,7 +181,7 @@ class Catalogue:
 
 
 def _topic(name: str, described: TopicDescription | None, settings: dict[str, Any] | None) -> Topic | None:
-    if described is None or settings is None or any(p.leader is None for p in described.partitions):
+    if described is None or settings is None:
         return None
     # A topic both compacted and deleted drops rows by key as well: whoever reads it must be ready for that.
     cleanup = "compact" if "compact" in settings["cleanup.policy"].value else "delete"

@@ -96,7 +96,7 @@ class Clients:
         tuned = {
             "fetch.wait.max.ms": 10,
             "fetch.queue.backoff.ms": 5,
-            "queued.min.messages": 20_000,
+            "queued.min.messages": 5_000,
             "queued.max.messages.kbytes": 8192,
             "fetch.error.backoff.ms": 50,
         }

@@ -40,8 +40,9 @@ def to_message(batch: Batch, *, compact: bool, now: int) -> dict[str, Any]:
 def to_row(message: Message) -> Row:
     """The row that a message is."""
     headers = message.headers()
-    offset, value, key = message.offset(), message.value() or b"", message.key()
-    time = max(0, message.timestamp()[1])
+    offset, value, key, time = message.offset(), message.value() or b"", message.key(), message.timestamp()[1]
+    if time < 0:  # a producer of the oldest format
+        time = 0
     if headers is None:
         return Row(offset, 1, value, time, time, key)  # type: ignore[arg-type]  # an offset stands on every message read
     records, least, greatest = _told(headers, time)

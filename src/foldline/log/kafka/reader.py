@@ -1,13 +1,15 @@
 """Reading partitions: threads fetch ahead of the readers; what was fetched stands in streams.
 
 A slot is one consumer with its thread and, for any number of partitions, one stream each. Readers of one partition
-that stand far apart get streams in different slots. That only transaction markers stand between the last record and the
-end is learnt from the end-of-partition events, which come when a fetch finds nothing.
+that stand far apart get streams in different slots. A stream that is full is not fetched until half of it is read,
+so that it holds up no other. That only transaction markers stand between the last record and the end is learnt from
+the end-of-partition events, which come when a fetch finds nothing.
 """
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -33,9 +35,6 @@ VISIBLE_S: Final = 0.002
 
 IDLE_S: Final = 60.0
 """A stream that nobody has read for so long is closed."""
-
-STALLED_S: Final = 1.0
-"""So is one that is full after this long, when others wait."""
 
 _EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's own code
 
@@ -72,9 +71,11 @@ class _Slot:
         return stream
 
     def close(self, place: Place) -> None:
-        self.streams.pop(place).error = "closed"
+        stream = self.streams.pop(place)
+        stream.error = "closed"
         self._closed_in[place] = self._turn
-        self._consumer.incremental_unassign([TopicPartition(*place)])
+        if stream.resume is None:
+            self._consumer.incremental_unassign([TopicPartition(*place)])
 
     def _run(self) -> None:
         try:
@@ -88,12 +89,16 @@ class _Slot:
     def _sort_in(self, messages: list[Message]) -> None:
         rows: dict[Place, list[Row]] = {}
         events = []
+        last: Place | None = None
+        add: Callable[[Row], None] | None = None
         for message in messages:
             if message.error() is not None:
                 events.append(message)
-            else:
-                place = (message.topic(), message.partition())
-                rows.setdefault(place, []).append(to_row(message))  # type: ignore[arg-type]  # both stand on a message read
+                continue
+            place: Place = (message.topic(), message.partition())  # type: ignore[assignment]  # a message read has both
+            if add is None or place != last:
+                last, add = place, rows.setdefault(place, []).append
+            add(to_row(message))
         with self._reader.changed:
             self._turn += 1
             for place, some in rows.items():
@@ -116,18 +121,18 @@ class _Slot:
             stream.error = error.str()
 
     def _keep_house(self) -> None:
-        """Close what nobody reads, wait while a reader has enough, both with the lock held."""
-        while not self._reader.closed:
-            now, full = time.monotonic(), False
-            for place, stream in list(self.streams.items()):
-                idle = now - stream.used
-                if idle > IDLE_S or (stream.is_full and idle > STALLED_S):
-                    self.close(place)
-                else:
-                    full |= stream.is_full
-            if not full:
-                return
-            self._reader.changed.wait(POLL_S)
+        """Close what nobody reads; fetch no more of what is full."""
+        now = time.monotonic()
+        for place, stream in list(self.streams.items()):
+            if now - stream.used > IDLE_S:
+                self.close(place)
+            elif stream.is_full and stream.resume is None:
+                self._consumer.incremental_unassign([TopicPartition(*place)])
+                stream.resume = partial(self._resume, place, stream)
+
+    def _resume(self, place: Place, stream: Stream) -> None:
+        stream.resume = None
+        self._consumer.incremental_assign([TopicPartition(*place, stream.high)])
 
 
 class Reader:
@@ -190,7 +195,8 @@ class Reader:
                 rows = self._read(place, stream, offset, max_records, end)
                 if rows is not None:
                     stream.passed(rows[-1].end if rows else offset)
-                    self.changed.notify_all()
+                    if stream.resume is not None and stream.is_half_empty:
+                        stream.resume()
                     return rows
                 self.changed.wait(POLL_S)
                 self._check_open()
@@ -217,7 +223,7 @@ class Reader:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                self.changed.wait(min(left, STALLED_S))
+                self.changed.wait(min(left, IDLE_S / 4))
 
     def forget(self, topic: str) -> None:
         """The topic has gone, or is another by now."""

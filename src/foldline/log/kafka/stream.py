@@ -2,17 +2,26 @@
 
 import time
 from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from foldline.log.protocol import Row
 
-FULL_ROWS: Final = 50_000
+FULL_ROWS: Final = 40_000
 FULL_BYTES: Final = 16 << 20
 """Rows waiting to be read beyond which the stream takes no more for now."""
 
 KEPT_ROWS: Final = 10_000
 KEPT_BYTES: Final = 4 << 20
 """Rows already read that stay at hand, for another reader of the partition that is a little behind."""
+
+
+ROW_BYTES: Final = 150
+"""What a row takes in memory beside its payload, about."""
+
+_Chunk = tuple[int, int, int]
+"""Rows that came together: the offset after the last, how many, bytes."""
 
 
 class Stream:
@@ -23,21 +32,30 @@ class Stream:
         high: offset up to which it is complete; what comes next stands there or beyond.
         error: why it cannot go on, in the client's words; empty while it can.
         used: when it was last read or waited for, monotonic seconds.
+        resume: goes on fetching; None while it is fetched.
     """
 
     def __init__(self, start: int) -> None:
         self.low = self.high = start
         self.error = ""
         self.used = time.monotonic()
+        self.resume: Callable[[], None] | None = None
         self._rows: list[Row] = []
         self._offsets: list[int] = []
         self._front = start
-        self._waiting_bytes = self._kept_bytes = 0
+        self._waiting: deque[_Chunk] = deque()
+        self._kept: deque[_Chunk] = deque()
+        self._waiting_bytes = self._waiting_rows = self._kept_bytes = 0
 
     @property
     def is_full(self) -> bool:
         """Whether so much waits to be read that no more should be fetched."""
-        return self._waiting_bytes > FULL_BYTES or len(self._rows) - self._place(self._front) > FULL_ROWS
+        return self._waiting_bytes > FULL_BYTES or self._waiting_rows > FULL_ROWS
+
+    @property
+    def is_half_empty(self) -> bool:
+        """Whether there is room for more."""
+        return self._waiting_bytes < FULL_BYTES / 2 and self._waiting_rows < FULL_ROWS / 2
 
     def covers(self, offset: int) -> bool:
         """Whether reading from an offset on can be served."""
@@ -49,12 +67,17 @@ class Stream:
 
     def feed(self, rows: list[Row]) -> None:
         """Rows that came, in order; those seen before are left out."""
-        for row in rows:
-            if row.offset >= self.high:
-                self._rows.append(row)
-                self._offsets.append(row.offset)
-                self._waiting_bytes += _size(row)
-                self.high = row.end
+        if rows and rows[0].offset < self.high:
+            rows = [row for row in rows if row.offset >= self.high]
+        if not rows:
+            return
+        size = sum([len(row.payload) for row in rows]) + ROW_BYTES * len(rows)
+        self._rows += rows
+        self._offsets += [row.offset for row in rows]
+        self.high = rows[-1].end
+        self._waiting.append((self.high, len(rows), size))
+        self._waiting_bytes += size
+        self._waiting_rows += len(rows)
 
     def reach(self, offset: int) -> None:
         """There are no more rows before an offset."""
@@ -76,28 +99,24 @@ class Stream:
         self.used = time.monotonic()
         if offset <= self._front:
             return
-        for row in self._rows[self._place(self._front) : self._place(offset)]:
-            self._waiting_bytes -= _size(row)
-            self._kept_bytes += _size(row)
         self._front = offset
-        behind = self._place(offset)
-        if behind > 2 * KEPT_ROWS or self._kept_bytes > 2 * KEPT_BYTES:
-            self._trim(behind)
+        while self._waiting and self._waiting[0][0] <= offset:
+            chunk = self._waiting.popleft()
+            self._kept.append(chunk)
+            self._waiting_bytes -= chunk[2]
+            self._waiting_rows -= chunk[1]
+            self._kept_bytes += chunk[2]
+        if self._kept_bytes > 2 * KEPT_BYTES or self._place(offset) > 2 * KEPT_ROWS:
+            self._trim()
 
-    def _trim(self, behind: int) -> None:
-        """Let go of the oldest of the rows already read; half as many as may stay are left."""
-        gone, size = 0, 0
-        while gone < behind and (behind - gone > KEPT_ROWS or self._kept_bytes - size > KEPT_BYTES):
-            size += _size(self._rows[gone])
-            gone += 1
-        self.low = self._rows[gone - 1].end
-        self._kept_bytes -= size
+    def _trim(self) -> None:
+        """Let go of the oldest chunks that are read; half as much as may stay is left."""
+        gone, behind = 0, sum(count for _, count, _ in self._kept)
+        while self._kept and (self._kept_bytes > KEPT_BYTES or behind - gone > KEPT_ROWS):
+            self.low, count, size = self._kept.popleft()
+            self._kept_bytes -= size
+            gone += count
         del self._rows[:gone], self._offsets[:gone]
 
     def _place(self, offset: int) -> int:
         return bisect_left(self._offsets, offset)
-
-
-def _size(row: Row) -> int:
-    """Bytes it holds in memory, about."""
-    return len(row.payload) + 150

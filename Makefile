@@ -8,13 +8,19 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo system test check lint types contracts house format docs screenshots vectors bench lock clean
+.PHONY: help demo kafka system test check lint types contracts house format docs screenshots vectors bench lock clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(BIN)/foldline ## run the news demo; ARGS="--headless --json" are passed on
 	@$(BIN)/foldline demo news $(ARGS)
+
+NODES ?= 1
+PORT ?= 9092
+
+kafka: ## run Apache Kafka on 127.0.0.1:9092 until Ctrl-C, its data in a temporary folder; NODES=3, PORT=19092
+	@$(PYTHON) -m tools.kafka run --nodes $(NODES) --port $(PORT)
 
 # What some tests need beside Python. Without it they skip and say so; with CI=true they fail.
 system: ## install the browser and Node.js for the tests that need them, where that can be done

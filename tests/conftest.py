@@ -2,9 +2,14 @@
 
 import os
 import sys
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tools.kafka.jars import missing
+from tools.kafka.sharing import Shared, shared_cluster
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,3 +29,22 @@ def shared_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """One Apache Kafka node for the whole test run; where it cannot be had, a skip with the reason, in CI a failure."""
+    lacking = missing()
+    if lacking is not None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(lacking)
+        pytest.skip(lacking)
+    folder = tmp_path_factory.getbasetemp()
+    with shared_cluster(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def kafka_url(broker: Shared) -> str:
+    """A log on Kafka that nobody has used: a namespace of its own."""
+    return f"kafka://{broker.bootstrap}/t{uuid.uuid4().hex[:12]}"

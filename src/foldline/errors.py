@@ -35,7 +35,7 @@ CODES: dict[str, str] = {
     "record.unknown_action": "a record names an action its loop does not have; it was dead-lettered",
     "record.out_of_range": "a record's value lies outside its loop's range; it was dead-lettered",
     "record.not_complete": "a loop of complete outcomes met a decision or reward on its own; it was dead-lettered",
-    "log.url": "the log's URL is not of a known form; use memory:// or sqlite:///path",
+    "log.url": "the log's URL is not of a known form; use memory://, sqlite:///path or kafka://host:port",
     "log.not_a_log": "the file is not a Foldline log; give another path",
     "log.newer_format": "the log was written by a newer Foldline; upgrade this installation",
     "log.unsafe_sqlite": "the SQLite library has the WAL-reset bug or refuses WAL; install a current apsw",

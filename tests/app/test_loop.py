@@ -14,9 +14,11 @@ from foldline.engine.learner import Pace
 FAST = Pace(root_every_ms=0, publish_every_ms=0)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "kafka"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A log of each kind."""
+    if request.param == "kafka":
+        return str(request.getfixturevalue("kafka_url"))
     return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/app.db"
 
 
@@ -69,9 +71,17 @@ def test_outcomes_at_once(url: str) -> None:
             news.decide("u1")
 
 
-def test_reopened_it_goes_on(tmp_path: Path) -> None:
+@pytest.fixture(params=["sqlite", "kafka"])
+def lasting_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A log of each kind that outlives its processes."""
+    if request.param == "kafka":
+        return str(request.getfixturevalue("kafka_url"))
+    return f"sqlite:///{tmp_path}/app.db"
+
+
+def test_reopened_it_goes_on(lasting_url: str) -> None:
     """What was learnt stands when the log is opened again."""
-    url = f"sqlite:///{tmp_path}/app.db"
+    url = lasting_url
     for turn in range(3):
         with fl.open(url, pace=FAST) as app:
             news = app.loop("news", actions=["a", "b"])
@@ -158,9 +168,9 @@ with fl.open(sys.argv[1], learn=False) as app:
 """
 
 
-def test_several_processes_on_one_file(tmp_path: Path) -> None:
-    """Processes that only decide share the file with one that learns; every reward counts once."""
-    url = f"sqlite:///{tmp_path}/app.db"
+def test_several_processes_on_one_log(lasting_url: str) -> None:
+    """Processes that only decide share the log with one that learns; every reward counts once."""
+    url = lasting_url
     with fl.open(url, pace=FAST) as app:
         news = app.loop("news", actions=["a", "b"], partitions=2)
         readers = [subprocess.Popen([sys.executable, "-c", READER, url, str(n)]) for n in range(3)]

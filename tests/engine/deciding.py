@@ -13,6 +13,7 @@ from foldline.engine.defining import define
 from foldline.engine.findings import FindingKind
 from foldline.engine.learner import Learner, Pace
 from foldline.engine.publisher import Publisher
+from foldline.log.places import appended_places
 from foldline.log.protocol import Batch, Log
 from foldline.log.sqlite.log import SqliteLog
 from foldline.loops.bundle import Bundle, encode_bundle
@@ -85,15 +86,15 @@ class Honest:
             home = self._home(record) if partition is None else partition
             places.append((home, len(parts[home])))
             parts[home].append(record)
-        first: dict[int, int] = {}
+        offsets: dict[int, list[int]] = defaultdict(list)
         for home, some in parts.items():
             for low in range(0, len(some), 7):
                 few = some[low : low + 7]
                 times = [record.time for record in few]
                 batch = Batch(self.events, home, encode_lines(few), len(few), min(times), max(times))
                 [offset] = self.log.append([batch])
-                first.setdefault(home, offset)
-        placed = [(home, first[home] + place) for home, place in places]
+                offsets[home] += [at for at, _ in appended_places(self.log, offset, len(few))]
+        placed = [(home, offsets[home][place]) for home, place in places]
         for (home, offset), record in zip(placed, made, strict=True):
             if isinstance(record, Decision | Outcome):
                 self.placed.append((home, offset, record))

@@ -34,14 +34,16 @@ SCRIPT = str(Path(__file__).with_name("learner_process.py"))
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _start(url: str, holder: str) -> subprocess.Popen[bytes]:
+def start(url: str, holder: str) -> subprocess.Popen[bytes]:
+    """A learner process."""
     arguments = [sys.executable, SCRIPT, url, holder, "50", "0.01", str(LEASE_S)]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=ROOT)
 
 
 @contextmanager
-def _learners(url: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    running = {holder: _start(url, holder) for holder in ("one", "two")}
+def learners(url: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """Two learner processes, by holder; those that stand there in the end are killed."""
+    running = {holder: start(url, holder) for holder in ("one", "two")}
     try:
         yield running
     finally:
@@ -52,7 +54,7 @@ def _learners(url: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
                 process.stdout.close()
 
 
-def _until(ready: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+def until(ready: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     """Poll the log for an event; fails with `what` when it does not come."""
     deadline = time.monotonic() + timeout_s
     while not ready():
@@ -69,7 +71,7 @@ def _written(log: Log, loop: LoopDefinition, target: int) -> bool:
     return _roots_written(log, loop) >= target
 
 
-def _await_ready(process: subprocess.Popen[bytes]) -> None:
+def await_ready(process: subprocess.Popen[bytes]) -> None:
     """A learner says so once it is about to step; a second call returns at once."""
     if process.stdout is not None and not process.stdout.closed:
         assert process.stdout.readline() == b"ready\n"
@@ -92,27 +94,27 @@ def test_killed_and_paused_learners_lose_and_double_nothing(tmp_path: Path) -> N
         define(log, Catalogue(), "news", lambda _: loop, holder="test", now=START)
         everything = [records(9, (KILLS + 1) * CHUNK, partition) for partition in range(PARTITIONS)]
         states = KnownStates(log, loop)
-        with _learners(url) as running:
+        with learners(url) as running:
             for kill in range(KILLS):
                 written = _roots_written(log, loop) + rng.randrange(2, 60)
                 chunk = [part[kill * CHUNK : (kill + 1) * CHUNK] for part in everything]
                 append_records(log, loop, chunk, rows=50)
-                _until(partial(_written, log, loop, written), "roots to be written")
+                until(partial(_written, log, loop, written), "roots to be written")
                 holder = rng.choice(["one", "two"])
-                _await_ready(running[holder])
+                await_ready(running[holder])
                 if kill == KILLS // 2:
                     extra = [part[KILLS * CHUNK :] for part in everything]
                     _pause_past_its_lease(log, loop, running[_owner(tmp_path / "kills.db")], extra)
                 running[holder].send_signal(signal.SIGKILL)
                 running[holder].wait()
-                running[holder] = _start(url, holder)
+                running[holder] = start(url, holder)
             total = sum(log.offsets(topics_of(loop).events, p)[1] for p in range(PARTITIONS))
             assert total >= 200_000
-            _until(lambda: _progress(log, states) >= total, "the fold to reach the end", 120.0)
+            until(lambda: _progress(log, states) >= total, "the fold to reach the end", 120.0)
             for process in running.values():
                 process.send_signal(signal.SIGTERM)
             assert [process.wait(30) for process in running.values()] == [0, 0]
-        _check_roots(log, loop)
+        check_roots(log, loop)
 
 
 def _owner(path: Path) -> str:
@@ -133,7 +135,7 @@ def _pause_past_its_lease(
     epochs = sum(_epochs(log, loop))
     _stop_outside_a_commit(process, log.url.removeprefix("sqlite:///") + "-turn")
     append_records(log, loop, extra, rows=50)
-    _until(lambda: sum(_epochs(log, loop)) > epochs, "the other learner to take over")
+    until(lambda: sum(_epochs(log, loop)) > epochs, "the other learner to take over")
     os.kill(process.pid, signal.SIGCONT)
 
 
@@ -161,9 +163,9 @@ def _epochs(log: Log, loop: LoopDefinition) -> list[int]:
     return [root.epoch for root in states.roots if root is not None]
 
 
-def _check_roots(log: Log, loop: LoopDefinition) -> None:
+def check_roots(log: Log, loop: LoopDefinition) -> None:
     """The final roots, known and pending, are byte-equal to uninterrupted folds in three batch sizes."""
     for batch in (1000, 7):
         result = replay(log, loop, batch=batch)
-        assert [(c.known, c.pending) for c in result.comparisons] == [(True, True)] * PARTITIONS
+        assert [(c.known, c.pending) for c in result.comparisons] == [(True, True)] * loop.partitions
     assert max(_epochs(log, loop)) > 1, "no partition ever changed hands"

@@ -84,7 +84,7 @@ def append(log: Log, loop: LoopDefinition, seed: int, count: int, *, rows: int =
 def append_records(
     log: Log, loop: LoopDefinition, made_by_partition: list[list[Record]], *, rows: int
 ) -> None:
-    """Append records to each partition, `rows` to a batch."""
+    """Append records to each partition, `rows` to a batch, all batches of a partition together."""
     topic = topics_of(loop).events
     for partition, made in enumerate(made_by_partition):
         count = len(made)

@@ -1,4 +1,4 @@
-"""Both logs pass the suite shipped to whoever writes a log."""
+"""Every log passes the suite shipped to whoever writes a log."""
 
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -40,6 +40,25 @@ def test_memory_log_passes(name: str) -> None:
 def test_sqlite_log_passes(name: str, tmp_path: Path) -> None:
     """The log in a file does what every log must."""
     assert LOG_CHECKS[name](sqlite_subject(tmp_path)) is None
+
+
+def kafka_subject(url: str) -> LogSubject:
+    """New namespaces on a cluster."""
+    numbers = count()
+
+    def make(*, clock: Clock) -> Log:
+        return open_log(f"{url}-{next(numbers)}", clock=clock)
+
+    def reopen(log: Log, *, clock: Clock) -> Log:
+        return open_log(log.url, clock=clock)
+
+    return LogSubject(make, reopen, cleans=False)
+
+
+@pytest.mark.parametrize("name", LOG_CHECKS)
+def test_kafka_log_passes(name: str, kafka_url: str) -> None:
+    """The log on a real Apache Kafka does what every log must."""
+    assert LOG_CHECKS[name](kafka_subject(kafka_url)) is None
 
 
 def test_check_log_runs_every_check() -> None:

@@ -1,11 +1,12 @@
 """URLs of logs."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from foldline.errors import LogError
+from foldline.errors import LogError, MissingExtra
 from foldline.log.memory import MemoryLog
 from foldline.log.open import open_log
 from foldline.log.protocol import Log, Topic
@@ -47,7 +48,6 @@ def test_logs_are_logs(tmp_path: Path) -> None:
     [
         ("news.db", "not a URL"),
         ("", "not a URL"),
-        ("kafka://host:9092", "this version has no log on Kafka"),
         ("postgres://host/db", "'postgres'"),
         ("sqlite://news.db", "three slashes"),
         ("sqlite:///", "not the path"),
@@ -67,5 +67,15 @@ def test_other_urls_are_refused(url: str, says: str) -> None:
 
 def test_quota_of_a_log_in_memory_is_refused() -> None:
     """A quota that would not hold is not accepted."""
-    with pytest.raises(LogError, match="no quota"):
-        open_log("memory://", max_bytes=10)
+    for url in ("memory://", "kafka://host:9092"):
+        with pytest.raises(LogError, match="no quota"):
+            open_log(url, max_bytes=10)
+
+
+def test_kafka_without_its_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to install is said, not that some module is missing."""
+    for name in [name for name in sys.modules if name.startswith(("confluent_kafka", "foldline.log.kafka"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+    with pytest.raises(MissingExtra, match=r"foldline\[kafka\]"):
+        open_log("kafka://host:9092")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from foldline.errors import InputError
 from foldline.records.hashing import DRAWS, draw, hash128, hash_spans, murmur2, partition_of
 
-_DRAWS = Path(__file__).resolve().parents[2] / "vectors" / "draws.json"
+_VECTORS = Path(__file__).resolve().parents[2] / "vectors"
+_DRAWS = _VECTORS / "draws.json"
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 
 
@@ -86,3 +87,13 @@ def test_draws_are_spread_evenly() -> None:
     """Of 20,000 draws a tenth falls into each tenth of the range, within five standard errors."""
     tenths = np.array([draw("salt", "action", f"0.0.{i}") * 10 // DRAWS for i in range(20_000)])
     assert np.abs(np.bincount(tenths, minlength=10) - 2000).max() < 5 * np.sqrt(1800)
+
+
+def test_partitions_are_those_of_the_java_client() -> None:
+    """As org.apache.kafka.common.utils.Utils of a real client answered, written down once."""
+    golden = json.loads((_VECTORS / "partitions.json").read_text(encoding="utf-8"))
+    for vector in golden["vectors"]:
+        key = vector["key"]
+        assert murmur2(key.encode()) == vector["murmur2"] & 0xFFFFFFFF
+        assert [partition_of(key, count) for count in golden["counts"]] == vector["partitions"]
+    assert len(golden["vectors"]) > 20

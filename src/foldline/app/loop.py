@@ -10,6 +10,7 @@ from foldline.engine.host import Host
 from foldline.engine.learnt import Learnt
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, InputError
+from foldline.log.places import appended_places
 from foldline.log.protocol import Batch, Log
 from foldline.loops.bundle import Bundle
 from foldline.loops.deciding import Decider
@@ -26,10 +27,17 @@ BUNDLE_TIMEOUT_S = 30.0
 
 
 class Position(NamedTuple):
-    """Where a record stands on the loop's event topic."""
+    """Where a record stands on the loop's event topic.
+
+    Attributes:
+        partition: by the unit's hash.
+        offset: on that partition.
+        record: which of the records at that offset, where the log has several at one.
+    """
 
     partition: int
     offset: int
+    record: int = 0
 
 
 class Loop:
@@ -280,14 +288,14 @@ class Loop:
             Batch(self._topic, p, b"\n".join(lines[p]), len(lines[p]), min(times[p]), max(times[p]))
             for p in lines
         ]
-        following = dict(zip(lines, self._log.append(batches), strict=True))
-        positions = []
-        for partition, _, _ in collected:
-            positions.append(Position(partition, following[partition]))
-            following[partition] += 1
-        for partition, end in following.items():
-            self._note(partition, end)
-        return positions
+        standing = {
+            batch.partition: appended_places(self._log, offset, batch.count)
+            for batch, offset in zip(batches, self._log.append(batches), strict=True)
+        }
+        for partition, places in standing.items():
+            self._note(partition, places[-1][0] + 1)
+        following = {partition: iter(places) for partition, places in standing.items()}
+        return [Position(partition, *next(following[partition])) for partition, _, _ in collected]
 
     def _note(self, partition: int, end: int) -> None:
         self._appended[partition] = max(self._appended.get(partition, 0), end)

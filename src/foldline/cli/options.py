@@ -12,7 +12,7 @@ LogUrl = Annotated[
         "--log",
         envvar="FOLDLINE_LOG",
         metavar="URL",
-        help="The event log: sqlite:///relative.db or sqlite:////absolute.db.",
+        help="The event log: sqlite:///relative.db, sqlite:////absolute.db or kafka://host:port/namespace.",
     ),
 ]
 

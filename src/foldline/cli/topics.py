@@ -78,6 +78,8 @@ def read_topic(
 ) -> None:
     """Print a topic's records, one a line: partition:offset and the record.
 
+    Where several records stand at one offset, as on Kafka, it is partition:offset.index.
+
     A value that is not JSON is shown as its size; with --json in base64, as `bytes`.
 
     Example: foldline topics read news.events --offset -10 --follow
@@ -136,8 +138,8 @@ def _starts(log: Log, topic: str, partition: int | None, offset: int | None) -> 
     return starts
 
 
-Record = tuple[int, int, bytes | None, bytes]
-"""Partition, offset, key, payload."""
+Record = tuple[int, str, bytes | None, bytes]
+"""Partition, place in it, key, payload."""
 
 
 def _records(
@@ -154,7 +156,13 @@ def _opened(partition: int, row: Row, since_ms: int | None) -> Iterator[Record]:
     lines = [row.payload] if row.count == 1 else row.payload.split(b"\n")
     for index, line in enumerate(lines):
         if since_ms is None or _time(line, row.greatest) >= since_ms:
-            yield partition, row.offset + index, row.key, line
+            yield partition, _place(row, index), row.key, line
+
+
+def _place(row: Row, index: int) -> str:
+    """The offset of a record; with its index where several records stand at one."""
+    offset, which = row.place(index)
+    return f"{offset}.{which}" if row.packed else str(offset)
 
 
 def _time(line: bytes, otherwise: int) -> int:
@@ -166,8 +174,11 @@ def _time(line: bytes, otherwise: int) -> int:
     return otherwise
 
 
-def _as_json(partition: int, offset: int, key: bytes | None, line: bytes) -> dict[str, object]:
-    shown: dict[str, object] = {"partition": partition, "offset": offset}
+def _as_json(partition: int, place: str, key: bytes | None, line: bytes) -> dict[str, object]:
+    offset, packed, index = place.partition(".")
+    shown: dict[str, object] = {"partition": partition, "offset": int(offset)}
+    if packed:
+        shown["index"] = int(index)
     if key is not None:
         shown["key"] = key.decode(errors="backslashreplace")
     try:
@@ -198,7 +209,7 @@ def _letters(log: Log, partitions: list[tuple[str, int]]) -> Iterator[dict[str, 
             log, topic, _starts(log, topic, partition, None), since_ms=None, follow=False
         ):
             letter = msgspec.json.decode(line, type=DeadLetter)
-            name = (letter.fold, letter.topic, letter.partition, letter.offset)
+            name = (letter.fold, letter.topic, letter.partition, letter.offset, letter.index)
             if name not in seen:
                 seen.add(name)
                 yield msgspec.to_builtins(letter) | {

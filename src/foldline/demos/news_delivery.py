@@ -51,7 +51,8 @@ def _read(url: str) -> tuple[set[str], dict[str, tuple[int, int, int]], int]:
         definition = catalogue.one(LOOP)
         for partition in range(definition.partitions):
             for row in rows_from(log, topics_of(definition).events, partition, 0):
-                for offset, record in enumerate(decode_records(row.payload), start=row.offset):
+                for number, record in enumerate(decode_records(row.payload)):
+                    offset, _ = row.place(number)
                     if isinstance(record, Decision | Outcome):
                         decisions.add(record.id)
                     if isinstance(record, Reward | Outcome):

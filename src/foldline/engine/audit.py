@@ -19,6 +19,7 @@ from foldline.engine.recompute import BundleTally, Recomputer
 from foldline.engine.replay import check_cut
 from foldline.engine.shelf import Shelf
 from foldline.engine.verify import DecisionTally, Verifier
+from foldline.log.places import offsets_of
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.cut import Cut
@@ -149,9 +150,11 @@ def _verify(
         offset = log.offsets(topic, partition)[0]
         while offset < end:
             rows = log.read(topic, partition, offset, max_records=batch, end=end)
+            if not rows:
+                break
             records = decode_each([row.payload for row in rows], counts=[row.count for row in rows])
-            findings.add(verifier.verify(partition, offset, records))
-            progress("verifying", rows[-1].end - offset)
+            findings.add(verifier.verify(partition, offsets_of(rows), records))
+            progress("verifying", len(records))
             offset = rows[-1].end
 
 

@@ -1,12 +1,13 @@
 """What the partitions of a loop know, as their newest roots on the log say."""
 
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from foldline.engine.identity import Identity, identity_of
-from foldline.engine.restore import load_dump, rows_from
+from foldline.engine.restore import load_dump, rows_from, rows_here
 from foldline.engine.root import Root, decode_root
 from foldline.fold.event_fold import EventFold, HasVocabulary
-from foldline.log.protocol import Log
+from foldline.log.protocol import Log, Row
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.policies.fold import Known, PolicyFold
@@ -29,8 +30,15 @@ class FoldStates(Generic[Half]):
 
     def read(self) -> None:
         """Read the roots topic to its end; highest n wins."""
+        self._read(rows_from)
+
+    def follow(self) -> None:
+        """Read what has come of the roots topic; see `rows_here`."""
+        self._read(rows_here)
+
+    def _read(self, rows: Callable[[Log, str, int, int], Iterator[Row]]) -> None:
         for partition, key in enumerate(self._keys):
-            for row in rows_from(self._log, self._topic, partition, self.offsets[partition]):
+            for row in rows(self._log, self._topic, partition, self.offsets[partition]):
                 self.offsets[partition] = row.end
                 if row.key != key or not row.payload:
                     continue

@@ -56,7 +56,7 @@ class Publisher:
         """
         if not self._owns(now):
             return None
-        self.known.read()
+        self.known.follow()
         cut = self.known.cut
         if not any(cut) or cut == self._cut or now - self._published_at < every_ms:
             return None

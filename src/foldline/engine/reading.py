@@ -12,10 +12,12 @@ class Reading:
     """Some rows, and their records as columns; folds do not change them.
 
     Attributes:
+        start: the offset asked for; the first row may stand beyond it.
         rows: as they stand on the log, at least one.
         columns: their records.
     """
 
+    start: int
     rows: list[Row]
     columns: Columns
 
@@ -30,7 +32,7 @@ def read_batch(log: Log, topic: str, partition: int, offset: int, max_records: i
     rows = log.read(topic, partition, offset, max_records=max_records)
     if not rows:
         return None
-    return Reading(rows, decode([row.payload for row in rows], counts=[row.count for row in rows]))
+    return Reading(offset, rows, decode([row.payload for row in rows], counts=[row.count for row in rows]))
 
 
 class Readings:
@@ -42,7 +44,7 @@ class Readings:
     def read(self, log: Log, topic: str, partition: int, offset: int, max_records: int) -> Reading | None:
         """As `read_batch`; the batch kept if it starts there, whatever its size."""
         kept = self._kept.get((topic, partition))
-        if kept is not None and kept.rows[0].offset == offset:
+        if kept is not None and kept.start == offset:
             return kept
         reading = read_batch(log, topic, partition, offset, max_records)
         if reading is None:

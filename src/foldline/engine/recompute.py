@@ -8,8 +8,10 @@ import msgspec
 
 from foldline.engine.findings import Finding
 from foldline.engine.published import Published, chains, read_again
+from foldline.engine.reading import Reading, read_batch
 from foldline.engine.shelf import Shelf
 from foldline.errors import FoldError
+from foldline.log.places import records_before
 from foldline.log.protocol import Log
 from foldline.loops.bundle import Bundle, compile_bundle, content_hash, header_of
 from foldline.loops.catalogue import Catalogue
@@ -17,7 +19,6 @@ from foldline.loops.cut import Cut, format_cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import LoopTopics, topics_of
 from foldline.policies.fold import Known, PolicyFold, PolicyState
-from foldline.records.codec import decode
 from foldline.records.columns import Columns
 
 Progress = Callable[[int], None]
@@ -221,29 +222,36 @@ class _Reader:
         self._batch, self._progress = batch, progress
         self._state: PolicyState = fold.empty()
         self._n = 0
-        self._base = self._read_to = 0
-        self._columns: Columns | None = None
+        self._done = 0
+        self._reading: Reading | None = None
         self._error: FoldError | None = None
 
     def at(self, offset: int) -> Known:
         if self._error is not None:
             raise self._error
         while self._n < offset:
-            columns = self._held()
-            stop = min(offset, self._read_to, self._n + self._batch)
-            try:
-                self._fold.apply(self._state, columns.slice(self._n - self._base, stop - self._base))
-            except FoldError as error:
-                self._error = error
-                raise
-            self._progress(stop - self._n)
-            self._n = stop
+            reading = self._held()
+            if reading is None:
+                break
+            target = records_before(reading.rows, offset)
+            while self._done < target:
+                stop = min(target, self._done + self._batch)
+                self._apply(reading.columns.slice(self._done, stop))
+                self._done = stop
+            self._n = min(offset, reading.end)
         return self._state.known
 
-    def _held(self) -> Columns:
-        """The columns in which n lies, read anew where it has passed the last."""
-        if self._columns is None or self._n == self._read_to:
-            rows = self._log.read(self._topic, self._partition, self._n, max_records=self._batch)
-            self._columns = decode([row.payload for row in rows], counts=[row.count for row in rows])
-            self._base, self._read_to = self._n, rows[-1].end
-        return self._columns
+    def _apply(self, columns: Columns) -> None:
+        try:
+            self._fold.apply(self._state, columns)
+        except FoldError as error:
+            self._error = error
+            raise
+        self._progress(len(columns))
+
+    def _held(self) -> Reading | None:
+        """The rows among which n lies, read anew where it has passed the last; None where there are no more."""
+        if self._reading is None or self._n >= self._reading.end:
+            self._reading = read_batch(self._log, self._topic, self._partition, self._n, self._batch)
+            self._done = 0
+        return self._reading

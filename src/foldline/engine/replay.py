@@ -95,7 +95,7 @@ def replay(
 
 
 def cut_at(log: Log, definition: LoopDefinition, time: int) -> Cut:
-    """The cut before the first record of each partition whose row begins after a time, milliseconds."""
+    """The cut before each partition's first record after a time, milliseconds; before all records at its offset."""
     topic = topics_of(definition).events
     cut = []
     for partition in range(definition.partitions):
@@ -103,7 +103,7 @@ def cut_at(log: Log, definition: LoopDefinition, time: int) -> Cut:
         for row in rows_from(log, topic, partition, 0):
             columns = decode([row.payload], counts=[row.count])
             late = [i for i, t in enumerate(columns.time.tolist()) if t > time]
-            offset = row.offset + late[0] if late else row.end
+            offset = row.place(late[0])[0] if late else row.end
             if late:
                 break
         cut.append(offset)
@@ -138,10 +138,12 @@ def _fold(
 ) -> None:
     while start < end:
         rows = log.read(topic, partition, start, max_records=batch, end=end)
+        if not rows:
+            return
         columns = decode([row.payload for row in rows], counts=[row.count for row in rows])
         for low in range(0, len(columns), batch):
             fold.apply(state, columns.slice(low, low + batch))
-        progress(rows[-1].end - start)
+        progress(len(columns))
         start = rows[-1].end
 
 

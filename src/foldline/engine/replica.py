@@ -2,7 +2,7 @@
 
 import logging
 
-from foldline.engine.restore import rows_from
+from foldline.engine.restore import rows_here
 from foldline.errors import FoldlineError
 from foldline.log.protocol import Log
 from foldline.loops.bundle import decode_bundle
@@ -21,9 +21,9 @@ class Replica:
         self.decider: Decider | None = None
 
     def step(self) -> bool:
-        """Read to the end and swap to the newest bundle; True if there was a newer one."""
+        """Read what has come and swap to the newest bundle; True if there was a newer one."""
         payload: bytes | None = None
-        for row in rows_from(self._log, self._topic, 0, self.offset):
+        for row in rows_here(self._log, self._topic, 0, self.offset):
             payload, self.offset = row.payload, row.end
         if payload is None:
             return False

@@ -28,6 +28,16 @@ def rows_from(log: Log, topic: str, partition: int, offset: int, end: int | None
         offset = rows[-1].end
 
 
+def rows_here(log: Log, topic: str, partition: int, offset: int) -> Iterator[Row]:
+    """Every row from an offset on that has come to this process, without asking for the end: for who looks often.
+
+    Rows this log object appended are among them; the newest of others may be missing for a moment, see `Log.read`.
+    """
+    while rows := log.read(topic, partition, offset, max_records=10_000):
+        yield from rows
+        offset = rows[-1].end
+
+
 @dataclass(slots=True)
 class Standing:
     """What stands on a partition of a roots topic for one identity.

@@ -44,6 +44,8 @@ def read_timeline(log: Log, definition: LoopDefinition, at: Cut | None = None) -
         state, n = fold.empty(), 0
         while n < stop:
             rows = log.read(topic, partition, n, max_records=10_000, end=stop)
+            if not rows:
+                break
             fold.apply(state, decode([row.payload for row in rows], counts=[row.count for row in rows]))
             n = rows[-1].end
         parts.append(state.known)

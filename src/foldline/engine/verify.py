@@ -73,11 +73,13 @@ class Verifier:
 
         self._checker = lru_cache(maxsize=CHECKERS)(checker)
 
-    def verify(self, partition: int, offset: int, records: Sequence[AnyRecord | None]) -> list[Finding]:
-        """What is wrong with consecutive records of a partition, the first at an offset; in no order."""
+    def verify(
+        self, partition: int, offsets: Sequence[int], records: Sequence[AnyRecord | None]
+    ) -> list[Finding]:
+        """What is wrong with records of a partition, each with its offset; in no order."""
         wrong: list[Wrong] = []
         groups: dict[str, list[Placed]] = {}
-        for place, record in enumerate(records, start=offset):
+        for place, record in zip(offsets, records, strict=True):
             if type(record) is Decision:
                 self.tally.decisions += 1
             elif type(record) is Outcome:

@@ -19,6 +19,7 @@ from foldline.engine.restore import restore
 from foldline.engine.root import RootWriter
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.fold.protocol import Applied, Dump, Fold
+from foldline.log.places import place_of
 from foldline.log.protocol import Batch, Lease, Log, Row
 from foldline.records.codec import dead_lines, encode
 from foldline.records.columns import Dead
@@ -72,7 +73,7 @@ class Worker:
         self.state = restored.state
         self.n = restored.n
         self._roots = RootWriter(log, topics.roots, identity, lease.epoch)
-        self._root_n = self.n
+        self._unrooted = 0
         self._pending_bytes_read = 0
         self._roots.resume(restored.root, restored.orphans)
         self._changed = False
@@ -106,22 +107,19 @@ class Worker:
         reading = self._read(max_records)
         if reading is None:
             return 0
-        count = reading.end - self.n
         self._apply(reading, now)
-        return count
+        return len(reading.columns)
 
     def tick(self, *, now: int) -> bool:
         """Append a tick if something pending is due and the partition is idle; True if one was appended."""
-        due = self.fold.due(self.state)
-        if (
-            due is None
-            or due > now
-            or self.log.offsets(self.identity.topic, self.identity.partition)[1] > self.n
-        ):
+        due, topic, partition = self.fold.due(self.state), self.identity.topic, self.identity.partition
+        if due is None or due > now:
+            return False
+        self.log.offsets(topic, partition)  # so that what others appended is not overlooked
+        if self.log.read(topic, partition, self.n, max_records=1):
             return False
         payload = encode(Tick(time=now))
-        batch = Batch(self.identity.topic, self.identity.partition, payload, 1, now, now)
-        self.log.append([batch], lease=self.lease)
+        self.log.append([Batch(topic, partition, payload, 1, now, now)], lease=self.lease)
         return True
 
     def write_root(self, *, now: int, pending: bool | None = None) -> None:
@@ -136,7 +134,7 @@ class Worker:
         dump: Dump = self.fold.dump(self.state, pending=pending)
         batches = self._dead + self._roots.batches(dump, self.n, time=now, pending=pending)
         self._dead = []
-        self._changed, self._root_n, self._written_at = False, self.n, now
+        self._changed, self._unrooted, self._written_at = False, 0, now
         if pending:
             self._pending_bytes_read = 0
         return batches
@@ -144,7 +142,7 @@ class Worker:
     def close(self, *, now: int) -> None:
         """Write a last root with both halves at n, if anything was read since, and give the lease up."""
         try:
-            if self._changed or self._root_n != self.n or self._pending_bytes_read:
+            if self._changed or self._unrooted or self._pending_bytes_read:
                 self.write_root(now=now, pending=True)
         except LeaseLost:
             return
@@ -184,6 +182,7 @@ class Worker:
             self._bury(self._topics.dead, rows, dead, now)
         self._changed |= applied.changed
         self.n = reading.end
+        self._unrooted += len(columns)
         self._pending_bytes_read += sum(len(row.payload) for row in rows)
 
     def _bury(self, topic: str, rows: list[Row], dead: list[Dead], now: int) -> None:
@@ -191,13 +190,15 @@ class Worker:
         payloads, counts = [row.payload for row in rows], [row.count for row in rows]
         lines = dead_lines(payloads, [letter.row for letter in dead], counts=counts)
         for letter, line in zip(dead, lines, strict=True):
+            offset, index = place_of(rows, letter.row)
             payload = msgspec.json.encode(
                 DeadLetter(
                     time=now,
                     fold=self.identity.fold,
                     topic=self.identity.topic,
                     partition=self.identity.partition,
-                    offset=rows[0].offset + letter.row,
+                    offset=offset,
+                    index=index,
                     code=letter.code,
                     error=letter.message,
                     payload=line,
@@ -209,4 +210,4 @@ class Worker:
         """Whether a root is to be written now."""
         if self._changed:
             return now - self._written_at >= root_every_ms
-        return self.n - self._root_n >= UNCHANGED_RECORDS
+        return self._unrooted >= UNCHANGED_RECORDS

@@ -12,7 +12,7 @@ from typing import Self
 from foldline.errors import LeaseLost, LogError
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
-from foldline.log.protocol import Batch, Lease, Row, Topic, leases_of
+from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
 from foldline.log.slicing import part
 
 
@@ -60,6 +60,7 @@ class MemoryLog:
     """
 
     url = "memory://"
+    counts: Counts = "records"
 
     def __init__(self, *, clock: Clock = now_ms) -> None:
         self._clock = clock

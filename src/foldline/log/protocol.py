@@ -1,7 +1,9 @@
 """What a log is: topics of partitions, append and read. Every implementation passes `testing.check_log`.
 
-The unit is a batch of newline-joined JSON records of one partition. Offsets count records from 0. An append is
-atomic over all its batches and durable when it returns. Reading holds nothing open.
+The unit is a batch of newline-joined JSON records of one partition. Offsets rise from 0. What they count is the
+log's: an embedded log counts records; Kafka counts messages, where all records of a batch stand at one offset, and
+leaves offsets out. So whoever follows a partition goes on from `Row.end`, and never computes it. An append is atomic
+over all its batches and durable when it returns. Reading holds nothing open.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +14,9 @@ from typing import Literal, Protocol, Self, runtime_checkable
 import msgspec
 
 Cleanup = Literal["delete", "compact"]
+
+Counts = Literal["records", "messages"]
+"""What a log's offsets count."""
 
 AHEAD_MS = 60_000
 """A log refuses a time this far ahead of its clock: one wrong clock would move stream time for everybody."""
@@ -69,6 +74,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         least: least time of the whole stored batch.
         greatest: greatest time of the whole stored batch.
         key: as appended.
+        packed: whether all its records stand at its one offset, as on a log that counts messages; then it is
+            never cut. False where it holds one record.
     """
 
     offset: int
@@ -77,11 +84,20 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     least: int
     greatest: int
     key: bytes | None = None
+    packed: bool = False
 
     @property
     def end(self) -> int:
-        """The offset after its last record."""
-        return self.offset + self.count
+        """The offset after it: what to read next."""
+        return self.offset + (1 if self.packed else self.count)
+
+    def place(self, record: int) -> tuple[int, int]:
+        """Where one of its records stands: the offset, and which of the records at that offset it is.
+
+        >>> Row(7, 3, b"a\\nb\\nc", 0, 0).place(2), Row(7, 3, b"a\\nb\\nc", 0, 0, packed=True).place(2)
+        ((9, 0), (7, 2))
+        """
+        return (self.offset, record) if self.packed else (self.offset + record, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +127,14 @@ class Log(Protocol):
         ...     rows = app.log.read("news.events", 0, offset=1)
         >>> rows[0].offset, rows[0].count, rows[0].payload[:18]
         (1, 1, b'{"type":"decision"')
+
+    Attributes:
+        url: opens it again.
+        counts: what its offsets count.
     """
 
     url: str
+    counts: Counts
 
     def create(self, topic: Topic) -> Topic:
         """Create the topic if it is not there and return it with its id.
@@ -136,11 +157,11 @@ class Log(Protocol):
         ...
 
     def append(self, batches: Sequence[Batch], *, lease: Lease | Sequence[Lease] | None = None) -> list[int]:
-        """Append all batches or none; durable on return. The offset of each batch's first record.
+        """Append all batches or none; durable on return. The offset of each batch, that of its first record.
 
         Raises:
             LeaseLost: a lease given is not the newest of its name; checked inside the commit.
-            LogError: `log.topic_missing`, `log.time_ahead`, `log.full`, `log.closed`.
+            LogError: `log.topic_missing`, `log.time_ahead`, `log.full`, `log.closed`, `log.unavailable`.
         """
         ...
 
@@ -150,7 +171,11 @@ class Log(Protocol):
         """Rows from `offset` on: at least one where there is one, no more than needed to reach `max_records`.
 
         The first row is cut to start at `offset`, the last to stop at `end`; otherwise rows stay whole, so that
-        a reader's position ends on a row's boundary. On a compacted topic, offsets of dropped rows are skipped.
+        a reader's position ends on a row's boundary. A packed row is never cut: it is there if its offset is. On a
+        compacted topic, offsets of dropped rows are skipped.
+
+        What this log object appended is there, and all before the end that its `offsets` has last answered; what
+        others appended since may take a moment to come.
 
         Raises:
             LogError: `log.offset_out_of_range` below the first offset kept (on a delete topic) or beyond the
@@ -159,11 +184,19 @@ class Log(Protocol):
         ...
 
     def offsets(self, topic: str, partition: int) -> tuple[int, int]:
-        """The first offset kept and the end offset (that the next record will get)."""
+        """The first offset kept and the end: no record stands there or beyond yet.
+
+        Where offsets count records, the end is the offset of the next one; where they count messages, the last
+        record may stand several before it.
+        """
         ...
 
     def wait(self, ends: Mapping[tuple[str, int], int], timeout_s: float) -> bool:
-        """Block until some partition's end offset exceeds the one given, or the timeout; True if one did."""
+        """Block until a record stands at or beyond the offset given for some partition, or the timeout.
+
+        Returns:
+            Whether one does.
+        """
         ...
 
     def acquire(self, name: str, holder: str, ttl_s: float) -> Lease | None:
@@ -178,7 +211,10 @@ class Log(Protocol):
         ...
 
     def clean(self) -> int:
-        """Apply retention and compaction now and give the space back; bytes freed."""
+        """Apply retention and compaction now and give the space back; bytes freed.
+
+        0 where that is not done by who uses the log: Kafka's brokers clean by themselves.
+        """
         ...
 
     def close(self) -> None:

@@ -20,12 +20,7 @@ def check_topic(topic: Topic) -> None:
         InputError: `input.invalid`, naming the field.
     """
     name = topic.name
-    if not 0 < len(name) <= MAX_NAME or not _NAME.issuperset(name) or name in {".", ".."}:
-        raise InputError(
-            "input.invalid",
-            f"topic name {name!r}: give 1 to {MAX_NAME} letters, digits, dots, underscores or hyphens",
-            field="name",
-        )
+    check_topic_name(name)
     if topic.partitions < 1:
         raise InputError(
             "input.invalid",
@@ -39,6 +34,20 @@ def check_topic(topic: Topic) -> None:
             field="cleanup",
         )
     _check_retention(topic)
+
+
+def check_topic_name(name: str) -> None:
+    """Refuse a name that Kafka would not take.
+
+    Raises:
+        InputError: `input.invalid`.
+    """
+    if not 0 < len(name) <= MAX_NAME or not _NAME.issuperset(name) or name in {".", ".."}:
+        raise InputError(
+            "input.invalid",
+            f"topic name {name!r}: give 1 to {MAX_NAME} letters, digits, dots, underscores or hyphens",
+            field="name",
+        )
 
 
 def _check_retention(topic: Topic) -> None:

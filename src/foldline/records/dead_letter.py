@@ -11,7 +11,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
         fold: the fold that met it.
         topic: topic it stands on.
         partition: partition it stands on.
-        offset: its offset; with fold, topic and partition it identifies the letter, so readers drop repeats.
+        offset: its offset.
+        index: which of the records at that offset, where a log has several at one. Fold, topic, partition, offset
+            and index identify the letter, so readers drop repeats.
         code: error code, such as `record.undecodable`.
         error: what was given and what was expected.
         payload: the record's raw bytes (base64 in JSON).
@@ -25,3 +27,4 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
     code: str
     error: str
     payload: bytes
+    index: int = 0

@@ -20,7 +20,8 @@ __all__ = ["LOG_CHECKS", "LogSubject", "check_log"]
 LOG_CHECKS: dict[str, Callable[[LogSubject], None]] = {
     check.__name__: check
     for check in (
-        rows.offsets_are_contiguous,
+        rows.offsets_rise,
+        rows.records_have_places,
         rows.any_bytes_survive,
         rows.append_is_atomic,
         rows.reading_splits_rows,
@@ -45,17 +46,20 @@ LOG_CHECKS: dict[str, Callable[[LogSubject], None]] = {
 """Every check by name."""
 
 
-def check_log(make: Callable[..., Log], reopen: Callable[..., Log] | None = None) -> list[str]:
+def check_log(
+    make: Callable[..., Log], reopen: Callable[..., Log] | None = None, *, cleans: bool = True
+) -> list[str]:
     """Run every check; the names of those that ran.
 
     Args:
         make: see `LogSubject`.
         reopen: see `LogSubject`.
+        cleans: see `LogSubject`.
 
     Raises:
         AssertionError: the first check that failed, or that there were none.
     """
-    subject = LogSubject(make, reopen)
+    subject = LogSubject(make, reopen, cleans)
     for check in LOG_CHECKS.values():
         check(subject)
     expect(len(LOG_CHECKS) > 0, "no checks were collected")

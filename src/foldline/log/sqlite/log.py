@@ -11,7 +11,7 @@ import apsw
 
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
-from foldline.log.protocol import Batch, Lease, Row, Topic, leases_of
+from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
 from foldline.log.sqlite import catalogue, cleaning, forks, leases
 from foldline.log.sqlite.connections import Connections
 from foldline.log.sqlite.opening import check_library
@@ -36,6 +36,8 @@ class SqliteLog:
     Raises:
         LogError: `log.unsafe_sqlite`, `log.not_a_log`, `log.newer_format`, `log.unavailable`.
     """
+
+    counts: Counts = "records"
 
     def __init__(self, path: str | Path, *, clock: Clock = now_ms, max_bytes: int | None = None) -> None:
         check_library(apsw.sqlite_lib_version())

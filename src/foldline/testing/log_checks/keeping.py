@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from foldline.log.protocol import Topic
+from foldline.log.protocol import Log, Topic
 from foldline.testing.log_checks.subject import (
     NOW,
     LogSubject,
     SetClock,
+    appended,
     batch_of,
     equal,
     expect,
@@ -55,7 +56,7 @@ def a_topic_made_again_is_new(subject: LogSubject) -> None:
         new = log.create(Topic("t", 2))
         expect(new.id != old.id, "the topic made again has its old id")
         equal(log.offsets("t", 0), (0, 0), "offsets of the topic made again")
-        equal(log.append([batch_of("t", [b"fresh"])]), [0], "first offset")
+        equal(appended(log, [batch_of("t", [b"fresh"])]), [0], "first offset")
         equal(lines_of(read_all(log, "t")), [b"fresh"], "records of the topic made again")
         equal(lines_of(read_all(log, "other")), [b"stays"], "records of the topic beside it")
 
@@ -68,6 +69,9 @@ def compaction_keeps_the_newest(subject: LogSubject) -> None:
             log.append([batch_of("c", [b"v%d" % number], key=b"k%d" % (number % 3))])
         log.append([batch_of("c", [b"other"], partition=1, key=b"k0"), batch_of("c", [b""], key=b"k1")])
         expect(log.clean() >= 0, "clean must return bytes")
+        if not subject.cleans:
+            _newest_stand(log)
+            return
         kept = [(row.offset, row.payload) for row in log.read("c", 0, 0)]
         equal(kept[:2], [(27, b"v27"), (29, b"v29")], "rows after compaction")
         expect(all(payload == b"" for _, payload in kept[2:]), f"old rows stayed: {kept!r}")
@@ -80,6 +84,14 @@ def compaction_keeps_the_newest(subject: LogSubject) -> None:
         equal(log.append([batch_of("c", [b"new"], key=b"k1")]), [31], "offset after compaction")
 
 
+def _newest_stand(log: Log) -> None:
+    """However much was compacted, each key's newest row stands and no older one comes after it."""
+    newest = {row.key: row.payload for row in read_all(log, "c")}
+    expect(newest.pop(b"k1", b"") == b"", "the tombstone is not the newest of its key")
+    equal(newest, {b"k0": b"v27", b"k2": b"v29"}, "newest rows by key")
+    equal([row.payload for row in read_all(log, "c", 1)], [b"other"], "rows of the other partition")
+
+
 def ends_outlive_all_rows(subject: LogSubject) -> None:
     """Offsets go on from the end even where cleaning left no row."""
     clock = SetClock()
@@ -90,6 +102,8 @@ def ends_outlive_all_rows(subject: LogSubject) -> None:
         clock.now += 2000
         log.clean()
         log.clean()
+        if not subject.cleans:
+            return
         equal(log.offsets("c", 0), (1, 1), "offsets of a topic of dropped tombstones")
         equal(log.offsets("d", 0), (5, 5), "offsets of a topic whose rows are all too old")
         equal(log.read("d", 0, 5), [], "rows at the end")
@@ -108,6 +122,10 @@ def retention_drops_a_prefix(subject: LogSubject) -> None:
                 [batch_of("d", numbered(0, 2), time=NOW - age), batch_of("keep", [b"x"], time=NOW - age)]
             )
         log.clean()
+        if not subject.cleans:
+            equal(lines_of(log.read("d", 0, log.offsets("d", 0)[0]))[-2:], numbered(0, 2), "the youngest row")
+            equal(log.offsets("keep", 0)[0], 0, "first offset of a topic that keeps all")
+            return
         equal(log.offsets("d", 0), (4, 10), "offsets: a row exactly as old as allowed keeps all after it")
         refused("log.offset_out_of_range", lambda: log.read("d", 0, 3), "reading a dropped row")
         equal([row.offset for row in log.read("d", 0, 5)], [5, 6, 8], "rows kept")
@@ -133,11 +151,14 @@ def a_reopened_log_holds_all(subject: LogSubject) -> None:
     )
     lease = taken(log, "role", "one")
     log.clean()
-    rows = log.read("t", 1, 0)
+    rows, ends = log.read("t", 1, 0), log.offsets("c", 0)
     log.close()
     with subject.reopen(log, clock=clock) as again:
         equal(again.topics(), made, "topics after reopening")
         equal(again.read("t", 1, 0), rows, "rows after reopening")
-        equal(again.offsets("c", 0), (0, 2), "offsets after reopening")
-        equal(again.append([batch_of("t", [b"x"], partition=1)], lease=lease), [3], "append after reopening")
+        equal(again.offsets("c", 0), ends, "offsets after reopening")
+        [offset] = appended(again, [batch_of("t", [b"x"], partition=1)], lease)
+        expect(
+            offset >= rows[-1].end, f"offset {offset} after reopening, the last row ended at {rows[-1].end}"
+        )
         equal(again.acquire("role", "two", 1.0), None, "lease held before the close")

@@ -5,10 +5,13 @@ import random
 from foldline.log.protocol import AHEAD_MS, Batch, Row, Topic
 from foldline.testing.log_checks.subject import (
     NOW,
+    Ledger,
     LogSubject,
     SetClock,
+    appended,
     batch_of,
     equal,
+    expect,
     lines_of,
     numbered,
     open_new,
@@ -17,20 +20,36 @@ from foldline.testing.log_checks.subject import (
 )
 
 
-def offsets_are_contiguous(subject: LogSubject) -> None:
-    """Batches get consecutive offsets in each partition, and are read back in order, unchanged."""
+def offsets_rise(subject: LogSubject) -> None:
+    """Batches get rising offsets in each partition, consecutive where they count records; rows come back in order."""
     with open_new(subject) as log:
         log.create(Topic("t", 2))
-        end = 0
+        ledger, number = Ledger(log), 0
         for count in (1, 3, 1, 100, 2):
-            equal(log.append([batch_of("t", numbered(end, count))]), [end], "offset returned")
-            end += count
-        equal(log.offsets("t", 0), (0, end), "offsets of the partition")
+            lines = numbered(number, count)
+            ledger.note(log.append([batch_of("t", lines)])[0], lines)
+            number += count
+        ledger.expect_end(log, "t")
         equal(log.offsets("t", 1), (0, 0), "offsets of the other partition")
         rows = read_all(log, "t")
-        equal([row.offset for row in rows], [0, 1, 4, 5, 105], "offsets of the rows")
-        equal(lines_of(rows), numbered(0, end), "records")
-        equal(log.read("t", 0, end), [], "rows at the end")
+        equal([row.offset for row in rows], [offset for offset, _ in ledger.rows], "offsets of the rows")
+        equal([row.count for row in rows], [1, 3, 1, 100, 2], "records of the rows")
+        equal(rows[-1].end, ledger.end, "end of the last row")
+        equal(lines_of(rows), numbered(0, number), "records")
+
+
+def records_have_places(subject: LogSubject) -> None:
+    """A row tells where each of its records stands: no two at one place, all from its offset to before its end."""
+    with open_new(subject) as log:
+        log.create(Topic("t"))
+        log.append([batch_of("t", numbered(0, count)) for count in (1, 3, 2)])
+        rows = read_all(log, "t")
+        places = [row.place(record) for row in rows for record in range(row.count)]
+        equal(places, sorted(set(places)), "places of the records")
+        for row in rows:
+            equal(row.place(0), (row.offset, 0), "place of a row's first record")
+            expect(row.place(row.count - 1)[0] < row.end, f"a record of {row!r} stands at its end")
+            expect(not row.packed or (log.counts == "messages" and row.count > 1), f"{row!r} is packed")
 
 
 def any_bytes_survive(subject: LogSubject) -> None:
@@ -38,10 +57,20 @@ def any_bytes_survive(subject: LogSubject) -> None:
     payloads = [bytes(range(256)), b"", b"\n", b"a\nb", b"\x00" * 9]
     with open_new(subject) as log:
         log.create(Topic("t"))
-        for number, payload in enumerate(payloads):
-            log.append([Batch("t", 0, payload, 1, number, NOW, b"k\x00")])
-        expected = [Row(n, 1, payload, n, NOW, b"k\x00") for n, payload in enumerate(payloads)]
+        offsets = [
+            log.append([Batch("t", 0, payload, 1, number, NOW, b"k\x00")])[0]
+            for number, payload in enumerate(payloads)
+        ]
+        expected = [Row(offsets[n], 1, payload, n, NOW, b"k\x00") for n, payload in enumerate(payloads)]
         equal(log.read("t", 0, 0), expected, "rows")
+        for n, (least, greatest, key) in enumerate(((0, 0, None), (5, 5, b""), (0, NOW - 1, None))):
+            [offset] = log.append([Batch("t", 0, b"a\nb", 2, least, greatest, key)])
+            [row] = log.read("t", 0, offset)
+            equal(
+                (row.least, row.greatest, row.key, row.count),
+                (least, greatest, key, 2),
+                f"row {n} of two records",
+            )
 
 
 def append_is_atomic(subject: LogSubject) -> None:
@@ -50,11 +79,13 @@ def append_is_atomic(subject: LogSubject) -> None:
         log.create(Topic("t", 2))
         log.create(Topic("c", cleanup="compact"))
         good = batch_of("t", [b"a"])
-        equal(
-            log.append([good, batch_of("t", [b"x", b"y"], partition=1), batch_of("t", [b"b", b"c"])]),
-            [0, 0, 1],
-            "offsets of three batches",
+        ledger = Ledger(log)
+        first, other, second = appended(
+            log, [good, batch_of("t", [b"x", b"y"], partition=1), batch_of("t", [b"b", b"c"])]
         )
+        ledger.note(first, [b"a"])
+        ledger.note(second, [b"b", b"c"])
+        equal(other, 0, "offset on the other partition")
         bad = {
             "log.topic_missing": batch_of("none", [b"b"]),
             "log.time_ahead": batch_of("t", [b"b"], time=NOW + AHEAD_MS + 1),
@@ -71,23 +102,32 @@ def append_is_atomic(subject: LogSubject) -> None:
             Batch("t", 0, b"a", 1, NOW, NOW - 1),
         ):
             refused("input.invalid", lambda batch=batch: log.append([good, batch]), repr(batch))  # type: ignore[misc]  # bound per turn
-        equal(log.offsets("t", 0), (0, 3), "offsets after refusals")
+        ledger.expect_end(log, "t")
+        equal(lines_of(read_all(log, "t")), [b"a", b"b", b"c"], "records after refusals")
         equal(log.append([]), [], "offsets of no batches")
 
 
 def reading_splits_rows(subject: LogSubject) -> None:
-    """A read may start and stop inside a row; every part is what the lines say."""
+    """A read may start and stop at any offset; what it gives is what stands there, in rows cut where they must be."""
     lines = numbered(0, 9)
+    parts = [lines[:4], lines[4:5], lines[5:]]
     with open_new(subject) as log:
         log.create(Topic("t"))
-        log.append([batch_of("t", lines[:4]), batch_of("t", lines[4:5]), batch_of("t", lines[5:])])
-        for start in range(10):
-            for stop in range(10):
+        ledger = Ledger(log)
+        for offset, part in zip(log.append([batch_of("t", part) for part in parts]), parts, strict=True):
+            ledger.note(offset, part)
+        for start in range(ledger.end + 1):
+            for stop in range(ledger.end + 1):
                 rows = log.read("t", 0, start, end=stop)
-                equal(lines_of(rows), lines[start:stop], f"records {start} to {stop}")
+                equal(lines_of(rows), ledger.between(start, stop), f"records {start} to {stop}")
                 for row in rows:
-                    equal(row.payload.split(b"\n"), lines[row.offset : row.end], "a row's offset and count")
-        equal(lines_of(log.read("t", 0, 7, end=99)), lines[7:], "records up to an end beyond the log's")
+                    equal(
+                        row.payload.split(b"\n"),
+                        ledger.between(row.offset, row.end),
+                        "a row's offset and count",
+                    )
+        found = lines_of(log.read("t", 0, ledger.end - 1, end=99))
+        equal(found, ledger.between(ledger.end - 1, 99), "records up to an end beyond the log's")
 
 
 def max_records_keeps_rows_whole(subject: LogSubject) -> None:
@@ -97,8 +137,9 @@ def max_records_keeps_rows_whole(subject: LogSubject) -> None:
         log.append([batch_of("t", numbered(0, 4)) for _ in range(5)])
         for most, rows in ((1, 1), (4, 1), (5, 2), (8, 2), (19, 5), (1000, 5)):
             equal(len(log.read("t", 0, 0, max_records=most)), rows, f"rows for max_records {most}")
-        found = log.read("t", 0, 2, max_records=3)
-        equal([(row.offset, row.count) for row in found], [(2, 2), (4, 4)], "rows from inside one")
+        if log.counts == "records":
+            found = log.read("t", 0, 2, max_records=3)
+            equal([(row.offset, row.count) for row in found], [(2, 2), (4, 4)], "rows from inside one")
         refused("input.invalid", lambda: log.read("t", 0, 0, max_records=0), "max_records 0")
 
 
@@ -131,24 +172,22 @@ def time_ahead_is_refused(subject: LogSubject) -> None:
 def random_walk_agrees_with_lists(subject: LogSubject) -> None:
     """Appends, reads and splits at random say what plain lists say."""
     draw = random.Random(20)
-    lines: list[list[bytes]] = [[], [], []]
     with open_new(subject) as log:
-        log.create(Topic("t", len(lines)))
+        ledgers = [Ledger(log), Ledger(log), Ledger(log)]
+        log.create(Topic("t", len(ledgers)))
         for step in range(150):
-            targets = [draw.randrange(len(lines)) for _ in range(draw.randint(1, 3))]
-            batches, expected = [], []
-            for partition in targets:
-                fresh = [b"%d.%d" % (step, n) for n in range(draw.randint(1, 5))]
-                expected.append(len(lines[partition]))
-                lines[partition] += fresh
-                batches.append(batch_of("t", fresh, partition=partition))
-            equal(log.append(batches), expected, f"offsets of append {step}")
-            partition = draw.choice(targets)
-            start = draw.randint(0, len(lines[partition]))
-            stop = draw.randint(0, len(lines[partition]))
-            found = lines_of(log.read("t", partition, start, end=stop))
-            equal(found, lines[partition][start:stop], f"records {start} to {stop}")
-        for partition, expected_lines in enumerate(lines):
-            equal(
-                lines_of(read_all(log, "t", partition)), expected_lines, f"records of partition {partition}"
+            targets = [draw.randrange(len(ledgers)) for _ in range(draw.randint(1, 3))]
+            fresh = [[b"%d.%d" % (step, n) for n in range(draw.randint(1, 5))] for _ in targets]
+            offsets = log.append(
+                [batch_of("t", lines, partition=p) for p, lines in zip(targets, fresh, strict=True)]
             )
+            for partition, offset, lines in zip(targets, offsets, fresh, strict=True):
+                ledgers[partition].note(offset, lines)
+            partition = draw.choice(targets)
+            ledger = ledgers[partition]
+            start, stop = draw.randint(0, ledger.end), draw.randint(0, ledger.end)
+            found = lines_of(log.read("t", partition, start, end=stop))
+            equal(found, ledger.between(start, stop), f"records {start} to {stop}")
+        for partition, ledger in enumerate(ledgers):
+            records = lines_of(read_all(log, "t", partition))
+            equal(records, ledger.between(0, ledger.end), f"records of partition {partition}")

@@ -1,0 +1,145 @@
+"""The URL of a log on Kafka: brokers, namespace, client properties."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from foldline.errors import InputError, LogError
+from foldline.log.validation import check_topic_name
+
+FORM = "use kafka://host:port,host:port/namespace?client.property=value"
+
+REPLICATION = "foldline.replication"
+"""Copies of the topics made; the brokers' default where it is not given."""
+
+PROPERTIES = "foldline.properties"
+"""Path of a file of client properties, one `name=value` a line: secrets belong there, not in a URL."""
+
+FIXED = frozenset(
+    {
+        "bootstrap.servers",
+        "metadata.broker.list",
+        "group.id",
+        "transactional.id",
+        "enable.idempotence",
+        "acks",
+        "request.required.acks",
+        "isolation.level",
+        "auto.offset.reset",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.partition.eof",
+        "allow.auto.create.topics",
+    }
+)
+"""Client properties on which the log's promises rest; nobody may set them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a log on Kafka is.
+
+    Attributes:
+        servers: brokers, `host:port` joined by commas.
+        namespace: before every topic's name on the cluster, with a dot; empty for none.
+        replication: copies of the topics made, -1 for the brokers' default.
+        properties: of the client, by name, as librdkafka calls them.
+    """
+
+    servers: str
+    namespace: str = ""
+    replication: int = -1
+    properties: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def on_cluster(self, topic: str) -> str:
+        """What a topic is called on the cluster."""
+        return f"{self.namespace}.{topic}" if self.namespace else topic
+
+    def in_log(self, name: str) -> str | None:
+        """What a topic of the cluster is called in this log; None where it is not of it."""
+        if not self.namespace:
+            return name
+        return name[len(self.namespace) + 1 :] if name.startswith(self.namespace + ".") else None
+
+
+def parse_address(url: str, rest: str) -> Address:
+    """The address in a URL.
+
+    Args:
+        url: the whole URL, for messages.
+        rest: what follows `kafka://`.
+
+    Raises:
+        LogError: `log.url`.
+
+    >>> address = parse_address("kafka://…", "one:9092,two:9092/shop?linger.ms=5")
+    >>> address.servers, address.on_cluster("news.events"), address.properties
+    ('one:9092,two:9092', 'shop.news.events', {'linger.ms': '5'})
+    """
+    place, _, query = rest.partition("?")
+    servers, _, namespace = place.partition("/")
+    if not servers or not all(map(_is_server, servers.split(","))):
+        raise LogError(
+            "log.url", f"{_hidden(url)!r}: expected brokers as host:port, given {servers!r}; {FORM}"
+        )
+    if namespace:
+        try:
+            check_topic_name(namespace)
+        except InputError as error:
+            raise LogError(
+                "log.url", f"{_hidden(url)!r}: namespace {namespace!r}: {error.args[0]}"
+            ) from error
+    try:
+        given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
+    except ValueError as error:
+        raise LogError("log.url", f"{_hidden(url)!r}: {error}; {FORM}") from error
+    replication = given.pop(REPLICATION, "-1")
+    if replication != "-1" and not (replication.isdecimal() and 0 < int(replication) < 1 << 15):
+        raise LogError(
+            "log.url", f"{_hidden(url)!r}: {REPLICATION} {replication!r}, expected copies, such as 3"
+        )
+    path = given.pop(PROPERTIES, None)
+    properties = (_read_properties(path) if path is not None else {}) | given
+    fixed = sorted(FIXED & properties.keys())
+    if fixed:
+        raise LogError("log.url", f"{_hidden(url)!r}: {fixed[0]!r} is set by the log itself; leave it out")
+    return Address(servers, namespace, int(replication), properties)
+
+
+def shown_url(url: str) -> str:
+    """The URL without what is secret in it, for people."""
+    return _hidden(url)
+
+
+def _hidden(url: str) -> str:
+    place, mark, query = url.partition("?")
+    parts = [part.partition("=") for part in query.split("&")] if mark else []
+    shown = [f"{name}={'…' if _is_secret(name) else value}" for name, _, value in parts]
+    return place + mark + "&".join(shown)
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in ("password", "secret", "key.pem", "token"))
+
+
+def _is_server(server: str) -> bool:
+    host, colon, port = server.rpartition(":")
+    return bool(colon and host and port.isdecimal() and 0 < int(port) < 1 << 16)
+
+
+def _read_properties(path: str) -> dict[str, str]:
+    """A file of properties; `bootstrap.servers` in it is left to the URL, as files for other tools hold it."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LogError("log.url", f"{PROPERTIES} {path!r} cannot be read: {error}") from error
+    properties = {}
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        name, mark, value = line.partition("=")
+        if not mark:
+            raise LogError("log.url", f"{path} line {number}: expected name=value")
+        properties[name.strip()] = value.strip()
+    properties.pop("bootstrap.servers", None)
+    return properties

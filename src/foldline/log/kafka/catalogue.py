@@ -1,0 +1,228 @@
+"""The topics of a cluster: creating, listing, finding. A topic's id is Kafka's own."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType, TopicDescription
+
+from foldline.errors import LogError
+from foldline.log.kafka.address import Address
+from foldline.log.kafka.clients import CALL_S, MESSAGE_BYTES
+from foldline.log.kafka.faults import UNKNOWN_TOPIC, error_of, fault
+from foldline.log.protocol import AHEAD_MS, Topic
+from foldline.log.validation import check_same, topic_missing
+
+FRESH_S: Final = 0.5
+"""What is known of a topic is asked for again after this long."""
+
+DOUBTS_S: Final = (0.1, 0.3, 0.6)
+"""A topic that was there is asked for again after such pauses: a broker just started may not know it yet."""
+
+SEGMENT_BYTES: Final = 64 << 20
+"""Of compacted topics: only closed segments are compacted, and Kafka's default closes them at 1 GB."""
+
+INTERNAL: Final = "__"
+"""Topics whose names begin so are Kafka's, or this log's own, and no part of it."""
+
+_MASK: Final = (1 << 64) - 1
+
+Result = TypeVar("Result")
+
+
+class Catalogue:
+    """The topics of one namespace. Thread-safe.
+
+    Args:
+        admin: connected.
+        address: namespace and replication.
+        changed: called with a topic's name when it was found to have gone or been made again.
+    """
+
+    def __init__(self, admin: AdminClient, address: Address, changed: Callable[[str], None]) -> None:
+        self._admin = admin
+        self._address = address
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[float, Topic]] = {}
+
+    def find(self, name: str) -> Topic | None:
+        """The topic of that name, or None; as of at most `FRESH_S` ago."""
+        known = self._known.get(name)
+        if known is not None and time.monotonic() - known[0] < FRESH_S:
+            return known[1]
+        with self._lock:
+            asked = time.monotonic()
+            [found] = self._describe([name])
+            for pause_s in DOUBTS_S if known is not None else ():
+                if found is not None:
+                    break
+                time.sleep(pause_s)
+                [found] = self._describe([name])
+            self._learn(name, found, asked)
+        return found
+
+    def need(self, name: str) -> Topic:
+        """The topic of that name.
+
+        Raises:
+            LogError: `log.topic_missing`.
+        """
+        found = self.find(name)
+        if found is None:
+            raise topic_missing(name)
+        return found
+
+    def names(self) -> list[str]:
+        """Every topic's name in this log, in order."""
+        try:
+            listed = self._admin.list_topics(timeout=CALL_S).topics
+        except KafkaException as error:
+            raise fault(error_of(error), "listing topics") from error
+        names = [self._address.in_log(name) for name in listed if not name.startswith(INTERNAL)]
+        return sorted(name for name in names if name and not name.startswith(INTERNAL))
+
+    def all(self) -> list[Topic]:
+        """Every topic, by name."""
+        return [topic for topic in self._describe(self.names()) if topic is not None]
+
+    def create(self, topic: Topic, settings: dict[str, str] | None = None) -> Topic:
+        """Create the topic, or return the one that stands.
+
+        Args:
+            topic: checked already.
+            settings: of the topic, beside those it follows.
+
+        Raises:
+            LogError: `log.topic_conflict`; `log.unavailable` where the cluster refuses.
+        """
+        standing = self.find(topic.name)
+        if standing is None:
+            new = NewTopic(
+                self._address.on_cluster(topic.name),
+                topic.partitions,
+                self._address.replication,
+                config=_settings(topic) | (settings or {}),
+            )
+            try:
+                _all(self._admin.create_topics([new]))
+            except KafkaException as error:
+                if error_of(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise fault(error_of(error), f"creating topic {new.topic!r}", topic=topic.name) from error
+            standing = self._await(topic.name)
+        check_same(standing, topic)
+        return standing
+
+    def delete(self, name: str) -> None:
+        """Delete the topic.
+
+        Raises:
+            LogError: `log.topic_missing`.
+        """
+        on_cluster = self._address.on_cluster(name)
+        try:
+            _all(self._admin.delete_topics([on_cluster]))
+        except KafkaException as error:
+            raise fault(error_of(error), f"deleting topic {on_cluster!r}", topic=name) from error
+        finally:
+            with self._lock:
+                self._known.pop(name, None)
+            self._changed(name)
+
+    def _await(self, name: str) -> Topic:
+        """A topic just created, once every partition has a leader."""
+        deadline = time.monotonic() + CALL_S
+        while True:
+            with self._lock:
+                asked = time.monotonic()
+                [found] = self._describe([name], led=True)
+                if found is not None:
+                    self._learn(name, found, asked)
+                    return found
+            if time.monotonic() > deadline:
+                raise LogError(
+                    "log.unavailable", f"topic {name!r} was created, but has no leader after {CALL_S:g} s"
+                )
+            time.sleep(0.02)
+
+    def _learn(self, name: str, found: Topic | None, asked: float) -> None:
+        known = self._known.get(name)
+        if known is not None and (found is None or found.id != known[1].id):
+            self._changed(name)
+        if found is None:
+            self._known.pop(name, None)
+        else:
+            self._known[name] = (asked, found)
+
+    def _describe(self, names: Sequence[str], *, led: bool = False) -> list[Topic | None]:
+        """The topics that are there; with `led` those of which each partition has a leader."""
+        if not names:
+            return []
+        wanted = [self._address.on_cluster(name) for name in names]
+        described = self._admin.describe_topics(TopicCollection(wanted), request_timeout=CALL_S)
+        found = [_or_none(described[name], name) for name in wanted]
+        if led:
+            found = [
+                one if one is not None and all(p.leader for p in one.partitions) else None for one in found
+            ]
+        standing = [name for name, one in zip(wanted, found, strict=True) if one is not None]
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in standing]
+        if not resources:
+            return [None] * len(names)
+        futures = self._admin.describe_configs(resources, request_timeout=CALL_S)
+        settings = {r.name: _or_none(future, r.name) for r, future in futures.items()}
+        return [
+            _topic(name, one, settings.get(place))
+            for name, place, one in zip(names, wanted, found, strict=True)
+        ]
+
+
+def _topic(name: str, described: TopicDescription | None, settings: dict[str, Any] | None) -> Topic | None:
+    if described is None or settings is None:
+        return None
+    # A topic both compacted and deleted drops rows by key as well: whoever reads it must be ready for that.
+    cleanup = "compact" if "compact" in settings["cleanup.policy"].value else "delete"
+    retention = int(settings["retention.ms"].value)
+    uuid = described.topic_id
+    high = uuid.get_most_significant_bits() & _MASK  # type: ignore[attr-defined]  # the stub leaves it out
+    low = uuid.get_least_significant_bits() & _MASK  # type: ignore[attr-defined]  # the stub leaves it out
+    return Topic(
+        name,
+        len(described.partitions),
+        cleanup,  # type: ignore[arg-type]  # one of the two words
+        None if cleanup == "compact" or retention < 0 else retention,
+        f"{high:016x}{low:016x}",
+    )
+
+
+def _settings(topic: Topic) -> dict[str, str]:
+    settings = {
+        "cleanup.policy": topic.cleanup,
+        "max.message.bytes": str(MESSAGE_BYTES + (1 << 16)),
+        "message.timestamp.type": "CreateTime",
+        "message.timestamp.after.max.ms": str(AHEAD_MS),
+    }
+    if topic.cleanup == "compact":
+        return settings | {"segment.bytes": str(SEGMENT_BYTES), "min.cleanable.dirty.ratio": "0.1"}
+    return settings | {"retention.ms": str(-1 if topic.retention_ms is None else topic.retention_ms)}
+
+
+def _all(futures: dict[str, Future[Any]]) -> None:
+    for future in futures.values():
+        future.result(CALL_S)
+
+
+def _or_none(future: "Future[Result]", name: str) -> Result | None:
+    try:
+        return future.result(CALL_S)
+    except KafkaException as error:
+        if error_of(error).code() in UNKNOWN_TOPIC:
+            return None
+        raise fault(error_of(error), f"describing topic {name!r}") from error
+    except TimeoutError as error:
+        raise LogError(
+            "log.unavailable", f"describing topic {name!r}: no answer within {CALL_S:g} s"
+        ) from error

@@ -1,0 +1,148 @@
+"""Making clients of a cluster: their settings, and what they report while nobody is calling them."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from foldline.errors import LogError
+from foldline.log.kafka.address import Address
+from foldline.log.kafka.faults import DENIED, error_of, fault
+
+OPEN_S: Final = 5.0
+"""How long opening waits for the first answer of the cluster."""
+
+CALL_S: Final = 10.0
+"""How long one call waits for the cluster before `log.unavailable`."""
+
+TRANSACTION_S: Final = 10.0
+"""After this long the cluster gives up a transaction whose process died; until then readers wait behind it."""
+
+MESSAGE_BYTES: Final = 8 << 20
+"""Largest message appended, and taken by topics made here."""
+
+Made = TypeVar("Made", Consumer, Producer, AdminClient)
+
+
+def _quietly(record: logging.LogRecord) -> bool:
+    """The client logs as errors what it retries and what fencing does; shown to who asks for debugging only."""
+    record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+    return _logger.isEnabledFor(logging.DEBUG)
+
+
+_logger = logging.getLogger("foldline.log.kafka.client")
+_logger.addFilter(_quietly)
+
+
+class Clients:
+    """Makes clients of one cluster, and keeps the last trouble that any of them reported.
+
+    Args:
+        address: the cluster and the user's properties.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._trouble: KafkaError | None = None
+        self._noted = threading.Lock()
+
+    @property
+    def trouble(self) -> KafkaError | None:
+        """The last trouble reported, the one that is worth naming of several."""
+        with self._noted:
+            return self._trouble
+
+    def connect(self) -> AdminClient:
+        """A client for the cluster's administration, once the cluster has answered it.
+
+        Raises:
+            LogError: `log.unavailable` if it does not within `OPEN_S`, at once where it refuses the client;
+                `log.url` for a property that the client does not know.
+        """
+        admin = self._make(AdminClient, self._common())
+        deadline = time.monotonic() + OPEN_S
+        where = f"opening the log on {self.address.servers}"
+        hint = "see that it runs, that the address is right, and which security.protocol it wants"
+        while True:
+            try:
+                admin.list_topics(timeout=0.5)
+            except KafkaException as error:
+                last = error_of(error)
+            else:
+                return admin
+            admin.poll(0)
+            trouble = self.trouble
+            if trouble is not None and trouble.code() in DENIED:
+                raise fault(trouble, where)
+            if time.monotonic() > deadline:
+                raise fault(trouble or last, f"{where}, no answer within {OPEN_S:g} s, {hint}")
+
+    def consumer(self) -> Consumer:
+        """A client that reads committed records from offsets it is told, and never commits its own."""
+        own = {
+            "group.id": self.address.on_cluster("foldline"),
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        }
+        # With librdkafka's second of backing off a full queue stands still; with its 64 MB a reader holds as much.
+        # Brokers answer one request of a connection after another: while a fetch waits, nothing else is answered.
+        tuned = {
+            "fetch.wait.max.ms": 10,
+            "fetch.queue.backoff.ms": 5,
+            "queued.min.messages": 5_000,
+            "queued.max.messages.kbytes": 8192,
+            "fetch.error.backoff.ms": 50,
+        }
+        return self._make(Consumer, tuned | self._common() | own)
+
+    def producer(self, transactional_id: str | None = None) -> Producer:
+        """A client that appends idempotently, acknowledged by all replicas in sync."""
+        own: dict[str, Any] = {"enable.idempotence": True, "acks": "all"}
+        if transactional_id is not None:
+            own |= {"transactional.id": transactional_id}
+        tuned = {
+            "linger.ms": 0,
+            "message.max.bytes": MESSAGE_BYTES + (1 << 16),
+            "message.timeout.ms": round(CALL_S * 1000),
+        }
+        if transactional_id is not None:
+            # Connected only where it must, the client looks for its coordinator every half second: 5 ms or 500.
+            tuned |= {
+                "transaction.timeout.ms": round(TRANSACTION_S * 1000),
+                "enable.sparse.connections": False,
+            }
+        return self._make(Producer, tuned | self._common() | own)
+
+    def _common(self) -> dict[str, Any]:
+        tuned = {
+            "client.id": "foldline",
+            "reconnect.backoff.max.ms": 1000,
+            "topic.metadata.propagation.max.ms": 5000,
+            "socket.connection.setup.timeout.ms": 5000,
+        }
+        own = {"bootstrap.servers": self.address.servers, "error_cb": self._note}
+        return tuned | self.address.properties | own
+
+    def _make(self, kind: Callable[..., Made], settings: dict[str, Any]) -> Made:
+        try:
+            return kind(settings, logger=_logger)
+        except (KafkaException, ValueError, TypeError) as error:
+            raise LogError(
+                "log.url",
+                f"the Kafka client does not take the properties given for {self.address.servers}: {error}",
+            ) from error
+
+    def _note(self, error: KafkaError) -> None:
+        with self._noted:
+            # That all brokers are down follows upon every reason why; the reason is what helps.
+            if error.code() == KafkaError._ALL_BROKERS_DOWN and self._trouble is not None:  # noqa: SLF001 - its code
+                return
+            if self._trouble is None or self._trouble.code() not in DENIED:
+                self._trouble = error

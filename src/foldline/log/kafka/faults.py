@@ -1,0 +1,64 @@
+"""What Kafka's errors mean for a log."""
+
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from foldline.errors import FoldlineError, InputError, LogError
+from foldline.log.validation import topic_missing
+
+UNKNOWN_TOPIC: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_TOPIC_ID,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's own codes begin with an underscore
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - librdkafka's own code
+    }
+)
+
+DENIED: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own code
+        KafkaError._SSL,  # noqa: SLF001 - librdkafka's own code
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+"""Trying again would be refused again."""
+
+_TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+
+
+def error_of(raised: KafkaException) -> KafkaError:
+    """The client's error inside what it raised."""
+    error: KafkaError = raised.args[0]
+    return error
+
+
+def fault(error: KafkaError, doing: str, *, topic: str = "") -> FoldlineError:
+    """The error to raise in place of Kafka's.
+
+    Args:
+        error: as the client gives it.
+        doing: what was being done, with the cluster's name for it.
+        topic: the topic concerned, as the log calls it.
+    """
+    code, detail = error.code(), f"{error.name()}: {error.str()}"
+    if code in UNKNOWN_TOPIC:
+        return topic_missing(topic)
+    if code in _TOO_LARGE:
+        return InputError(
+            "input.invalid",
+            f"{doing}: the batch is larger than the brokers take ({detail}); append it in parts",
+        )
+    if code == KafkaError.INVALID_TIMESTAMP:
+        return LogError("log.time_ahead", f"{doing}: the broker's clock is behind ({detail}); set the clocks")
+    if code in DENIED:
+        return LogError(
+            "log.unavailable",
+            f"{doing}: the cluster refuses this client ({detail}); see user, password, rights",
+        )
+    return LogError("log.unavailable", f"{doing}: {detail}; try again when the cluster answers")

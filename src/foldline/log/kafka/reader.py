@@ -1,0 +1,321 @@
+"""Reading partitions: threads fetch ahead of the readers; what was fetched stands in streams.
+
+A slot is one consumer with its thread and, for any number of partitions, one stream each. Readers of one partition
+that stand far apart get streams in different slots. A stream that is full is not fetched until half of it is read,
+so that it holds up no other. That only transaction markers stand between the last record and the end is learnt from
+the end-of-partition events, which come when a fetch finds nothing.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from foldline.errors import LogError
+from foldline.log.kafka.clients import CALL_S, Clients
+from foldline.log.kafka.faults import error_of, fault
+from foldline.log.kafka.messages import to_row
+from foldline.log.kafka.stream import Stream
+from foldline.log.protocol import Row
+
+Place = tuple[str, int]
+"""A topic, as the cluster calls it, and a partition."""
+
+POLL_S: Final = 0.05
+"""One wait of a slot's thread; whatever comes ends it."""
+
+DRAIN: Final = 2_000
+"""Messages taken from the client at once."""
+
+VISIBLE_S: Final = 0.002
+"""Between two looks for what was committed a moment ago."""
+
+IDLE_S: Final = 60.0
+"""A stream that nobody has read for so long is closed."""
+
+_EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's own code
+
+
+class _Slot:
+    """A consumer with its thread."""
+
+    def __init__(self, reader: "Reader", consumer: Consumer) -> None:
+        self.streams: dict[Place, Stream] = {}
+        self._consumer = consumer
+        self._reader = reader
+        self._turn = 0
+        self._topics: set[str] = set()
+        self._closed_in: dict[Place, int] = {}
+        self._thread = threading.Thread(target=self._run, name="foldline-kafka-reader", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join(CALL_S)
+
+    def is_free_for(self, place: Place) -> bool:
+        """Whether the partition may be fetched here: messages of its last stream could still be under way."""
+        return place not in self.streams and self._turn >= self._closed_in.get(place, -2) + 2
+
+    def open(self, place: Place, offset: int) -> Stream:
+        if place[0] not in self._topics:
+            # A client told to fetch a topic that it does not know looks around once a second.
+            self._consumer.list_topics(place[0], CALL_S)
+            self._topics.add(place[0])
+        stream = self.streams[place] = Stream(offset)
+        self._consumer.incremental_assign([TopicPartition(*place, offset)])
+        return stream
+
+    def close(self, place: Place) -> None:
+        stream = self.streams.pop(place)
+        stream.error = "closed"
+        self._closed_in[place] = self._turn
+        if stream.resume is None:
+            self._consumer.incremental_unassign([TopicPartition(*place)])
+
+    def _run(self) -> None:
+        try:
+            while not self._reader.closed:
+                message = self._consumer.poll(POLL_S)
+                messages = [] if message is None else [message, *self._consumer.consume(DRAIN - 1, 0)]
+                self._sort_in(messages)
+        finally:
+            self._consumer.close()
+
+    def _sort_in(self, messages: list[Message]) -> None:
+        rows: dict[Place, list[Row]] = {}
+        events = []
+        last: Place | None = None
+        add: Callable[[Row], None] | None = None
+        for message in messages:
+            if message.error() is not None:
+                events.append(message)
+                continue
+            place: Place = (message.topic(), message.partition())  # type: ignore[assignment]  # a message read has both
+            if add is None or place != last:
+                last, add = place, rows.setdefault(place, []).append
+            add(to_row(message))
+        with self._reader.changed:
+            self._turn += 1
+            for place, some in rows.items():
+                if place in self.streams:
+                    self.streams[place].feed(some)
+            for event in events:
+                self._note(event)
+            if messages:
+                self._reader.changed.notify_all()
+            self._keep_house()
+
+    def _note(self, event: Message) -> None:
+        stream = self.streams.get((event.topic(), event.partition()))  # type: ignore[arg-type]  # None finds no stream
+        error = event.error()
+        if stream is None or error is None:
+            return
+        if error.code() == _EOF:
+            stream.reach(event.offset())  # type: ignore[arg-type]  # an end of partition has an offset
+        else:
+            stream.error = error.str()
+
+    def _keep_house(self) -> None:
+        """Close what nobody reads; fetch no more of what is full."""
+        now = time.monotonic()
+        for place, stream in list(self.streams.items()):
+            if now - stream.used > IDLE_S:
+                self.close(place)
+            elif stream.is_full and stream.resume is None:
+                self._consumer.incremental_unassign([TopicPartition(*place)])
+                stream.resume = partial(self._resume, place, stream)
+
+    def _resume(self, place: Place, stream: Stream) -> None:
+        stream.resume = None
+        self._consumer.incremental_assign([TopicPartition(*place, stream.high)])
+
+
+class Reader:
+    """Reads partitions of one cluster. Thread-safe.
+
+    Attributes:
+        changed: notified whenever rows or ends came; its lock guards all streams.
+        closed: set by `close`.
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self.changed = threading.Condition()
+        self.closed = False
+        self._clients = clients
+        self._slots: list[_Slot] = []
+        self._asking = threading.Lock()
+        self._asker: Consumer | None = None
+        self._own: dict[Place, int] = {}
+        self._ends: dict[Place, int] = {}
+
+    def ends(self, topic: str, partition: int) -> tuple[int, int]:
+        """The first offset kept and the end of what is committed, as the cluster says now.
+
+        A commit is answered a moment before its records can be read; those of this log object are waited for.
+
+        Raises:
+            LogError: `log.unavailable`.
+        """
+        place, deadline = (topic, partition), time.monotonic() + CALL_S
+        while True:
+            first, end = self._ask(place)
+            with self.changed:
+                if end >= self._own.get(place, 0):
+                    self._ends[place] = max(end, self._ends.get(place, 0))
+                    return first, end
+            if time.monotonic() > deadline:
+                raise _stands_still(place, end)
+            time.sleep(VISIBLE_S)
+
+    def appended(self, topic: str, partition: int, offset: int) -> None:
+        """A message of ours stands at an offset: readers wait until they have it."""
+        with self.changed:
+            self._own[topic, partition] = max(offset + 1, self._own.get((topic, partition), 0))
+
+    def read(
+        self, topic: str, partition: int, offset: int, max_records: int, end: int | None
+    ) -> list[Row] | None:
+        """Rows as `Log.read` gives them; None where the partition has no such offset.
+
+        Raises:
+            LogError: `log.unavailable`.
+        """
+        place = (topic, partition)
+        started = time.monotonic()
+        while True:
+            stream = self._stream(place, offset)
+            if stream is None:
+                return None
+            with self.changed:
+                rows = self._read(place, stream, offset, max_records, end)
+                if rows is not None:
+                    stream.passed(rows[-1].end if rows else offset)
+                    if stream.resume is not None and stream.is_half_empty:
+                        stream.resume()
+                    return rows
+                self.changed.wait(POLL_S)
+                self._check_open()
+            if time.monotonic() - started > CALL_S:
+                raise _stands_still(place, offset)
+
+    def wait(self, ends: Mapping[Place, int], timeout_s: float) -> bool:
+        """Wait until a row stands at or beyond one of the offsets; whether one does."""
+        deadline = time.monotonic() + timeout_s
+        streams: dict[Place, Stream | None] = {}
+        while True:
+            for place, offset in ends.items():
+                stream = streams.get(place)
+                if stream is None or stream.error or not stream.covers(offset):
+                    streams[place] = self._stream(place, offset)
+            with self.changed:
+                self._check_open()
+                for place, offset in ends.items():
+                    stream = streams[place]
+                    if stream is not None:
+                        stream.used = time.monotonic()
+                        if stream.holds(offset) or self._own.get(place, 0) > offset:
+                            return True
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self.changed.wait(min(left, IDLE_S / 4))
+
+    def forget(self, topic: str) -> None:
+        """The topic has gone, or is another by now."""
+        with self.changed:
+            for known in (self._own, self._ends):
+                for place in [place for place in known if place[0] == topic]:
+                    del known[place]
+            for slot in self._slots:
+                for place in [place for place in slot.streams if place[0] == topic]:
+                    slot.close(place)
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        """Stop the threads and let the consumers go. Idempotent."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+        for slot in self._slots:
+            slot.join()
+        with self._asking:
+            if self._asker is not None:
+                self._asker.close()
+                self._asker = None
+
+    def _read(
+        self, place: Place, stream: Stream, offset: int, max_records: int, end: int | None
+    ) -> list[Row] | None:
+        """Rows, or none where there are none; None where that is not known yet."""
+        rows, complete = stream.peek(offset, max_records, end)
+        own = self._own.get(place, 0)
+        if complete or stream.is_full or (rows and stream.high >= own):
+            return rows
+        if stream.high >= max(own, self._ends.get(place, 0)):
+            return rows
+        return None
+
+    def _stream(self, place: Place, offset: int) -> Stream | None:
+        """A stream that covers an offset, opened if need be; None where the partition does not hold it."""
+        with self.changed:
+            self._check_open()
+            found = self._covering(place, offset)
+        if found is not None:
+            return found
+        first, end = self.ends(*place)
+        if not 0 <= offset <= end:
+            return None
+        with self.changed:
+            return self._covering(place, offset) or self._free_slot(place).open(place, max(offset, first))
+
+    def _covering(self, place: Place, offset: int) -> Stream | None:
+        for slot in self._slots:
+            stream = slot.streams.get(place)
+            if stream is not None and stream.error:
+                slot.close(place)
+            elif stream is not None and stream.covers(offset):
+                return stream
+        return None
+
+    def _free_slot(self, place: Place) -> _Slot:
+        for slot in self._slots:
+            if slot.is_free_for(place):
+                return slot
+        slot = _Slot(self, self._clients.consumer())
+        self._slots.append(slot)
+        slot.start()
+        return slot
+
+    def _ask(self, place: Place) -> tuple[int, int]:
+        with self._asking:
+            consumer = self._ready()
+            try:
+                return consumer.get_watermark_offsets(TopicPartition(*place), timeout=CALL_S)
+            except KafkaException as error:
+                doing = f"asking for the ends of {place[0]}[{place[1]}]"
+                raise fault(error_of(error), doing, topic=place[0]) from error
+
+    def _ready(self) -> Consumer:
+        self._check_open()
+        if self._asker is None:
+            self._asker = self._clients.consumer()
+        return self._asker
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise LogError(
+                "log.closed", f"the log on {self._clients.address.servers} was closed; open it again"
+            )
+
+
+def _stands_still(place: Place, offset: int) -> LogError:
+    return LogError(
+        "log.unavailable",
+        f"reading {place[0]}[{place[1]}] at offset {offset}: nothing came within {CALL_S:g} s; the cluster is away, or "
+        "a transaction of a process that died is still open there",
+    )

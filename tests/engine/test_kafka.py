@@ -1,0 +1,133 @@
+"""The engine on a real Apache Kafka: what holds on every log, and the same bytes as on the embedded one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+
+from foldline.engine.audit import audit
+from foldline.engine.defining import create_catalogue, define
+from foldline.engine.learner import Learner, Pace
+from foldline.engine.replay import replay
+from foldline.engine.restore import dump_bytes, rows_from
+from foldline.log.kafka.log import KafkaLog
+from foldline.log.open import open_log
+from foldline.log.protocol import Batch, Log
+from foldline.loops.catalogue import Catalogue
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.topics import topics_of
+from foldline.records.codec import encode
+from foldline.records.dead_letter import DeadLetter
+from foldline.records.types import Decision
+from tests.engine import test_audit, test_audit_bundles, test_publisher, test_timelines, test_worker
+from tests.engine.conftest import Define
+from tests.engine.deciding import Honest
+from tests.engine.traffic import START, append_records, definition, records
+
+PACE = Pace(max_records=50, root_every_ms=0, publish_every_ms=0)
+
+# Tests of every log, collected here once more with the fixture below.
+test_worker_crashes = test_worker.test_crashes_leave_no_trace
+test_worker_fenced = test_worker.test_a_worker_that_lost_its_lease_writes_nothing
+test_worker_topic_made_again = test_worker.test_a_topic_made_again_is_noticed
+test_worker_ticks = test_worker.test_ticks_come_only_when_something_is_due_and_the_partition_idle
+test_worker_damaged_page = test_worker.test_a_damaged_page_is_refolded
+test_worker_pages_go = test_worker.test_replaced_and_orphaned_pages_go
+test_bundles_recomputed = test_publisher.test_bundle_is_recomputed_from_its_cut
+test_learners_share = test_publisher.test_two_learners_share_partitions
+test_timeline_apart = test_timelines.test_the_policys_roots_do_not_notice
+test_audit_of_versions = test_audit.test_definition_changes_agree
+test_audit_finds = test_audit.test_findings_say_what_is_logged_and_what_was_recomputed
+test_audit_batches = test_audit.test_batch_sizes_give_the_same_audit
+test_audit_forged = test_audit_bundles.test_decisions_of_a_forged_bundle_are_checked_against_its_cut
+
+
+@pytest.fixture
+def log(kafka_url: str) -> Iterator[Log]:
+    """An empty log on Kafka."""
+    with open_log(kafka_url) as opened:
+        create_catalogue(opened)
+        yield opened
+
+
+def _define(log: Log, loop: LoopDefinition) -> None:
+    define(log, Catalogue(), loop.name, lambda _: loop, holder="test", now=START)
+
+
+def _learnt(log: Log, loop: LoopDefinition) -> list[bytes]:
+    """Each partition's state once all is folded; the roots agree with it."""
+    learner = Learner(log, loop, "one", PACE)
+    now = START
+    while learner.step(now=now):
+        now += 1
+    learner.close(now=now)
+    result = replay(log, loop, batch=7)
+    assert all(comparison.agrees and comparison.pending for comparison in result.comparisons)
+    assert len(result.comparisons) == loop.partitions
+    return [dump_bytes(loop.fold(), state) for state in result.states]
+
+
+def _produce(log: KafkaLog, topic: str, partition: int, lines: list[bytes]) -> None:
+    """One record a message, as any client writes them: no key, no header, the record's time as timestamp."""
+    producer = Producer({"bootstrap.servers": log.url.split("/")[2]})
+    name = f"{log.url.rpartition('/')[2]}.{topic}"
+    for line in lines:
+        producer.produce(name, line, partition=partition, timestamp=msgspec.json.decode(line)["time"])
+    assert producer.flush(30) == 0
+
+
+def test_states_are_those_of_the_embedded_log(log: KafkaLog, tmp_path: Path, kafka_url: str) -> None:
+    """One scenario on SQLite, on Kafka in packed messages, and from another client one a message: equal bytes."""
+    loop = definition(2)
+    made = [records(5, 400, partition) for partition in range(2)]
+    with open_log(f"sqlite:///{tmp_path}/a.db") as embedded, open_log(kafka_url + "-foreign") as foreign:
+        assert isinstance(foreign, KafkaLog)
+        for each in (embedded, log, foreign):
+            create_catalogue(each)
+            _define(each, loop)
+        append_records(embedded, loop, made, rows=20)
+        append_records(log, loop, made, rows=33)
+        for partition in range(2):
+            _produce(
+                foreign, topics_of(loop).events, partition, [encode(record) for record in made[partition]]
+            )
+        states = _learnt(embedded, loop)
+        assert _learnt(log, loop) == states
+        assert _learnt(foreign, loop) == states
+
+
+def test_dead_letters_name_message_and_record(log: Log, defined: Define) -> None:
+    """Of a packed message each unusable record is buried once, by offset and index."""
+    loop = definition(1)
+    defined(loop)
+    topic = topics_of(loop).events
+    good = encode(
+        Decision(time=START, id="0.0.x", unit="u", action="a", propensity=0.5, bundle="b", definition=1)
+    )
+    unknown = good.replace(b'"action":"a"', b'"action":"zzz"').replace(b"0.0.x", b"0.0.y")
+    [first] = log.append([Batch(topic, 0, good, 1, START, START)])
+    [second] = log.append([Batch(topic, 0, b"\n".join([b"{nonsense", good, unknown]), 3, START, START)])
+    learner = Learner(log, loop, "one", PACE)
+    for turn in range(3):
+        learner.step(now=START + turn)
+    rows = rows_from(log, topics_of(loop).dead, 0, 0)
+    dead = [msgspec.json.decode(row.payload, type=DeadLetter) for row in rows]
+    assert first < second
+    assert [(d.offset, d.index, d.code) for d in dead] == [
+        (second, 0, "record.undecodable"),
+        (second, 2, "record.unknown_action"),
+    ]
+
+
+def test_an_audit_finds_a_planted_decision(log: Log) -> None:
+    """An honest log agrees; a wrong propensity within a packed message is found at the message's offset."""
+    honest = Honest(log, definition(3, policy="thompson"))
+    honest.run(4)
+    assert audit(log, Catalogue(), "news").agree
+    decision = honest.decide("u1")
+    wrong = msgspec.structs.replace(decision, propensity=decision.propensity / 2)
+    places = honest.append([honest.decide("u1"), wrong])
+    found = audit(log, Catalogue(), "news")
+    assert [(f.kind, f.partition, f.offset) for f in found.findings] == [("propensity_differs", *places[1])]

@@ -16,13 +16,16 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from foldline.errors import LogError
 from foldline.log.kafka.clients import CALL_S, Clients
-from foldline.log.kafka.faults import error_of, fault
+from foldline.log.kafka.faults import MOVED, error_of, fault
 from foldline.log.kafka.messages import to_row
 from foldline.log.kafka.stream import Stream
 from foldline.log.protocol import Row
 
 Place = tuple[str, int]
 """A topic, as the cluster calls it, and a partition."""
+
+AGAIN_S: Final = 0.02
+"""Pause before asking again for a partition whose leader is being chosen."""
 
 POLL_S: Final = 0.05
 """One wait of a slot's thread; whatever comes ends it."""
@@ -293,12 +296,16 @@ class Reader:
 
     def _ask(self, place: Place) -> tuple[int, int]:
         with self._asking:
-            consumer = self._ready()
-            try:
-                return consumer.get_watermark_offsets(TopicPartition(*place), timeout=CALL_S)
-            except KafkaException as error:
-                doing = f"asking for the ends of {place[0]}[{place[1]}]"
-                raise fault(error_of(error), doing, topic=place[0]) from error
+            consumer, deadline = self._ready(), time.monotonic() + CALL_S
+            while True:
+                try:
+                    return consumer.get_watermark_offsets(TopicPartition(*place), timeout=CALL_S)
+                except KafkaException as error:
+                    if error_of(error).code() in MOVED and time.monotonic() < deadline:
+                        time.sleep(AGAIN_S)
+                        continue
+                    doing = f"asking for the ends of {place[0]}[{place[1]}]"
+                    raise fault(error_of(error), doing, topic=place[0]) from error
 
     def _ready(self) -> Consumer:
         self._check_open()

@@ -217,7 +217,7 @@ def test_mixture_tuning_and_reach() -> None:
         100: 6.694389, 500: 3.855055, 1000: 3.363888, 2500: 3.083569, 5000: 3.035209, 10**4: 3.061477, 10**5: 3.336858,
     }
     for n, reach in expected.items():
-        assert reach_in_errors(n * rho_squared, 0.05) == near(reach, 7)
+        assert reach_in_errors(n * rho_squared, 0.05) == near(reach, 6)
 
 
 def test_mixture_on_the_two_proportions() -> None:

@@ -7,6 +7,7 @@ Turnbull 2000, chapter 19), on Gauss-Legendre nodes.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,11 @@ def error_of_looks(bounds: Sequence[float], shares: Sequence[float] | None = Non
     return stopped
 
 
+@lru_cache(maxsize=1)
+def _gauss_legendre() -> tuple[Any, Any]:
+    return np.polynomial.legendre.leggauss(_NODES)
+
+
 class _Paths:
     """The density of Brownian paths that no look has stopped, at the look before the next."""
 
@@ -131,7 +137,7 @@ class _Paths:
         variance = t - self._time
         # Farther out than 9 standard deviations there is nothing to integrate, and infinity has no nodes.
         edge = min(bound, 9.0) * math.sqrt(t)
-        roots, weights = np.polynomial.legendre.leggauss(_NODES)
+        roots, weights = _gauss_legendre()
         nodes = roots * edge
         density = np.exp(-((nodes[:, None] - self._nodes[None, :]) ** 2) / (2.0 * variance)) @ self._mass
         self._mass = density / math.sqrt(2.0 * math.pi * variance) * weights * edge

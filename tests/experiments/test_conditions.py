@@ -24,3 +24,87 @@ def test_growthbook_conditions(shared_data: Path) -> None:
     wrong = [case[0] for case in cases if matches(case[1], case[2], *case[4:5]) is not case[3]]
     assert wrong == []
     assert len(cases) == 124
+
+
+@pytest.mark.parametrize(
+    ("condition", "place"),
+    [
+        ([], "condition is []"),
+        ({"$or": {"a": 1}}, "condition.$or"),
+        ({"$and": [{"a": {"$like": 1}}]}, "condition.$and[0].a.$like is no operator"),
+        ({"a": {"$in": "x"}}, "condition.a.$in is 'x'; expected a list"),
+        ({"a": {"$not": {"$regex": "("}}}, "condition.a.$not.$regex"),
+        ({"a": {"$regex": 5}}, "it is no text"),
+        ({"a": {"$regex": "(a+)+$"}}, "a repetition inside a repetition"),
+        ({"a": {"$elemMatch": {"b": {"$nope": 1}}}}, "condition.a.$elemMatch.b.$nope is no operator"),
+        ({"a": {"$inGroup": "staff"}}, "names the group 'staff'"),
+    ],
+)
+def test_conditions_that_cannot_mean_what_they_say(condition: object, place: str) -> None:
+    """Refused when the experiment is defined, with the place at fault; evaluated they would match nothing."""
+    with pytest.raises(DefinitionError) as refused:
+        check_condition(condition, {"beta": [1]})
+    assert place in str(refused.value)
+
+
+def test_deep_conditions_are_refused() -> None:
+    """Nesting is bounded."""
+    condition: dict[str, Any] = {"a": 1}
+    for _ in range(40):
+        condition = {"$not": condition}
+    with pytest.raises(DefinitionError):
+        check_condition(condition)
+
+
+def test_published_conditions_are_accepted(shared_data: Path) -> None:
+    """But for those that are faulty on purpose."""
+    refused = []
+    for case in growthbook(shared_data, "evalCondition"):
+        try:
+            check_condition(case[1])
+        except DefinitionError:
+            refused.append(case[0])
+    assert refused == ["$nin - not array", "$ini - not array", "$regex invalid - pass"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fine"),
+    [
+        ("^[a-z]+@example\\.com$", True),
+        ("(Mobile|Tablet)", True),
+        ("a{1,20}b", True),
+        ("(a|b)*c", True),
+        ("(a*)*", False),
+        ("(a{1,}){2,}", False),
+        ("(x+x+)+y", False),
+        ("(a)\\1", False),
+        ("a*a*a*a*b", False),
+        ("x" * 300, False),
+        ("(", False),
+    ],
+)
+def test_patterns_are_bounded(pattern: str, fine: bool) -> None:
+    """No repetition inside another, few beside each other, no back references."""
+    assert (pattern_fault(pattern) is None) is fine
+
+
+def test_an_unbounded_pattern_matches_nothing() -> None:
+    """Even if nobody checked it: this one would take 2^40 steps."""
+    assert not matches({"a": {"$regex": "(a+)+$"}}, {"a": "a" * 40 + "b"})
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"a": {"$gt": []}},
+        {"a": {"$in": None}},
+        {"a": {"$size": "x"}},
+        {"$or": [5]},
+        {"a": {"$what": 1}},
+        {"a.b.c": 1},
+    ],
+)
+@pytest.mark.parametrize("value", [None, "x", 5, True, [], {}, [1, "2"], {"b": 1}, float("nan")])
+def test_evaluation_never_raises(condition: dict[str, Any], value: Any) -> None:
+    """What cannot be compared does not match."""
+    assert matches(condition, {"a": value}) in (True, False)

@@ -47,7 +47,9 @@ def test_growthbook_functions(shared_data: Path) -> None:
         assert growthbook_position(seed, value, version) == expected
     for _, (variations, coverage, weights), expected in growthbook(shared_data, "getBucketRange"):
         ranges = bucket_ranges(variations, coverage, weights)
-        assert [edge for pair in ranges for edge in pair] == pytest.approx([e for pair in expected for e in pair])
+        assert [edge for pair in ranges for edge in pair] == pytest.approx(
+            [e for pair in expected for e in pair]
+        )
     for _, position, ranges, expected in growthbook(shared_data, "chooseVariation"):
         assert choose_variation(position, ranges) == expected
     for _, value, namespace, expected in growthbook(shared_data, "inNamespace"):
@@ -104,10 +106,14 @@ def test_growthbook_sticky_buckets(shared_data: Path) -> None:
         got = growthbook_experiment({"key": feature, **rule}, user)
         assert got.documents == after, name
         assert (got.in_experiment, got.variation, got.key) == (
-            expected["inExperiment"], expected["variationId"], expected["key"],
+            expected["inExperiment"],
+            expected["variationId"],
+            expected["key"],
         ), name
         assert (got.hash_attribute, got.hash_value, got.hash_used) == (
-            expected["hashAttribute"], expected["hashValue"], expected["hashUsed"],
+            expected["hashAttribute"],
+            expected["hashValue"],
+            expected["hashUsed"],
         ), name
         assert (got.position, got.sticky_used) == (expected["bucket"], expected["stickyBucketUsed"]), name
 

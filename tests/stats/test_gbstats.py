@@ -27,16 +27,18 @@ def compared(case: Case, alternative: Alternative = "two_sided") -> Comparison |
     control, treatment, confidence = case["control"], case["treatment"], 1 - case["alpha"]
     absolute = case["difference"] == "absolute"
     if control["type"] == "regression_adjusted":
-        moments = [
+        a, b = (
             pair_moments(side["n"], side["post"], side["pre"], side["post_pre_sum_of_products"])
             for side in (control, treatment)
-        ]
+        )
         if not absolute:
-            return compare_adjusted_lift(*moments, confidence=confidence, alternative=alternative)
-        adjusted = cuped_samples(*moments)
+            return compare_adjusted_lift(a, b, confidence=confidence, alternative=alternative)
+        adjusted = cuped_samples(a, b)
         assert not isinstance(adjusted, NotEstimable)
         return welch(adjusted.control, adjusted.treatment, confidence=confidence, alternative=alternative)
-    samples = [ratio_case(side) if side["type"] == "ratio" else plain_sample(side) for side in (control, treatment)]
+    samples = [
+        ratio_case(side) if side["type"] == "ratio" else plain_sample(side) for side in (control, treatment)
+    ]
     test = welch if absolute else compare_lift
     return test(*samples, confidence=confidence, alternative=alternative)
 

@@ -117,7 +117,9 @@ def assigner(plan: AssignmentPlan) -> Assign:
     prefix = _prefix(plan.salt or plan.key, "variant")
     if not (plan.holdouts or plan.layer or plan.coverage < 1.0 or plan.sticky):
         return _split_only(forced, prefix, bounds, outcomes)
-    holdouts = [(_prefix(holdout.salt, "holdout"), hash_bound(Fraction(holdout.share))) for holdout in plan.holdouts]
+    holdouts = [
+        (_prefix(holdout.salt, "holdout"), hash_bound(Fraction(holdout.share))) for holdout in plan.holdouts
+    ]
     return _guarded(plan, forced, holdouts, prefix, bounds, outcomes)
 
 
@@ -162,7 +164,7 @@ def count_reasons(assignments: Iterable[Assignment]) -> dict[str, int]:
 
 
 def _idle(outcome: Assignment) -> Assign:
-    def assign(unit: str | None, previous: str | None = None) -> Assignment:
+    def assign(unit: str | None, previous: str | None = None) -> Assignment:  # noqa: ARG001 - nobody is assigned
         return outcome if unit and isinstance(unit, str) else refused(unit)
 
     return assign
@@ -225,7 +227,7 @@ def _split_only(
     """The common case, with nothing but the variant's hash: a tenth of a microsecond."""
     digest, salted = xxhash.xxh3_64_intdigest, prefix.decode()
 
-    def assign(unit: str | None, previous: str | None = None) -> Assignment:
+    def assign(unit: str | None, previous: str | None = None) -> Assignment:  # noqa: ARG001 - not sticky
         if not unit:
             return refused(unit)
         if forced and unit in forced:
@@ -250,7 +252,7 @@ def _faults(plan: AssignmentPlan) -> Iterator[str]:
     if len(weights) < 2:
         yield f"variants {sorted(weights)!r}; expected at least two"
     for key, weight in weights.items():
-        if not key or isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
+        if not key or type(weight) is not int or weight < 0:
             yield f"variant {key!r} has weight {weight!r}; expected a name and an integer of at least 0, such as 1"
     if not any(weights.values()):
         yield "all weights are 0; expected one above"
@@ -265,6 +267,12 @@ def _faults(plan: AssignmentPlan) -> Iterator[str]:
         yield f"state {plan.state!r}; expected running, paused or ended"
     if plan.hash_version != HASH_VERSION:
         yield f"hash_version {plan.hash_version!r}; expected {HASH_VERSION}, others stand in modules of their own"
-    for salt in (plan.key, plan.salt, plan.enrolment_salt, plan.layer and plan.layer.salt, *(h.salt for h in plan.holdouts)):
+    for salt in (
+        plan.key,
+        plan.salt,
+        plan.enrolment_salt,
+        plan.layer and plan.layer.salt,
+        *(h.salt for h in plan.holdouts),
+    ):
         if salt and "\x1f" in salt:
             yield f"the salt {salt!r} holds the separator 0x1f; leave it out"

@@ -71,7 +71,7 @@ def _entry_holds(key: str, value: Any, context: Any, groups: Groups) -> bool:
 def _fits(wanted: Any, actual: Any, groups: Groups, *, fold_case: bool = False) -> bool:
     """Whether a value fulfils what stands under its attribute."""
     if isinstance(wanted, str):
-        return _cased(wanted, fold_case) == _cased(_text(actual), fold_case)
+        return bool(_cased(wanted, fold_case) == _cased(_text(actual), fold_case))
     if wanted is None:
         return actual is None
     if isinstance(wanted, bool):
@@ -115,7 +115,9 @@ def _member(fold_case: bool, wanted: bool) -> Callable[[Any, Any], bool]:
 
 def _is_in(actual: Any, listed: list[Any], *, fold_case: bool) -> bool:
     values = actual if isinstance(actual, list) else [actual]
-    return any(_same(_cased(value, fold_case), _cased(item, fold_case)) for value in values for item in listed)
+    return any(
+        _same(_cased(value, fold_case), _cased(item, fold_case)) for value in values for item in listed
+    )
 
 
 def _compared(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
@@ -146,34 +148,6 @@ def _matched(flags: int, wanted: bool) -> Callable[[Any, Any], bool]:
 def _pattern(source: str, flags: int) -> "re.Pattern[str] | None":
     """Compiled, or None where it is faulty or unbounded: it then matches nothing."""
     return None if pattern_fault(source) else re.compile(source, flags)
-
-
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "$eq": lambda actual, operand: _same(actual, operand),
-    "$ne": lambda actual, operand: not _same(actual, operand),
-    "$lt": _compared(lambda a, b: a < b),
-    "$lte": _compared(lambda a, b: a <= b),
-    "$gt": _compared(lambda a, b: a > b),
-    "$gte": _compared(lambda a, b: a >= b),
-    "$veq": _versions(lambda a, b: a == b),
-    "$vne": _versions(lambda a, b: a != b),
-    "$vlt": _versions(lambda a, b: a < b),
-    "$vlte": _versions(lambda a, b: a <= b),
-    "$vgt": _versions(lambda a, b: a > b),
-    "$vgte": _versions(lambda a, b: a >= b),
-    "$in": _member(False, True),
-    "$nin": _member(False, False),
-    "$ini": _member(True, True),
-    "$nini": _member(True, False),
-    "$exists": lambda actual, operand: (actual is not None) == _truth(operand),
-    "$type": lambda actual, operand: _kind(actual) == operand,
-    "$regex": _matched(0, True),
-    "$notRegex": _matched(0, False),
-    "$regexi": _matched(re.IGNORECASE, True),
-    "$notRegexi": _matched(re.IGNORECASE, False),
-}
-
-_NESTING = ("$not", "$size", "$elemMatch", "$all", "$alli", "$inGroup", "$notInGroup")
 
 
 def _at_path(context: Any, path: str) -> Any:
@@ -270,7 +244,9 @@ def _faults(condition: Any, place: str, groups: Groups | None, depth: int) -> li
     return faults
 
 
-def _operator_faults(operators: Mapping[str, Any], place: str, groups: Groups | None, depth: int) -> list[str]:
+def _operator_faults(
+    operators: Mapping[str, Any], place: str, groups: Groups | None, depth: int
+) -> list[str]:
     faults: list[str] = []
     for name, operand in operators.items():
         here = f"{place}.{name}"
@@ -288,3 +264,31 @@ def _operator_faults(operators: Mapping[str, Any], place: str, groups: Groups | 
             nested = _operator_faults if _is_operators(operand) else _faults
             faults += nested(operand, here, groups, depth + 1)
     return faults
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "$eq": _same,
+    "$ne": lambda actual, operand: not _same(actual, operand),
+    "$lt": _compared(lambda a, b: a < b),
+    "$lte": _compared(lambda a, b: a <= b),
+    "$gt": _compared(lambda a, b: a > b),
+    "$gte": _compared(lambda a, b: a >= b),
+    "$veq": _versions(lambda a, b: a == b),
+    "$vne": _versions(lambda a, b: a != b),
+    "$vlt": _versions(lambda a, b: a < b),
+    "$vlte": _versions(lambda a, b: a <= b),
+    "$vgt": _versions(lambda a, b: a > b),
+    "$vgte": _versions(lambda a, b: a >= b),
+    "$in": _member(False, True),
+    "$nin": _member(False, False),
+    "$ini": _member(True, True),
+    "$nini": _member(True, False),
+    "$exists": lambda actual, operand: (actual is not None) == _truth(operand),
+    "$type": lambda actual, operand: _kind(actual) == operand,
+    "$regex": _matched(0, True),
+    "$notRegex": _matched(0, False),
+    "$regexi": _matched(re.IGNORECASE, True),
+    "$notRegexi": _matched(re.IGNORECASE, False),
+}
+
+_NESTING = ("$not", "$size", "$elemMatch", "$all", "$alli", "$inGroup", "$notInGroup")

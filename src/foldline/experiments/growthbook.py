@@ -29,7 +29,9 @@ def equal_weights(variations: int) -> list[float]:
     return [1.0 / variations] * variations if variations > 0 else []
 
 
-def bucket_ranges(variations: int, coverage: float = 1.0, weights: Sequence[float] | None = None) -> list[Range]:
+def bucket_ranges(
+    variations: int, coverage: float = 1.0, weights: Sequence[float] | None = None
+) -> list[Range]:
     """Each variation's range: it begins at its cumulative weight and is weight · coverage wide.
 
     So a ramp of the coverage moves nobody between variations. Weights of a wrong number, or whose sum is not 0.99 to

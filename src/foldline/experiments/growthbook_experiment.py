@@ -147,7 +147,9 @@ def _sticky(experiment: Mapping[str, Any], documents: Documents, user: GrowthBoo
     if any(f"{experiment['key']}__{version}" in before for version in barred):
         return -1, True
     key = before.get(_sticky_key(experiment))
-    found = [i for i in range(len(experiment["variations"])) if key is not None and _key(experiment, i) == key]
+    found = [
+        i for i in range(len(experiment["variations"])) if key is not None and _key(experiment, i) == key
+    ]
     return (found[0] if found else -1), False
 
 

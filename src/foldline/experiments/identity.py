@@ -25,7 +25,9 @@ class Identified(NamedTuple):
     remember: tuple[tuple[str, str], ...]
 
 
-def assign_identity(assign: Assign, context: Mapping[str, Any], attributes: Sequence[str], past: Past) -> Identified:
+def assign_identity(
+    assign: Assign, context: Mapping[str, Any], attributes: Sequence[str], past: Past
+) -> Identified:
     """Assign by the first attribute that the context has; keep what any of them was assigned before.
 
     With a sticky plan, a visitor who logs in keeps the variant of the anonymous visit, and it is remembered for the

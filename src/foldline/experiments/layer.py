@@ -48,7 +48,8 @@ class Holdout:
     def __post_init__(self) -> None:
         if not self.salt or not 0.0 <= self.share <= 1.0:
             raise DefinitionError(
-                "definition.incoherent", f"holdout {self.salt!r} of {self.share!r}; expected a name and 0 to 1"
+                "definition.incoherent",
+                f"holdout {self.salt!r} of {self.share!r}; expected a name and 0 to 1",
             )
 
 
@@ -78,9 +79,13 @@ class Layer:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise DefinitionError("definition.incoherent", f"layer {self.salt!r} has size {self.size!r}; expected >= 1")
+            raise DefinitionError(
+                "definition.incoherent", f"layer {self.salt!r} has size {self.size!r}; expected >= 1"
+            )
         upto = 0
-        for low, high, experiment in sorted((*pair, name) for name, pairs in self.taken.items() for pair in pairs):
+        for low, high, experiment in sorted(
+            (*pair, name) for name, pairs in self.taken.items() for pair in pairs
+        ):
             if low < upto or high > self.size or low >= high:
                 raise DefinitionError(
                     "definition.incoherent",
@@ -120,13 +125,16 @@ class Layer:
 
     def free(self, experiment: str) -> "Layer":
         """Without an experiment's slots."""
-        return Layer(self.salt, self.size, {name: pairs for name, pairs in self.taken.items() if name != experiment})
+        return Layer(
+            self.salt, self.size, {name: pairs for name, pairs in self.taken.items() if name != experiment}
+        )
 
     def range_of(self, experiment: str) -> LayerRange:
         """What an experiment has; slots that touch are one range."""
         if experiment not in self.taken:
             raise DefinitionError(
-                "definition.incoherent", f"layer {self.salt!r} has no experiment {experiment!r}; give it slots first"
+                "definition.incoherent",
+                f"layer {self.salt!r} has no experiment {experiment!r}; give it slots first",
             )
         merged: list[tuple[int, int]] = []
         for low, high in sorted(self.taken[experiment]):

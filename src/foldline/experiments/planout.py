@@ -34,7 +34,9 @@ class PlanOutDraw:
         several = not isinstance(unit, str | int)
         parts = [str(part) for part in unit] if isinstance(unit, Sequence) and several else [str(unit)]
         if not parts or "" in parts:
-            raise InputError("input.invalid", f"unit {unit!r}; expected an id, or several, none empty", field="unit")
+            raise InputError(
+                "input.invalid", f"unit {unit!r}; expected an id, or several, none empty", field="unit"
+            )
         self._salt, self._parts, self._appended = salt, parts, several
 
     def integer(self, *more: object) -> int:

@@ -1,6 +1,7 @@
 """Assignment as Unleash does it: gradual rollouts and variants by MurmurHash3."""
 
 from collections.abc import Mapping
+from itertools import accumulate
 
 from foldline.errors import InputError
 from foldline.experiments.foreign_hashes import murmur3_32
@@ -39,9 +40,5 @@ def unleash_variant(group: str, unit: str, weights: Mapping[str, int]) -> str:
     if total <= 0 or min(weights.values()) < 0:
         raise InputError("input.invalid", f"weights {dict(weights)!r}; expected none negative, a sum above 0")
     position = unleash_position(group, unit, modulus=total, seed=VARIANT_SEED)
-    upto = 0
-    for key, weight in weights.items():
-        upto += weight
-        if position <= upto:
-            break
-    return key
+    reached = accumulate(weights.values())
+    return next(key for key, upto in zip(weights, reached, strict=True) if position <= upto)

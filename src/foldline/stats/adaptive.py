@@ -127,4 +127,5 @@ def mixed_probabilities(bandit: npt.ArrayLike, share: float) -> Floats:
     p = np.asarray(bandit, np.float64)
     if not 0.0 <= share <= 1.0:
         raise InputError("input.invalid", f"share is {share!r}; expected 0 to 1", field="share")
-    return share / p.shape[-1] + (1.0 - share) * p
+    mixed: Floats = share / p.shape[-1] + (1.0 - share) * p
+    return mixed

@@ -5,12 +5,12 @@ the mixture likelihood ratio
 
     e = exp(k z² / (2 (k + 1))) / √(k + 1)
 
-is a test martingale under "no effect" (Robbins 1970), so the probability that it ever reaches 1 / α is at most α.
-Inverting it gives limits d ± s √((k + 1)/k · 2 ln(√(k + 1) / α)). Howard, Ramdas, McAuliffe and Sekhon (2021),
-equations 3.4 and 3.7; with estimated standard errors it holds asymptotically (Waudby-Smith, Arbour, Sinha, Kennedy
-and Ramdas 2024). GrowthBook's and Eppo's sequential intervals are this curve.
+is a test martingale under "no effect" (Robbins 1970), so the probability that it ever reaches 1 / alpha is at most
+alpha. Inverting it gives limits d ± s √((k + 1)/k · 2 ln(√(k + 1) / alpha)): Howard, Ramdas, McAuliffe and Sekhon
+(2021), equations 3.4 and 3.7. With estimated standard errors it holds asymptotically (Waudby-Smith, Arbour, Sinha,
+Kennedy and Ramdas 2024). GrowthBook's and Eppo's sequential intervals are this curve.
 
-Tuned, k = n ρ²: then the interval is narrowest, for its α, at a chosen number of units N*. Every number of units of
+Tuned, k = n ρ²: then the interval is narrowest, for its alpha, at a chosen number of units N*. Every number of units of
 this module counts all variants compared together.
 """
 
@@ -54,7 +54,9 @@ class NormalMixture:
         """
         check_alpha(alpha)
         if not 0 < units < math.inf:
-            raise InputError("input.invalid", f"units is {units!r}; expected a finite number above 0", field="units")
+            raise InputError(
+                "input.invalid", f"units is {units!r}; expected a finite number above 0", field="units"
+            )
         drop = -2.0 * math.log(alpha)
         return cls((drop + math.log1p(drop)) / units)
 
@@ -140,7 +142,9 @@ class OneSidedMixture:
         check_alpha(alpha)
         drop = -2.0 * math.log(2.0 * alpha)
         if not variance > 0 or drop <= -1.0:
-            raise InputError("input.invalid", f"variance={variance!r}, alpha={alpha!r}; expected above 0, below 0.5")
+            raise InputError(
+                "input.invalid", f"variance={variance!r}, alpha={alpha!r}; expected above 0, below 0.5"
+            )
         return cls(variance / (drop + math.log1p(drop)))
 
     def log_e(self, s: float, v: float) -> float:
@@ -177,7 +181,9 @@ class OneSidedMixture:
             else:
                 high = middle
 
-    def lower_limit(self, estimate: float, standard_error: float, n: float, confidence: float = 0.95) -> float:
+    def lower_limit(
+        self, estimate: float, standard_error: float, n: float, confidence: float = 0.95
+    ) -> float:
         """The effect that the truth exceeds, with this confidence, at every moment; n units with this error.
 
         A sum of n estimates with variance v = n² s²: tune with the variance expected at the planned n, likewise.
@@ -193,7 +199,9 @@ def check_alpha(alpha: float) -> None:
         InputError: `input.invalid`.
     """
     if not 0.0 < alpha < 1.0:
-        raise InputError("input.invalid", f"alpha is {alpha!r}; expected a number between 0 and 1", field="alpha")
+        raise InputError(
+            "input.invalid", f"alpha is {alpha!r}; expected a number between 0 and 1", field="alpha"
+        )
 
 
 def _exp(x: float) -> float:

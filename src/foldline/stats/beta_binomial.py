@@ -49,7 +49,9 @@ def expected_loss(alpha_a: float, beta_a: float, alpha_b: float, beta_b: float) 
     return float(inside.sum() * step)
 
 
-def posterior_parameters(successes: int, n: int, alpha: float = 1.0, beta: float = 1.0) -> tuple[float, float]:
+def posterior_parameters(
+    successes: int, n: int, alpha: float = 1.0, beta: float = 1.0
+) -> tuple[float, float]:
     """Of a Beta(alpha, beta) prior after the trials; Beta(1, 1) is uniform."""
     if not 0 <= successes <= n:
         raise InputError("input.invalid", f"{successes!r} successes of {n!r}; expected 0 <= successes <= n")

@@ -49,7 +49,9 @@ def cuped_samples(
         (0.932029, 2.011329)
     """
     if min(control.n, treatment.n) < 2:
-        return NotEstimable(f"{min(control.n, treatment.n)} units in a variant: a variance needs at least two")
+        return NotEstimable(
+            f"{min(control.n, treatment.n)} units in a variant: a variance needs at least two"
+        )
     both = control.merge(treatment)
     spread = both.comoments[covariate][covariate]
     if spread <= 0.0:
@@ -61,7 +63,11 @@ def cuped_samples(
 
     def adjusted(moments: Moments) -> Sample:
         rows = moments.comoments
-        total = rows[outcome][outcome] - 2 * theta * rows[outcome][covariate] + theta**2 * rows[covariate][covariate]
+        total = (
+            rows[outcome][outcome]
+            - 2 * theta * rows[outcome][covariate]
+            + theta**2 * rows[covariate][covariate]
+        )
         mean = moments.means[outcome] - theta * (moments.means[covariate] - centre)
         return Sample(moments.n, mean, max(total, 0.0) / (moments.n - 1))
 

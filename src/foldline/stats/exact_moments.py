@@ -144,7 +144,9 @@ def learn_products(
         return
     if not 0 <= group[row] < len(low):
         raise IndexError(f"row {row} names group {group[row]}, but there are {len(low)}")
-    raise FoldError("fold.overflow", f"row {row}: the sum of products of group {group[row]} would leave its 128 bits")
+    raise FoldError(
+        "fold.overflow", f"row {row}: the sum of products of group {group[row]} would leave its 128 bits"
+    )
 
 
 def wide_integers(low: UInt64s, high: UInt64s) -> list[int]:

@@ -38,10 +38,14 @@ def exact_power(
         0.91532
     """
     if not all(0.0 <= rate <= 1.0 for rate in rates) or min(sizes) < 1 or not 0 < alpha < 1:
-        raise InputError("input.invalid", f"rates {rates!r}, sizes {sizes!r}, alpha {alpha!r}; expected 0 to 1, above 0")
+        raise InputError(
+            "input.invalid", f"rates {rates!r}, sizes {sizes!r}, alpha {alpha!r}; expected 0 to 1, above 0"
+        )
     (x0, p0), (x1, p1) = (_binomial(n, rate) for n, rate in zip(sizes, rates, strict=True))
-    rejects = _fisher_rejects if test == "fisher" else _z_rejects
-    table = rejects(x0, x1, sizes, alpha, yates=test == "yates")
+    if test == "fisher":
+        table = _fisher_rejects(x0, x1, sizes, alpha)
+    else:
+        table = _z_rejects(x0, x1, sizes, alpha, yates=test == "yates")
     return float(p0 @ table @ p1)
 
 
@@ -70,7 +74,7 @@ def _z_rejects(x0: Any, x1: Any, sizes: tuple[int, int], alpha: float, *, yates:
     return (difference > error * float(ndtri(1.0 - alpha / 2))).astype(np.float64)
 
 
-def _fisher_rejects(x0: Any, x1: Any, sizes: tuple[int, int], alpha: float, *, yates: bool) -> Any:
+def _fisher_rejects(x0: Any, x1: Any, sizes: tuple[int, int], alpha: float) -> Any:
     table = np.zeros((len(x0), len(x1)))
     for successes in range(int(x0[0] + x1[0]), int(x0[-1] + x1[-1]) + 1):
         counts, probabilities = hypergeometric(successes, *sizes)

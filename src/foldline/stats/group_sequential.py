@@ -22,18 +22,18 @@ _NODES = 256
 
 
 def obrien_fleming(alpha: float = 0.05) -> Spending:
-    """4 (1 - Φ(z_{α/4} / √t)): hardly anything early (Lan and DeMets 1983, α₁*, on each side)."""
+    """4 (1 - Φ(z / √t)), z the upper alpha/4 quantile: hardly anything early (Lan and DeMets 1983, each side)."""
     z = -normal_quantile(alpha / 4.0)
     return lambda t: 4.0 * normal_below(-z / math.sqrt(t))
 
 
 def pocock(alpha: float = 0.05) -> Spending:
-    """α ln(1 + (e - 1) t): about even bounds (Lan and DeMets 1983, α₂*)."""
+    """alpha · ln(1 + (e - 1) t): about even bounds (Lan and DeMets 1983)."""
     return lambda t: alpha * math.log1p((math.e - 1.0) * t)
 
 
 def power_family(alpha: float = 0.05, phi: float = 2.0) -> Spending:
-    """α t^φ (Kim and DeMets 1987)."""
+    """alpha · t^phi (Kim and DeMets 1987)."""
     return lambda t: alpha * t**phi
 
 
@@ -60,7 +60,9 @@ def lan_demets_bounds(shares: Sequence[float], spending: Spending) -> list[float
     for t in shares:
         target = spending(t)
         if not spent < target < 1.0:
-            raise InputError("input.invalid", f"spending({t!r}) is {target!r}; expected above {spent!r}, below 1")
+            raise InputError(
+                "input.invalid", f"spending({t!r}) is {target!r}; expected above {spent!r}, below 1"
+            )
         bounds.append(paths.bound_for(target - spent))
         paths.go_on(bounds[-1])
         spent = target
@@ -98,7 +100,9 @@ class _Paths:
     def __init__(self, shares: Sequence[float]) -> None:
         ascending = all(a < b for a, b in zip([0.0, *shares], shares, strict=False))
         if not shares or not ascending or shares[-1] > 1.0:
-            raise InputError("input.invalid", f"shares {list(shares)!r}; expected ascending, above 0, at most 1")
+            raise InputError(
+                "input.invalid", f"shares {list(shares)!r}; expected ascending, above 0, at most 1"
+            )
         self._shares = list(shares)
         self._look = 0
         self._time = 0.0

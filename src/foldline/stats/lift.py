@@ -63,13 +63,17 @@ def lift_interval(
         if base < 0.0 or other <= 0.0:
             return NotEstimable("a mean is not positive: it has no logarithm")
         reach = z * math.sqrt(a / base**2 + b / other**2)
-        return Interval(lift, other / base * math.exp(-reach) - 1, other / base * math.exp(reach) - 1, confidence)
+        return Interval(
+            lift, other / base * math.exp(-reach) - 1, other / base * math.exp(reach) - 1, confidence
+        )
     if method != "fieller":
         raise InputError("input.invalid", f"method {method!r}; expected fieller, log_ratio or delta")
     # The roots of (other - r base)² = z² (b + r² a).
     leading = base * base - z * z * a
     if leading <= 0.0:
-        return NotEstimable("the control's mean does not differ from zero clearly: the lift has no finite limits")
+        return NotEstimable(
+            "the control's mean does not differ from zero clearly: the lift has no finite limits"
+        )
     root = z * math.sqrt(max(b * leading + a * other * other, 0.0))
     low, high = (base * other - root) / leading - 1.0, (base * other + root) / leading - 1.0
     return Interval(lift, low, high, confidence) if base > 0 else Interval(lift, -high, -low, confidence)

@@ -55,7 +55,8 @@ def effect_posterior(
     """
     if not standard_error > 0 or not prior_sd > 0:
         raise InputError(
-            "input.invalid", f"standard_error={standard_error!r}, prior_sd={prior_sd!r}; expected both above 0"
+            "input.invalid",
+            f"standard_error={standard_error!r}, prior_sd={prior_sd!r}; expected both above 0",
         )
     weight, prior_weight = standard_error**-2, 0.0 if math.isinf(prior_sd) else prior_sd**-2
     mean = (estimate * weight + prior_mean * prior_weight) / (weight + prior_weight)
@@ -104,5 +105,7 @@ def with_floor(shares: Sequence[float], floor: float) -> list[float]:
         InputError: `input.invalid` where the floor is negative or more than an equal share.
     """
     if not 0.0 <= floor * len(shares) <= 1.0:
-        raise InputError("input.invalid", f"floor {floor!r} of {len(shares)}; expected 0 to {1 / len(shares):g}")
+        raise InputError(
+            "input.invalid", f"floor {floor!r} of {len(shares)}; expected 0 to {1 / len(shares):g}"
+        )
     return [floor + (1.0 - len(shares) * floor) * share for share in shares]

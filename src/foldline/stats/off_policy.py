@@ -41,13 +41,19 @@ def importance_weights(target: npt.ArrayLike, propensities: npt.ArrayLike) -> Fl
     """
     wanted, logged = np.asarray(target, np.float64), np.asarray(propensities, np.float64)
     if wanted.shape != logged.shape or wanted.ndim != 1:
-        raise InputError("input.invalid", f"{wanted.shape} targets, {logged.shape} propensities; expected as many")
+        raise InputError(
+            "input.invalid", f"{wanted.shape} targets, {logged.shape} propensities; expected as many"
+        )
     if not ((wanted >= 0) & (wanted <= 1)).all() or not ((logged > 0) & (logged <= 1)).all():
-        raise InputError("input.invalid", "a probability is outside 0 to 1, or a propensity is 0; both were logged?")
+        raise InputError(
+            "input.invalid", "a probability is outside 0 to 1, or a propensity is 0; both were logged?"
+        )
     return wanted / logged
 
 
-def mixture_propensities(variant_shares: Sequence[float], action_probabilities: Sequence[npt.ArrayLike]) -> Floats:
+def mixture_propensities(
+    variant_shares: Sequence[float], action_probabilities: Sequence[npt.ArrayLike]
+) -> Floats:
     """(n,) Σ P(variant) P(action | variant): of actions that variants share, whichever variant chose.
 
     Args:
@@ -62,7 +68,8 @@ def mixture_propensities(variant_shares: Sequence[float], action_probabilities: 
     shares = np.asarray(variant_shares, np.float64)
     if table.ndim != 2 or len(shares) != len(table) or abs(shares.sum() - 1.0) > 1e-9 or (shares < 0).any():
         raise InputError(
-            "input.invalid", f"shares {list(variant_shares)!r} of {len(table)} variants; expected one each, of sum 1"
+            "input.invalid",
+            f"shares {list(variant_shares)!r} of {len(table)} variants; expected one each, of sum 1",
         )
     return shares @ table
 

@@ -45,7 +45,9 @@ def quantile_interval(
     check_confidence(confidence)
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or not 0.0 < quantile < 1.0:
-        raise InputError("input.invalid", f"quantile {quantile!r} of {array.ndim} dimensions; expected 0 to 1 of one")
+        raise InputError(
+            "input.invalid", f"quantile {quantile!r} of {array.ndim} dimensions; expected 0 to 1 of one"
+        )
     if not np.isfinite(array).all():
         raise InputError("input.not_finite", "values hold NaN or infinity; expected finite ones")
     n = len(array)
@@ -63,7 +65,9 @@ def quantile_interval(
     return Interval(estimate, float(ordered[low]), float(ordered[high - 2]), confidence)
 
 
-def compare_quantiles(control: Interval, treatment: Interval, confidence: float = 0.95) -> Comparison | NotEstimable:
+def compare_quantiles(
+    control: Interval, treatment: Interval, confidence: float = 0.95
+) -> Comparison | NotEstimable:
     """The difference of two quantiles, each with its interval (of any one confidence): errors from half-widths.
 
     Example:
@@ -73,7 +77,10 @@ def compare_quantiles(control: Interval, treatment: Interval, confidence: float 
         0.457
     """
     check_confidence(confidence)
-    errors = [(part.high - part.low) / (2.0 * normal_quantile(0.5 + part.confidence / 2)) for part in (control, treatment)]
+    errors = [
+        (part.high - part.low) / (2.0 * normal_quantile(0.5 + part.confidence / 2))
+        for part in (control, treatment)
+    ]
     error = math.hypot(*errors)
     if error == 0.0:
         return NotEstimable("both quantiles have no width: the values around them are all the same")

@@ -103,7 +103,9 @@ def _checked(
     counts: Sequence[int], weights: Sequence[float], *, empty_is_fine: bool = False
 ) -> tuple[list[tuple[int, float]], NotEstimable | None]:
     if len(counts) != len(weights):
-        raise InputError("input.invalid", f"{len(counts)} counts and {len(weights)} weights; expected as many")
+        raise InputError(
+            "input.invalid", f"{len(counts)} counts and {len(weights)} weights; expected as many"
+        )
     if any(n < 0 for n in counts) or any(not 0 <= w < math.inf for w in weights):
         raise InputError("input.invalid", f"counts {counts!r}, weights {weights!r}; expected none below 0")
     pairs = [(n, w) for n, w in zip(counts, weights, strict=True) if w > 0]

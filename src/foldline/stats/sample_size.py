@@ -2,7 +2,7 @@
 
 All large-sample formulas are one equation. With n units of control and r n of treatment,
 
-    distance · √(r n) = z_α · null_spread + z_power · true_spread,
+    distance · √(r n) = z_alpha · null_spread + z_power · true_spread,
 
 where the distance is what is to be told apart, and the spreads are standard deviations under the hypothesis and in
 truth. It is solved for any one of its quantities in closed form; `proportion_equation` and `mean_equation` state it.
@@ -30,6 +30,8 @@ class SizeEquation:
         ratio: r, units of treatment for each of control, above 0.
         continuity: the difference of rates whose test is corrected for continuity (Fleiss 1981, equation 3.19);
             0 without correction.
+        both_tails: whether a two-sided test's rejections on the wrong side count as finds, as in statsmodels; the
+            spreads must then be equal. It matters in the sixth digit.
 
     Example:
         >>> equation = proportion_equation(0.07, 0.11)
@@ -44,10 +46,13 @@ class SizeEquation:
     true_spread: float
     ratio: float = 1.0
     continuity: float = 0.0
+    both_tails: bool = False
 
     def control_size(self, alpha: float, power: float, *, sides: int = 2) -> float:
         """Units of control needed, not rounded; `ratio` times as many of treatment."""
         z, b = normal_quantile(1.0 - alpha / sides), normal_quantile(power)
+        if self.both_tails and sides == 2:
+            b = _shift_of_power(power, z) - z
         plain = ((z * self.null_spread + b * self.true_spread) / self.distance) ** 2 / self.ratio
         if not self.continuity:
             return plain
@@ -55,14 +60,28 @@ class SizeEquation:
         return plain / 4.0 * (1.0 + math.sqrt(1.0 + more / plain)) ** 2
 
     def power(self, control_size: float, alpha: float, *, sides: int = 2) -> float:
-        """The chance to find the difference; of a two-sided test, in its own direction."""
+        """The chance to find the difference; of a two-sided test, in its own direction but for `both_tails`."""
         z = normal_quantile(1.0 - alpha / sides)
-        return normal_below((self._reach(control_size) - z * self.null_spread) / self.true_spread)
+        reach = self._reach(control_size)
+        wrong = normal_below(-z - reach / self.true_spread) if self.both_tails and sides == 2 else 0.0
+        return normal_below((reach - z * self.null_spread) / self.true_spread) + wrong
 
     def alpha(self, control_size: float, power: float, *, sides: int = 2) -> float:
         """The error rate at which so many units have this power."""
+        if self.both_tails and sides == 2:
+            return self._alpha_of_both(control_size, power)
         b = normal_quantile(power)
         return sides * normal_below(-(self._reach(control_size) - b * self.true_spread) / self.null_spread)
+
+    def _alpha_of_both(self, control_size: float, power: float) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(100):
+            middle = 0.5 * (low + high)
+            if self.power(control_size, middle) < power:
+                low = middle
+            else:
+                high = middle
+        return high
 
     def _reach(self, control_size: float) -> float:
         """The left side. The correction of n' to n = n'/4 (1 + √(1 + 4c/n'))² is undone by n' = (n - c)² / n."""
@@ -73,7 +92,12 @@ class SizeEquation:
 
 
 def proportion_equation(
-    control: float, treatment: float, method: ProportionMethod = "fleiss_cc", *, ratio: float = 1.0, margin: float = 0.0
+    control: float,
+    treatment: float,
+    method: ProportionMethod = "fleiss_cc",
+    *,
+    ratio: float = 1.0,
+    margin: float = 0.0,
 ) -> SizeEquation:
     """Of two proportions.
 
@@ -104,16 +128,20 @@ def proportion_equation(
         return SizeEquation(distance, own, own, ratio)
     if method == "arcsine":
         spread = math.sqrt(ratio + 1.0)
-        return SizeEquation(abs(cohen_h(control, treatment)), spread, spread, ratio)
+        return SizeEquation(abs(cohen_h(control, treatment)), spread, spread, ratio, both_tails=True)
     if method not in PROPORTION_METHODS:
-        raise InputError("input.invalid", f"method {method!r}; expected one of {', '.join(PROPORTION_METHODS)}")
+        raise InputError(
+            "input.invalid", f"method {method!r}; expected one of {', '.join(PROPORTION_METHODS)}"
+        )
     common = (control + ratio * treatment) / (1.0 + ratio)
     pooled = math.sqrt((ratio + 1.0) * common * (1.0 - common))
     return SizeEquation(distance, pooled, own, ratio, distance if method == "fleiss_cc" else 0.0)
 
 
-def mean_equation(distance: float, control_sd: float, treatment_sd: float | None = None, ratio: float = 1.0) -> SizeEquation:
-    """Of two means, by the normal distribution: n = (sd₀² + sd₁² / r) (z_α + z_power)² / distance².
+def mean_equation(
+    distance: float, control_sd: float, treatment_sd: float | None = None, ratio: float = 1.0
+) -> SizeEquation:
+    """Of two means, by the normal distribution: n = (sd₀² + sd₁² / r) (z_alpha + z_power)² / distance².
 
     Args:
         distance: the difference, plus the margin for non-inferiority; above 0.
@@ -140,7 +168,21 @@ def cohen_h(control: float, treatment: float) -> float:
     return 2.0 * (math.asin(math.sqrt(treatment)) - math.asin(math.sqrt(control)))
 
 
-def student_power(effect_in_sds: float, control_size: float, alpha: float, *, sides: int = 2, ratio: float = 1.0) -> float:
+def _shift_of_power(power: float, z: float) -> float:
+    """x with Φ(x - z) + Φ(-x - z) = power, by bisection; 0 where even no shift has as much."""
+    low, high = 0.0, z + 40.0
+    for _ in range(100):
+        middle = 0.5 * (low + high)
+        if normal_below(middle - z) + normal_below(-middle - z) < power:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def student_power(
+    effect_in_sds: float, control_size: float, alpha: float, *, sides: int = 2, ratio: float = 1.0
+) -> float:
     """The exact power of Student's test with equal variances, by the noncentral t distribution; both tails.
 
     Example:
@@ -158,9 +200,13 @@ def student_power(effect_in_sds: float, control_size: float, alpha: float, *, si
     return upper + (float(nctdtr(freedom, shift, -critical)) if sides == 2 else 0.0)
 
 
-def student_size(effect_in_sds: float, alpha: float, power: float, *, sides: int = 2, ratio: float = 1.0) -> float:
+def student_size(
+    effect_in_sds: float, alpha: float, power: float, *, sides: int = 2, ratio: float = 1.0
+) -> float:
     """Units of control, not rounded, at which `student_power` is the power asked for; by bisection."""
-    low = high = max(2.0, mean_equation(abs(effect_in_sds), 1.0, ratio=ratio).control_size(alpha, power, sides=sides))
+    low = high = max(
+        2.0, mean_equation(abs(effect_in_sds), 1.0, ratio=ratio).control_size(alpha, power, sides=sides)
+    )
     while student_power(effect_in_sds, high, alpha, sides=sides, ratio=ratio) < power:
         high *= 1.5
     while low > 2.0 and student_power(effect_in_sds, low, alpha, sides=sides, ratio=ratio) > power:

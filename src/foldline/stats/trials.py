@@ -31,7 +31,9 @@ def check_trials(control: Trials, treatment: Trials) -> NotEstimable | None:
     """
     for name, trials in (("control", control), ("treatment", treatment)):
         if not 0 <= trials.successes <= trials.n:
-            raise InputError("input.invalid", f"{name} is {trials!r}; expected 0 <= successes <= n", field=name)
+            raise InputError(
+                "input.invalid", f"{name} is {trials!r}; expected 0 <= successes <= n", field=name
+            )
     if not control.n or not treatment.n:
         return NotEstimable("a variant has no units: a proportion needs at least one")
     return None

@@ -109,9 +109,7 @@ def proportion_difference(
         centre = more[1].rate - more[0].rate
         reach = z * standard_error(*more, pooled=False)
         return Interval(difference, max(-1.0, centre - reach), min(1.0, centre + reach), confidence)
-    raise InputError(
-        "input.invalid", f"interval {method!r}; expected newcombe, score, wald or agresti_caffo"
-    )
+    raise InputError("input.invalid", f"interval {method!r}; expected newcombe, score, wald or agresti_caffo")
 
 
 def _newcombe(control: Trials, treatment: Trials, confidence: float) -> Interval:

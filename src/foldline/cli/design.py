@@ -236,7 +236,7 @@ def _show(
     if days is not None:
         rows.append(("duration", f"{days} days"))
     rows.append(
-        ("power curve", f"{sparkline(curve)}  1 to {2 * plan.sample_size_per_variant} units of control")
+        ("power curve", f"{sparkline(curve)}  to {2 * plan.sample_size_per_variant} units of control")
     )
     if out is not None:
         rows.append(("drawn in", out))

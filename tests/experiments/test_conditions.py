@@ -8,7 +8,7 @@ import pytest
 
 from foldline.errors import DefinitionError
 from foldline.experiments.conditions import check_condition, matches
-from foldline.experiments.patterns import pattern_fault
+from foldline.experiments.patterns import longest_text, pattern_fault
 
 
 def growthbook(shared_data: Path, section: str) -> list[list[Any]]:
@@ -35,9 +35,12 @@ def test_growthbook_conditions(shared_data: Path) -> None:
         ({"a": {"$in": "x"}}, "condition.a.$in is 'x'; expected a list"),
         ({"a": {"$not": {"$regex": "("}}}, "condition.a.$not.$regex"),
         ({"a": {"$regex": 5}}, "it is no text"),
-        ({"a": {"$regex": "(a+)+$"}}, "a repetition inside a repetition"),
+        ({"a": {"$regex": "(a+)+$"}}, "a repetition or a choice inside a repetition"),
         ({"a": {"$elemMatch": {"b": {"$nope": 1}}}}, "condition.a.$elemMatch.b.$nope is no operator"),
         ({"a": {"$inGroup": "staff"}}, "names the group 'staff'"),
+        ({"a": {"$gt": [1]}}, "condition.a.$gt is [1]; expected a number or text"),
+        ({"a": {"$type": "date"}}, "condition.a.$type is 'date'"),
+        ({"a": {"$gt": 1, "b": 2}}, "operators and names beside each other"),
     ],
 )
 def test_conditions_that_cannot_mean_what_they_say(condition: object, place: str) -> None:
@@ -74,6 +77,14 @@ def test_published_conditions_are_accepted(shared_data: Path) -> None:
         ("(Mobile|Tablet)", True),
         ("a{1,20}b", True),
         ("(a|b)*c", True),
+        ("^(\\d{1,3}\\.){3}\\d{1,3}$", True),
+        ("(?:www\\.)?example\\.[a-z]+/.*", True),
+        ("^a*a*a*b", True),
+        ("a*a*a*b", False),
+        ("(a|aa)*b", False),
+        ("(foo|bar)+", False),
+        ("(a{0,9}){9}b", False),
+        ("a{0,60}a{0,60}a{0,60}a{0,60}a{0,60}b", False),
         ("(a*)*", False),
         ("(a{1,}){2,}", False),
         ("(x+x+)+y", False),
@@ -88,6 +99,16 @@ def test_patterns_are_bounded(pattern: str, fine: bool) -> None:
     assert (pattern_fault(pattern) is None) is fine
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("pattern", ["a*a*b", "^a*a*a*b", "a{0,60}a{0,60}b", "(a?){12}b", "a*b"])
+def test_the_worst_texts_are_searched_in_time(pattern: str) -> None:
+    """The longest text that a pattern may see, made for backtracking; one character more matches nothing."""
+    longest = longest_text(pattern)
+    assert longest >= 256
+    assert not matches({"a": {"$regex": pattern}}, {"a": "a" * longest})
+    assert not matches({"a": {"$notRegex": pattern}}, {"a": "a" * (longest + 1)})
+
+
 def test_an_unbounded_pattern_matches_nothing() -> None:
     """Even if nobody checked it: this one would take 2^40 steps."""
     assert not matches({"a": {"$regex": "(a+)+$"}}, {"a": "a" * 40 + "b"})
@@ -96,6 +117,9 @@ def test_an_unbounded_pattern_matches_nothing() -> None:
 @pytest.mark.parametrize(
     "condition",
     [
+        {"$or": 5},
+        {"$and": {"a": 1}},
+        {"$not": 5},
         {"a": {"$gt": []}},
         {"a": {"$in": None}},
         {"a": {"$size": "x"}},

@@ -37,6 +37,7 @@ from foldline.stats.ratio import ratio_sample
 from foldline.stats.sample import Sample, proportion_sample
 from foldline.stats.sample_ratio import SampleRatio, chi_square_ratio, sequential_ratio
 from foldline.stats.score_interval import score_interval
+from foldline.stats.tails import normal_quantile
 from foldline.stats.trials import Trials
 from foldline.stats.two_proportions import (
     ProportionInterval,
@@ -289,6 +290,16 @@ def test_mixtures_of_confseq() -> None:
         assert prior_reach(0.0120605854, prior_sd) == near(half, 6)
 
 
+def test_bounds_of_others() -> None:
+    """RC-7: Statsig's multiplier as documented is a constant, and Wasabi's is Bonferroni's: neither is always valid."""
+    # Equal groups: V = 2 s² / n and t = z² s² / n, whatever n is.
+    v, t = 2.0, 1.959963985**2
+    multiplier = math.sqrt((v + t) / t * (-2 * math.log(0.05 / 2) - math.log(v / (v + t))))
+    assert multiplier == near(3.5845153597, 8)
+    for confidence, looks, bound in ((0.95, 23, 3.0653832), (0.99, 23, 3.5180182)):
+        assert normal_quantile(1 - (1 - confidence) / 2 / looks) == near(bound, 6)
+
+
 def test_one_sided_limit_mirrors_its_bound() -> None:
     """An estimate at the bound excludes exactly zero."""
     mixture = OneSidedMixture.tuned(100.0, 0.05)
@@ -330,6 +341,10 @@ def test_cuped() -> None:
     adjusted = cuped_samples(control, treatment)
     assert not isinstance(adjusted, NotEstimable)
     assert (adjusted.theta, adjusted.correlation) == near((0.932028836251, 0.909812), 6)
+    within = cuped_samples(control, treatment, slope="within")
+    assert not isinstance(within, NotEstimable)
+    assert within.theta == near(0.919587628866, 9)
+    assert within.treatment.mean - within.control.mean == near(2.01340206, 8)
     assert (adjusted.control.variance, adjusted.treatment.variance) == near((0.139361, 0.358605), 5)
     result = compared(adjusted.control, adjusted.treatment)
     assert (result.difference.estimate, result.standard_error) == near((2.011328527291, 0.288087444207), 10)

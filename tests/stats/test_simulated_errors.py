@@ -12,10 +12,11 @@ from foldline.stats.comparison import Comparison
 from foldline.stats.exact_power import exact_power
 from foldline.stats.group_sequential import error_of_looks, lan_demets_bounds, obrien_fleming
 from foldline.stats.interval import Interval
+from foldline.stats.lift import lift_interval
 from foldline.stats.moments import Moments
 from foldline.stats.quantiles import quantile_interval
 from foldline.stats.ratio import ratio_sample
-from foldline.stats.sample import Sample
+from foldline.stats.sample import Sample, proportion_sample
 from foldline.stats.sample_ratio import SampleRatio, chi_square_ratio, sequential_ratio
 from foldline.stats.trials import Trials
 from foldline.stats.two_proportions import ProportionTest, compare_proportions
@@ -236,3 +237,30 @@ def test_quantile_limits_hold_the_quantile(clustered: bool) -> None:
         assert isinstance(interval, Interval)
         held += interval.low <= 1.2815515655 <= interval.high
     assert held / 1000 == pytest.approx(0.95, abs=deviations(0.95, 1000))
+
+
+def test_the_relative_test_errs_to_one_side() -> None:
+    """RC-4: 7 % both and 7 against 11 %, 1,124 each, 60,000 runs, within four standard errors of 400,000 others'.
+
+    One-sided alarms of the lift by the delta method and by log ratio; power of both and of the absolute test.
+    """
+    rng = np.random.default_rng(13)
+    same, apart = (rng.binomial(1124, rates, (60_000, 2)) for rates in ((0.07, 0.07), (0.07, 0.11)))
+    for method, expected in (("delta", (0.0091, 0.0432)), ("log_ratio", (0.0243, 0.0242))):
+        for got, rate in zip(lift_alarms(same, method), expected, strict=True):
+            assert got == pytest.approx(rate, abs=deviations(rate, 60_000) + 0.001)
+    for method, power in (("delta", 0.8501), ("log_ratio", 0.9139)):
+        assert lift_alarms(apart, method)[0] == pytest.approx(power, abs=deviations(power, 60_000) + 0.002)
+
+
+def lift_alarms(counts: Any, method: Any) -> tuple[float, float]:
+    """The shares of runs whose limits of the lift lie above and below zero."""
+    pairs, times = np.unique(counts, axis=0, return_counts=True)
+    above = below = 0
+    for (control, treatment), often in zip(pairs.tolist(), times.tolist(), strict=True):
+        samples = proportion_sample(control, 1124), proportion_sample(treatment, 1124)
+        interval = lift_interval(*samples, method=method)
+        assert isinstance(interval, Interval)
+        above += often * (interval.low > 0)
+        below += often * (interval.high < 0)
+    return above / len(counts), below / len(counts)

@@ -57,7 +57,7 @@ def design(
         float, typer.Option(help="Correlation with a value known before exposure (CUPED); of mean and ratio.")
     ] = 0.0,
     margin: Annotated[
-        float, typer.Option(help="Non-inferiority: how much worse is good enough; one-sided.")
+        float, typer.Option(help="Non-inferiority: how much worse is good enough; one-sided, effect 0.")
     ] = 0.0,
     weights: Annotated[
         str, typer.Option(metavar="W,W,…", help="Units of control and each challenger, in proportion.")
@@ -83,6 +83,8 @@ def design(
     check_alternative(alternative)
     measured = _metric(metric, baseline, sd, method, margin, numerator, denominator, correlation, covariate)
     absolute = _absolute(measured, effect, relative)
+    if margin and absolute is None and (power is None or sample_size is None):
+        absolute = 0.0
     given = (absolute is not None) + (power is not None) + (sample_size is not None)
     if alpha is None and given < 3:
         alpha = ALPHA

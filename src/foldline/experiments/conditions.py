@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from foldline.errors import DefinitionError
-from foldline.experiments.patterns import bounded, pattern_fault
+from foldline.experiments.patterns import longest_text, pattern_fault
 
 Groups = Mapping[str, list[Any]]
 """Lists of values by name, for `$inGroup` and `$notInGroup`."""
@@ -57,12 +57,11 @@ def _holds(condition: Any, context: Any, groups: Groups) -> bool:
 
 
 def _entry_holds(key: str, value: Any, context: Any, groups: Groups) -> bool:
-    if key == "$or":
-        return not value or any(_holds(part, context, groups) for part in value)
-    if key == "$nor":
-        return bool(value) and not any(_holds(part, context, groups) for part in value)
-    if key == "$and":
-        return all(_holds(part, context, groups) for part in value)
+    if key in ("$or", "$nor", "$and"):
+        if not isinstance(value, list):
+            return False
+        parts = [_holds(part, context, groups) for part in value]
+        return all(parts) if key == "$and" else (not parts or any(parts)) == (key == "$or")
     if key == "$not":
         return not _holds(value, context, groups)
     return _fits(value, _at_path(context, key), groups)
@@ -138,8 +137,10 @@ def _versions(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
 
 def _matched(flags: int, wanted: bool) -> Callable[[Any, Any], bool]:
     def holds(actual: Any, operand: Any) -> bool:
-        pattern = _pattern(operand, flags) if isinstance(operand, str) else None
-        return pattern is not None and (pattern.search(bounded(_text(actual))) is not None) == wanted
+        pattern, text = _pattern(operand, flags) if isinstance(operand, str) else None, _text(actual)
+        if pattern is None or len(text) > longest_text(pattern.pattern):
+            return False
+        return (pattern.search(text) is not None) == wanted
 
     return holds
 
@@ -239,7 +240,9 @@ def _faults(condition: Any, place: str, groups: Groups | None, depth: int) -> li
                 faults += _faults(part, f"{here}[{i}]", groups, depth + 1)
         elif key == "$not":
             faults += _faults(value, here, groups, depth + 1)
-        elif isinstance(key, str) and isinstance(value, Mapping) and _is_operators(value):
+        elif isinstance(value, Mapping) and any(str(name).startswith("$") for name in value):
+            if not _is_operators(value):
+                faults.append(f"{here} has operators and names beside each other; give either")
             faults += _operator_faults(value, here, groups, depth + 1)
     return faults
 
@@ -252,6 +255,10 @@ def _operator_faults(
         here = f"{place}.{name}"
         if name not in _OPERATORS and name not in _NESTING:
             faults.append(f"{here} is no operator; there are {', '.join(sorted([*_OPERATORS, *_NESTING]))}")
+        elif name in _COMPARING and not isinstance(operand, str | int | float):
+            faults.append(f"{here} is {operand!r}; expected a number or text")
+        elif name == "$type" and operand not in _KINDS:
+            faults.append(f"{here} is {operand!r}; expected one of {', '.join(_KINDS)}")
         elif name in ("$in", "$nin", "$ini", "$nini", "$all", "$alli") and not isinstance(operand, list):
             faults.append(f"{here} is {operand!r}; expected a list")
         elif name.lower().endswith(("regex", "regexi")):
@@ -290,5 +297,9 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "$regexi": _matched(re.IGNORECASE, True),
     "$notRegexi": _matched(re.IGNORECASE, False),
 }
+
+_COMPARING = ("$lt", "$lte", "$gt", "$gte", "$vlt", "$vlte", "$vgt", "$vgte", "$veq", "$vne")
+
+_KINDS = ("null", "boolean", "number", "string", "array", "object")
 
 _NESTING = ("$not", "$size", "$elemMatch", "$all", "$alli", "$inGroup", "$notInGroup")

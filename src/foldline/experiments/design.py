@@ -248,8 +248,8 @@ def _effect(given: Design, control_size: float) -> float:
 
 
 def _sizes(control_size: float, weights: tuple[int, ...]) -> tuple[int, ...]:
-    """Whole units of each variant; a size that is whole but for rounding stays."""
-    return tuple(math.ceil(control_size * weight / weights[0] - 1e-9) for weight in weights)
+    """Whole units of each variant, at least the two that a variance takes; what is whole but for rounding stays."""
+    return tuple(max(2, math.ceil(control_size * weight / weights[0] - 1e-9)) for weight in weights)
 
 
 def _checked(found: Design) -> Design:

@@ -12,12 +12,14 @@ only where propensities are: mix the bandit with a fixed share (`mixed_probabili
 """
 
 import math
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from foldline.errors import InputError
+from foldline.stats.exact_moments import ExactMoments
 from foldline.stats.interval import Interval
 from foldline.stats.not_estimable import NotEstimable
 from foldline.stats.wilson import check_confidence
@@ -72,6 +74,13 @@ class AdaptiveSums(NamedTuple):
     def of_scores(cls, scores: Floats) -> "AdaptiveSums":
         """Of (n,) scores."""
         return cls(len(scores), float(scores.sum()), float((scores * scores).sum()))
+
+    @classmethod
+    def of_exact(cls, tally: ExactMoments, unit_bits: int) -> "AdaptiveSums":
+        """Of a tally of scores as integers of 2^-unit_bits: the same bits in any order and grouping."""
+        unit = 1 << unit_bits
+        total, squares = Fraction(tally.sums[0], unit), Fraction(tally.products[0][0], unit * unit)
+        return cls(tally.n, float(total), float(squares))
 
     def merge(self, other: "AdaptiveSums") -> "AdaptiveSums":
         """Of both."""

@@ -1,6 +1,6 @@
 """Less variance by a covariate known before exposure."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from foldline.stats.moments import Moments
 from foldline.stats.not_estimable import NotEstimable
@@ -24,9 +24,14 @@ class Adjusted(NamedTuple):
 
 
 def cuped_samples(
-    control: Moments, treatment: Moments, outcome: int = 0, covariate: int = 1
+    control: Moments,
+    treatment: Moments,
+    outcome: int = 0,
+    covariate: int = 1,
+    *,
+    slope: Literal["all", "within"] = "all",
 ) -> Adjusted | NotEstimable:
-    """Means of y - theta (x - mean x), with theta from all units together (Deng, Xu, Kohavi and Walker 2013).
+    """Means of y - theta (x - mean x), theta the slope of y on x (Deng, Xu, Kohavi and Walker 2013, equation 4).
 
     The covariate must be known strictly before a unit's exposure: one that the treatment touches takes part of
     the effect away with it.
@@ -36,6 +41,8 @@ def cuped_samples(
         treatment: likewise.
         outcome: which variable is measured.
         covariate: which was known before.
+        slope: of `all` units as one, as GrowthBook takes it, or `within` the variants, as in an analysis of
+            covariance.
 
     Returns:
         Samples for `welch`, or `NotEstimable` with fewer than two units in a variant or a covariate that does not
@@ -53,12 +60,13 @@ def cuped_samples(
             f"{min(control.n, treatment.n)} units in a variant: a variance needs at least two"
         )
     both = control.merge(treatment)
-    spread = both.comoments[covariate][covariate]
+    sloped = both if slope == "all" else _within(control, treatment)
+    spread = sloped.comoments[covariate][covariate]
     if spread <= 0.0:
         return NotEstimable("the covariate is the same for all units: it explains nothing")
-    theta = both.comoments[outcome][covariate] / spread
-    whole = both.comoments[outcome][outcome]
-    correlation = both.comoments[outcome][covariate] / (spread * whole) ** 0.5 if whole > 0.0 else 0.0
+    theta = sloped.comoments[outcome][covariate] / spread
+    whole = sloped.comoments[outcome][outcome]
+    correlation = sloped.comoments[outcome][covariate] / (spread * whole) ** 0.5 if whole > 0.0 else 0.0
     centre = both.means[covariate]
 
     def adjusted(moments: Moments) -> Sample:
@@ -72,3 +80,12 @@ def cuped_samples(
         return Sample(moments.n, mean, max(total, 0.0) / (moments.n - 1))
 
     return Adjusted(adjusted(control), adjusted(treatment), theta, correlation)
+
+
+def _within(control: Moments, treatment: Moments) -> Moments:
+    """Co-moments about each variant's own means."""
+    rows = tuple(
+        tuple(a + b for a, b in zip(mine, theirs, strict=True))
+        for mine, theirs in zip(control.comoments, treatment.comoments, strict=True)
+    )
+    return Moments(control.n + treatment.n, control.means, rows)

@@ -260,6 +260,38 @@ def test_who_logs_in_keeps_the_anonymous_variant() -> None:
     assert assign_identity(assign, {"user": 7}, order, {}).assignment.error is AssignmentError.INVALID_CONTEXT
 
 
+def test_who_is_not_targeted_is_in_no_variant() -> None:
+    """Whatever the past; forced units are, so that a variant can be tried out."""
+    assign = assigner(plan(sticky=True, forced={"tester": "challenger"}))
+    german = {"country": "DE"}
+
+    def met(unit: str, country: str) -> Assignment:
+        context = {"user": unit, "country": country}
+        return assign_identity(
+            assign, context, ["user"], {("user", "u1"): "control"}, condition=german
+        ).assignment
+
+    assert met("u1", "DE") == Assignment("control", Reason.STICKY, 0.5)
+    assert met("u1", "FR") == Assignment(None, Reason.NOT_TARGETED)
+    assert met("tester", "FR") == Assignment("challenger", Reason.FORCED)
+
+
+def test_every_reason_has_one_that_openfeature_knows() -> None:
+    """For clients of any vendor."""
+    known = {
+        "STATIC",
+        "DEFAULT",
+        "TARGETING_MATCH",
+        "SPLIT",
+        "CACHED",
+        "DISABLED",
+        "STALE",
+        "UNKNOWN",
+        "ERROR",
+    }
+    assert {reason.openfeature for reason in Reason} <= known
+
+
 KNOWN = [
     "control",
     "HOLDOUT",

@@ -140,6 +140,25 @@ def chance(x: int, n: int, p: float) -> float:
     return math.comb(n, x) * p**x * (1.0 - p) ** (n - x)
 
 
+def test_non_inferiority_of_proportions() -> None:
+    """Tested against minus the margin: one-sided at 5 % it is the lower 90 % limit, as far from the margin."""
+    control, treatment = Trials(700, 10_000), Trials(690, 10_000)
+    result = compare_proportions(
+        control,
+        treatment,
+        test="unpooled_z",
+        interval="wald",
+        confidence=0.9,
+        alternative="greater",
+        null=-0.01,
+    )
+    assert isinstance(result, Comparison)
+    assert result.statistic == pytest.approx((-0.001 + 0.01) / result.standard_error)
+    assert (result.p_value < 0.05) == (result.difference.low > -0.01)
+    with pytest.raises(InputError):
+        compare_proportions(control, treatment, null=-0.01)
+
+
 def test_what_cannot_be_compared() -> None:
     """No units, one unit, no spread, nobody or everybody: said so. Impossible counts and moments: refused."""
     assert isinstance(compare_proportions(Trials(0, 0), Trials(1, 2)), NotEstimable)

@@ -1,9 +1,11 @@
-"""Units whose id changes: anonymous at first, logged in later."""
+"""Assignment in a context: units whose id changes when they log in, and conditions on who is eligible."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from foldline.experiments.assignment import Assign, Assignment
+from foldline.experiments.conditions import Groups, matches
+from foldline.experiments.reasons import Reason
 
 Past = Mapping[tuple[str, str], str]
 """Variant by (attribute, id): what was assigned before, read from the log."""
@@ -26,7 +28,13 @@ class Identified(NamedTuple):
 
 
 def assign_identity(
-    assign: Assign, context: Mapping[str, Any], attributes: Sequence[str], past: Past
+    assign: Assign,
+    context: Mapping[str, Any],
+    attributes: Sequence[str],
+    past: Past,
+    *,
+    condition: Mapping[str, Any] | None = None,
+    groups: Groups | None = None,
 ) -> Identified:
     """Assign by the first attribute that the context has; keep what any of them was assigned before.
 
@@ -39,6 +47,9 @@ def assign_identity(
         context: attributes of the request.
         attributes: in order of preference, such as ("user", "device"); fixed with the experiment.
         past: earlier assignments of these ids in this experiment and phase.
+        condition: who is eligible (`foldline.experiments.conditions`); it is asked at every assignment, so a unit
+            that no longer fulfils it leaves the experiment whatever its past. Forced units need not fulfil it.
+        groups: named lists for the condition.
 
     Example:
         >>> from foldline.experiments.assignment import AssignmentPlan, assigner
@@ -53,6 +64,8 @@ def assign_identity(
     before = [past[pair] for pair in ids if isinstance(pair[1], str) and pair in past]
     attribute, unit = ids[0]
     assignment = assign(unit, before[0] if before else None)
+    if assignment.counts and condition is not None and not matches(condition, context, groups):
+        assignment = Assignment(None, Reason.NOT_TARGETED)
     if not assignment.counts:
         return Identified(assignment, attribute, unit, ())
     fresh = tuple(pair for pair in ids if isinstance(pair[1], str) and pair not in past)

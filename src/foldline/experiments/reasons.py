@@ -28,6 +28,27 @@ class Reason(StrEnum):
     ERROR = "ERROR"
     """OpenFeature: refused; the assignment's error says why."""
 
+    @property
+    def openfeature(self) -> str:
+        """The nearest of the reasons that every OpenFeature provider knows.
+
+        Example:
+            >>> Reason.STICKY.openfeature, Reason.EXPERIMENT_PAUSED.openfeature
+            ('SPLIT', 'DISABLED')
+        """
+        return _OPENFEATURE.get(self.value, self.value)
+
+
+_OPENFEATURE = {
+    "STICKY": "SPLIT",
+    "FORCED": "TARGETING_MATCH",
+    "NOT_ENROLLED": "DEFAULT",
+    "HOLDOUT": "DEFAULT",
+    "NOT_TARGETED": "DEFAULT",
+    "EXPERIMENT_PAUSED": "DISABLED",
+    "EXPERIMENT_ENDED": "DISABLED",
+}
+
 
 class AssignmentError(StrEnum):
     """Why a unit was refused: OpenFeature's error codes."""

@@ -20,7 +20,7 @@ def exact_power(
 ) -> float:
     """The probability that the two-sided test rejects; with equal rates, its true rate of false alarms.
 
-    O(√(n₀ n₁)) counts: 0.1 s at 10,000 units a variant.
+    O(√(n₀ n₁)) pairs of counts: 3 ms at 10,000 units a variant, 0.25 s at 300,000.
 
     Args:
         rates: of control and treatment, 0 to 1.
@@ -46,7 +46,8 @@ def exact_power(
         table = _fisher_rejects(x0, x1, sizes, alpha)
     else:
         table = _z_rejects(x0, x1, sizes, alpha, yates=test == "yates")
-    return float(p0 @ table @ p1)
+    # Probabilities of millions of counts sum to 1 up to 1e-9.
+    return min(1.0, float(p0 @ table @ p1))
 
 
 def _binomial(n: int, rate: float) -> tuple[Any, Any]:

@@ -25,6 +25,7 @@ def compare_proportions(
     interval: ProportionInterval = "newcombe",
     confidence: float = 0.95,
     alternative: Alternative = "two_sided",
+    null: float = 0.0,
 ) -> Comparison | NotEstimable:
     """A test of equal proportions, and an interval of their difference.
 
@@ -40,6 +41,8 @@ def compare_proportions(
             `wald`, `agresti_caffo` (2000).
         confidence: of the interval.
         alternative: of the test; the interval is two-sided always.
+        null: the difference tested against; minus the margin, with `greater`, for non-inferiority. By `unpooled_z`
+            only: the others suppose one common rate.
 
     Returns:
         The comparison, or `NotEstimable` where a variant has no units, or no unit at all or every one succeeded.
@@ -56,10 +59,16 @@ def compare_proportions(
     check_alternative(alternative)
     if test not in ("pooled_z", "unpooled_z", "yates", "fisher"):
         raise InputError("input.invalid", f"test {test!r}; expected pooled_z, unpooled_z, yates or fisher")
+    if null != 0.0 and test != "unpooled_z":
+        raise InputError(
+            "input.invalid",
+            f"null {null!r} with {test}, which supposes equal rates; give unpooled_z",
+            field="null",
+        )
     nothing = check_trials(control, treatment)
     if nothing is not None:
         return nothing
-    if control.successes + treatment.successes in (0, control.n + treatment.n):
+    if test != "unpooled_z" and control.successes + treatment.successes in (0, control.n + treatment.n):
         return NotEstimable("no unit succeeded, or every one did: rates that do not vary cannot be compared")
     error = standard_error(control, treatment, pooled=test != "unpooled_z")
     difference = treatment.rate - control.rate
@@ -69,10 +78,11 @@ def compare_proportions(
         return NotEstimable("each variant's rate is 0 or 1: an unpooled standard error would be zero")
     else:
         towards = 0.5 / control.n + 0.5 / treatment.n if test == "yates" else 0.0
+        apart = difference - null
         if alternative == "two_sided":
-            statistic = math.copysign(max(abs(difference) - towards, 0.0), difference) / error
+            statistic = math.copysign(max(abs(apart) - towards, 0.0), apart) / error
         else:
-            statistic = (difference - (towards if alternative == "greater" else -towards)) / error
+            statistic = (apart - (towards if alternative == "greater" else -towards)) / error
         p_value = normal_p_value(statistic, alternative)
     limits = proportion_difference(control, treatment, interval, confidence)
     return Comparison(test, limits, error, statistic, None, p_value, alternative)

@@ -82,6 +82,14 @@ def test_incoherent_requests_are_refused_in_one_line(run: Run, options: tuple[st
     assert words in ran.err
 
 
+def test_a_fall_and_a_hyphen(run: Run) -> None:
+    """A negative effect; two-sided as people write it."""
+    fall = ("design", "--baseline", "0.07", "--effect", "-0.04", "--alternative", "two-sided", "--json")
+    assert json.loads(run(*fall).out)["sample_size_per_variant"] == 671
+    less = ("design", "--baseline", "0.07", "--sample-size", "671", "--alternative", "less", "--json")
+    assert json.loads(run(*less).out)["effect"] == pytest.approx(-0.0366, abs=0.001)
+
+
 def test_text_shows_method_alternatives_and_curve(run: Run) -> None:
     """What it takes, by whom, and how power grows."""
     out = run(*CTR, "--power", "0.9", "--traffic", "400").out

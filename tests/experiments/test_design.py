@@ -17,6 +17,7 @@ from foldline.stats.exact_power import exact_power
 from foldline.stats.ratio import ratio_sd
 from foldline.stats.sample_size import (
     ProportionMethod,
+    SizeEquation,
     cohen_h,
     mean_equation,
     proportion_equation,
@@ -64,6 +65,20 @@ def test_other_rates_and_splits(
     for method, expected in (("fleiss", plain), ("fleiss_cc", corrected)):
         equation = proportion_equation(*rates, method, ratio=ratio)  # type: ignore[arg-type]  # two methods
         assert equation.control_size(alpha, power) == pytest.approx(expected, abs=6e-5)
+
+
+@pytest.mark.parametrize(
+    ("null", "true", "raw"),
+    [
+        (2 * 0.09 * 0.91, 2 * 0.09 * 0.91, 1075.697436),
+        (2 * 0.07 * 0.93, 0.07 * 0.93 + 0.11 * 0.89, 937.312786),
+        (2 * 0.07 * 0.93, 2 * 0.07 * 0.93, 855.041552),
+    ],
+)
+def test_the_equation_says_what_other_calculators_do(null: float, true: float, raw: float) -> None:
+    """RC-1: one mean rate; the baseline under the hypothesis (Evan Miller); the baseline alone (Spotify)."""
+    equation = SizeEquation(0.04, math.sqrt(null), math.sqrt(true))
+    assert equation.control_size(0.05, 0.9) == pytest.approx(raw, abs=6e-6)
 
 
 def test_one_sided_and_inverse() -> None:

@@ -406,6 +406,11 @@ def test_normal_posterior() -> None:
         assert isinstance(result, Comparison)
         posterior = effect_posterior(result.difference.estimate, result.standard_error)
         assert posterior.chance_to_win == near(chance, 8)
+    close_call = compare_lift(proportion_sample(49, 100), proportion_sample(51, 100))
+    assert isinstance(close_call, Comparison)
+    posterior = effect_posterior(close_call.difference.estimate, close_call.standard_error)
+    assert posterior.chance_to_win == near(0.60918, 5)
+    assert (posterior.risk_control, posterior.risk_treatment) == pytest.approx((0.0814, 0.04058), abs=6e-5)
 
 
 def test_chances_to_be_best() -> None:

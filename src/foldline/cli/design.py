@@ -80,6 +80,7 @@ def design(
     from foldline.experiments.power_curve import duration_days, power_curve
     from foldline.stats.tails import check_alternative
 
+    alternative = alternative.replace("-", "_")
     check_alternative(alternative)
     measured = _metric(metric, baseline, sd, method, margin, numerator, denominator, correlation, covariate)
     absolute = _absolute(measured, effect, relative)

@@ -24,6 +24,7 @@ NOUNS = {
     "serve": "foldline.cli.serve",
     "learn": "foldline.cli.learn",
     "demo": "foldline.cli.demo",
+    "design": "foldline.cli.design",
     "evaluate": "foldline.cli.evaluate",
     "replay": "foldline.cli.replay",
     "loops": "foldline.cli.loops",

@@ -1,0 +1,1 @@
+"""Designs of tests, assignment of units to variants, and who is eligible."""

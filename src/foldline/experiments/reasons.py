@@ -1,0 +1,59 @@
+"""Why a unit got what it got, in OpenFeature's words and the few that it lacks."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Of an assignment; logged with every decision, and counted.
+
+    Only SPLIT and STICKY units belong to the experiment's analysis: they are in it by chance.
+    """
+
+    SPLIT = "SPLIT"
+    """OpenFeature: by the hash."""
+    STICKY = "STICKY"
+    """As it was assigned before, though weights have changed since."""
+    FORCED = "FORCED"
+    """By a list of units, for trying a variant out; not analysed."""
+    NOT_ENROLLED = "NOT_ENROLLED"
+    """Outside the coverage, or another experiment of the layer has the unit."""
+    HOLDOUT = "HOLDOUT"
+    """In a group that no experiment touches."""
+    NOT_TARGETED = "NOT_TARGETED"
+    """The targeting condition does not hold."""
+    EXPERIMENT_PAUSED = "EXPERIMENT_PAUSED"
+    """Nobody is assigned for now."""
+    EXPERIMENT_ENDED = "EXPERIMENT_ENDED"
+    """Nobody is assigned any more."""
+    ERROR = "ERROR"
+    """OpenFeature: refused; the assignment's error says why."""
+
+    @property
+    def openfeature(self) -> str:
+        """The nearest of the reasons that every OpenFeature provider knows.
+
+        Example:
+            >>> Reason.STICKY.openfeature, Reason.EXPERIMENT_PAUSED.openfeature
+            ('SPLIT', 'DISABLED')
+        """
+        return _OPENFEATURE.get(self.value, self.value)
+
+
+_OPENFEATURE = {
+    "STICKY": "SPLIT",
+    "FORCED": "TARGETING_MATCH",
+    "NOT_ENROLLED": "DEFAULT",
+    "HOLDOUT": "DEFAULT",
+    "NOT_TARGETED": "DEFAULT",
+    "EXPERIMENT_PAUSED": "DISABLED",
+    "EXPERIMENT_ENDED": "DISABLED",
+}
+
+
+class AssignmentError(StrEnum):
+    """Why a unit was refused: OpenFeature's error codes."""
+
+    TARGETING_KEY_MISSING = "TARGETING_KEY_MISSING"
+    """The unit id is null or empty: all such would share one variant."""
+    INVALID_CONTEXT = "INVALID_CONTEXT"
+    """The unit id is not text: 1 and "1" would be two units, or one, as it happens."""

@@ -62,7 +62,7 @@ def _examined(source: str) -> tuple[str | None, int]:
     if len(source) > MOST_PATTERN:
         return f"{len(source)} characters; at most {MOST_PATTERN}", 0
     try:
-        parsed = list(re._parser.parse(source))
+        parsed = list(re._parser.parse(source))  # noqa: SLF001 - the only parser there is
         re.compile(source)
         factor, degree = _sequence(parsed)
     except _TooManyError as error:

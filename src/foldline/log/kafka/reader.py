@@ -163,7 +163,13 @@ class Reader:
         """
         place, deadline = (topic, partition), time.monotonic() + CALL_S
         while True:
-            first, end = self._ask(place)
+            try:
+                first, end = self._ask(place)
+            except KafkaException as error:
+                if time.monotonic() > deadline or self.closed:
+                    raise fault(error_of(error), f"asking for the ends of {topic}[{partition}]") from error
+                time.sleep(POLL_S)
+                continue
             with self.changed:
                 if end >= self._own.get(place, 0):
                     self._ends[place] = max(end, self._ends.get(place, 0))
@@ -293,12 +299,7 @@ class Reader:
 
     def _ask(self, place: Place) -> tuple[int, int]:
         with self._asking:
-            consumer = self._ready()
-            try:
-                return consumer.get_watermark_offsets(TopicPartition(*place), timeout=CALL_S)
-            except KafkaException as error:
-                doing = f"asking for the ends of {place[0]}[{place[1]}]"
-                raise fault(error_of(error), doing, topic=place[0]) from error
+            return self._ready().get_watermark_offsets(TopicPartition(*place), timeout=CALL_S)
 
     def _ready(self) -> Consumer:
         self._check_open()

@@ -120,7 +120,7 @@ class Transactor:
                 return Fenced(self.id)
             return fault(error, doing)
         reason = next((one for one in failed if one.code() != KafkaError._PURGE_QUEUE), error)  # noqa: SLF001 - its code
-        raised: FoldlineError = fault(reason, doing, topic=messages[0][0])
+        raised: FoldlineError = fault(reason, doing)
         fenced = False
         try:
             producer.abort_transaction(CALL_S)

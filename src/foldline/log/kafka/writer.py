@@ -42,7 +42,7 @@ class Writer:
             raise LogError("log.unavailable", f"appending to {topic!r}: no answer within {CALL_S:g} s")
         error, delivered = answers[0]
         if error is not None:
-            raise fault(error, f"appending to {topic!r}", topic=topic)
+            raise fault(error, f"appending to {topic!r}")
         return delivered.offset()  # type: ignore[return-value]  # a message delivered has an offset
 
     def send(
@@ -55,7 +55,7 @@ class Writer:
         try:
             self._producer.produce(topic, on_delivery=hear, **message)
         except KafkaException as error:
-            raise fault(error_of(error), f"appending to {topic!r}", topic=topic) from error
+            raise fault(error_of(error), f"appending to {topic!r}") from error
         except BufferError as error:
             raise LogError(
                 "log.unavailable", f"appending to {topic!r}: too much waits for the cluster"

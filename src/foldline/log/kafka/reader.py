@@ -6,6 +6,7 @@ so that it holds up no other. That only transaction markers stand between the la
 the end-of-partition events, which come when a fetch finds nothing.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,8 @@ from foldline.log.kafka.faults import error_of, fault
 from foldline.log.kafka.messages import to_row
 from foldline.log.kafka.stream import Stream
 from foldline.log.protocol import Row
+
+_logger = logging.getLogger("foldline.log.kafka")
 
 Place = tuple[str, int]
 """A topic, as the cluster calls it, and a partition."""
@@ -80,11 +83,21 @@ class _Slot:
     def _run(self) -> None:
         try:
             while not self._reader.closed:
-                message = self._consumer.poll(POLL_S)
-                messages = [] if message is None else [message, *self._consumer.consume(DRAIN - 1, 0)]
-                self._sort_in(messages)
+                self._sort_in(self._fetched())
         finally:
             self._consumer.close()
+
+    def _fetched(self) -> list[Message]:
+        messages: list[Message] = []
+        try:
+            message = self._consumer.poll(POLL_S)
+            if message is not None:
+                messages.append(message)
+                messages += self._consumer.consume(DRAIN - 1, 0)
+        except KafkaException as error:
+            _logger.warning("fetching from Kafka: %s", error)
+            time.sleep(POLL_S)
+        return messages
 
     def _sort_in(self, messages: list[Message]) -> None:
         rows: dict[Place, list[Row]] = {}

@@ -218,3 +218,15 @@ def test_a_reader_far_ahead_holds_up_no_other(log: KafkaLog, monkeypatch: pytest
             seen[reader] += [row.payload for row in rows]
             reached[reader] = rows[-1].end if rows else offset
     assert all(lines == [b"%d" % n for n in range(2_000)] for lines in seen.values())
+
+
+def test_a_broken_producer_is_replaced(log: KafkaLog) -> None:
+    """After an error that a producer cannot survive the next append has another one."""
+    log.create(Topic("t"))
+    log.append([Batch("t", 0, b"a", 1, 5, 5)])
+    broken = log._writer._producer
+    log._writer._renew(broken)
+    log._writer._renew(broken)
+    log.append([Batch("t", 0, b"b", 1, 5, 5)])
+    assert log._writer._producer is not broken
+    assert [row.payload for row in log.read("t", 0, 0)] == [b"a", b"b"]

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -74,7 +75,8 @@ class Clients:
                 last = error_of(error)
             else:
                 return admin
-            admin.poll(0)
+            with suppress(KafkaException):
+                admin.poll(0)
             trouble = self.trouble
             if trouble is not None and trouble.code() in DENIED:
                 raise fault(trouble, where)

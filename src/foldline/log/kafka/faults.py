@@ -29,17 +29,6 @@ DENIED: Final = frozenset(
 )
 """Trying again would be refused again."""
 
-MOVED: Final = frozenset(
-    {
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.REPLICA_NOT_AVAILABLE,
-    }
-)
-"""The partition's leader is being chosen, or was not where the client looked: it knows better in a moment."""
-
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 
 
@@ -55,10 +44,11 @@ def fault(error: KafkaError, doing: str, *, topic: str = "") -> FoldlineError:
     Args:
         error: as the client gives it.
         doing: what was being done, with the cluster's name for it.
-        topic: the topic concerned, as the log calls it.
+        topic: the topic concerned, as the log calls it; without it that it is unknown is taken for a passing state
+            of the cluster, as while a leader is elected.
     """
     code, detail = error.code(), f"{error.name()}: {error.str()}"
-    if code in UNKNOWN_TOPIC:
+    if topic and code in UNKNOWN_TOPIC:
         return topic_missing(topic)
     if code in _TOO_LARGE:
         return InputError(

@@ -6,6 +6,7 @@ so that it holds up no other. That only transaction markers stand between the la
 the end-of-partition events, which come when a fetch finds nothing.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,16 +17,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from foldline.errors import LogError
 from foldline.log.kafka.clients import CALL_S, Clients
-from foldline.log.kafka.faults import MOVED, error_of, fault
+from foldline.log.kafka.faults import error_of, fault
 from foldline.log.kafka.messages import to_row
 from foldline.log.kafka.stream import Stream
 from foldline.log.protocol import Row
 
+_logger = logging.getLogger("foldline.log.kafka")
+
 Place = tuple[str, int]
 """A topic, as the cluster calls it, and a partition."""
-
-AGAIN_S: Final = 0.02
-"""Pause before asking again for a partition whose leader is being chosen."""
 
 POLL_S: Final = 0.05
 """One wait of a slot's thread; whatever comes ends it."""
@@ -83,11 +83,21 @@ class _Slot:
     def _run(self) -> None:
         try:
             while not self._reader.closed:
-                message = self._consumer.poll(POLL_S)
-                messages = [] if message is None else [message, *self._consumer.consume(DRAIN - 1, 0)]
-                self._sort_in(messages)
+                self._sort_in(self._fetched())
         finally:
             self._consumer.close()
+
+    def _fetched(self) -> list[Message]:
+        messages: list[Message] = []
+        try:
+            message = self._consumer.poll(POLL_S)
+            if message is not None:
+                messages.append(message)
+                messages += self._consumer.consume(DRAIN - 1, 0)
+        except KafkaException as error:
+            _logger.warning("fetching from Kafka: %s", error)
+            time.sleep(POLL_S)
+        return messages
 
     def _sort_in(self, messages: list[Message]) -> None:
         rows: dict[Place, list[Row]] = {}
@@ -166,7 +176,13 @@ class Reader:
         """
         place, deadline = (topic, partition), time.monotonic() + CALL_S
         while True:
-            first, end = self._ask(place)
+            try:
+                first, end = self._ask(place)
+            except KafkaException as error:
+                if time.monotonic() > deadline or self.closed:
+                    raise fault(error_of(error), f"asking for the ends of {topic}[{partition}]") from error
+                time.sleep(POLL_S)
+                continue
             with self.changed:
                 if end >= self._own.get(place, 0):
                     self._ends[place] = max(end, self._ends.get(place, 0))
@@ -296,16 +312,7 @@ class Reader:
 
     def _ask(self, place: Place) -> tuple[int, int]:
         with self._asking:
-            consumer, deadline = self._ready(), time.monotonic() + CALL_S
-            while True:
-                try:
-                    return consumer.get_watermark_offsets(TopicPartition(*place), timeout=CALL_S)
-                except KafkaException as error:
-                    if error_of(error).code() in MOVED and time.monotonic() < deadline:
-                        time.sleep(AGAIN_S)
-                        continue
-                    doing = f"asking for the ends of {place[0]}[{place[1]}]"
-                    raise fault(error_of(error), doing, topic=place[0]) from error
+            return self._ready().get_watermark_offsets(TopicPartition(*place), timeout=CALL_S)
 
     def _ready(self) -> Consumer:
         self._check_open()

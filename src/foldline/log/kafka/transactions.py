@@ -6,6 +6,7 @@ of it.
 """
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -88,7 +89,12 @@ class Transactor:
         except BaseException:
             self.stop()
             raise
-        producer.poll(0)
+        _hear(producer)
+        if -1 in offsets:
+            self.stop()
+            raise LogError(
+                "log.unavailable", "appending: committed, but where the messages stand was not told"
+            )
         return offsets
 
     def stop(self) -> None:
@@ -112,7 +118,7 @@ class Transactor:
         self, producer: Producer, error: KafkaError, failed: list[KafkaError], messages: list[Outgoing]
     ) -> Exception:
         """Leave the transaction behind; what to raise."""
-        producer.poll(0)
+        _hear(producer)
         doing = f"appending {len(messages)} batches to {', '.join(sorted({topic for topic, _ in messages}))}"
         if error.fatal():
             self.stop()
@@ -120,7 +126,7 @@ class Transactor:
                 return Fenced(self.id)
             return fault(error, doing)
         reason = next((one for one in failed if one.code() != KafkaError._PURGE_QUEUE), error)  # noqa: SLF001 - its code
-        raised: FoldlineError = fault(reason, doing, topic=messages[0][0])
+        raised: FoldlineError = fault(reason, doing)
         fenced = False
         try:
             producer.abort_transaction(CALL_S)
@@ -129,6 +135,12 @@ class Transactor:
         # A message that failed leaves a gap in the producer's numbers, over which the next transaction would fall.
         self.stop()
         return Fenced(self.id) if fenced else raised
+
+
+def _hear(producer: Producer) -> None:
+    """Let the deliveries be told; that the producer was fenced, which is raised here too, the commit says as well."""
+    with suppress(KafkaException):
+        producer.poll(0)
 
 
 def _hearer(place: int, offsets: list[int], failed: list[KafkaError]) -> Any:

@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from foldline.errors import LogError
 from foldline.log.kafka.clients import CALL_S, Clients
@@ -18,6 +19,8 @@ class Writer:
     """One producer and the thread that hears its acknowledgements. Threads may append at once: they share requests."""
 
     def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._renewing = threading.Lock()
         self._producer = clients.producer()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="foldline-kafka-acks", daemon=True)
@@ -42,7 +45,7 @@ class Writer:
             raise LogError("log.unavailable", f"appending to {topic!r}: no answer within {CALL_S:g} s")
         error, delivered = answers[0]
         if error is not None:
-            raise fault(error, f"appending to {topic!r}", topic=topic)
+            raise fault(error, f"appending to {topic!r}")
         return delivered.offset()  # type: ignore[return-value]  # a message delivered has an offset
 
     def send(
@@ -52,10 +55,14 @@ class Writer:
         hear: Callable[[KafkaError | None, Message], None] | None = None,
     ) -> None:
         """Produce without waiting."""
+        producer = self._producer
         try:
-            self._producer.produce(topic, on_delivery=hear, **message)
-        except KafkaException as error:
-            raise fault(error_of(error), f"appending to {topic!r}", topic=topic) from error
+            producer.produce(topic, on_delivery=hear, **message)
+        except KafkaException as raised:
+            error = error_of(raised)
+            if error.fatal():
+                self._renew(producer)
+            raise fault(error, f"appending to {topic!r}") from raised
         except BufferError as error:
             raise LogError(
                 "log.unavailable", f"appending to {topic!r}: too much waits for the cluster"
@@ -65,11 +72,26 @@ class Writer:
         """Wait a little for what is under way, then stop. Idempotent."""
         if self._closed.is_set():
             return
-        self._producer.flush(FLUSH_S)
+        with suppress(KafkaException):
+            self._producer.flush(FLUSH_S)
         self._closed.set()
         self._thread.join(CALL_S)
         self._producer.purge()
 
+    def _renew(self, broken: Producer) -> None:
+        """A producer that met a fatal error takes nothing more; what waited in it is answered with that error."""
+        with self._renewing:
+            if self._producer is broken and not self._closed.is_set():
+                broken.purge()
+                self._producer = self._clients.producer()
+
     def _run(self) -> None:
         while not self._closed.is_set():
-            self._producer.poll(POLL_S)
+            producer = self._producer
+            try:
+                producer.poll(POLL_S)
+            except KafkaException as raised:
+                if error_of(raised).fatal():
+                    with suppress(KafkaException):
+                        producer.poll(0)
+                    self._renew(producer)

@@ -115,6 +115,7 @@ def test_killed_and_paused_learners_lose_and_double_nothing(tmp_path: Path) -> N
                 process.send_signal(signal.SIGTERM)
             assert [process.wait(30) for process in running.values()] == [0, 0]
         check_roots(log, loop)
+        assert max(_epochs(log, loop)) > 1, "no partition ever changed hands"
 
 
 def _owner(path: Path) -> str:
@@ -168,4 +169,3 @@ def check_roots(log: Log, loop: LoopDefinition) -> None:
     for batch in (1000, 7):
         result = replay(log, loop, batch=batch)
         assert [(c.known, c.pending) for c in result.comparisons] == [(True, True)] * loop.partitions
-    assert max(_epochs(log, loop)) > 1, "no partition ever changed hands"

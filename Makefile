@@ -69,7 +69,7 @@ vectors: $(BIN)/foldline ## write the golden vectors of vectors/ again; another 
 	@$(BIN)/python -m tools.vectors
 
 bench: $(BIN)/foldline ## run every benchmark and print its ratios; ARGS="--json" are passed on
-	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each $(ARGS) || exit 1; done
+	@for each in benchmarks/*.py; do echo "== $$each"; PYTHONPATH=. $(BIN)/python $$each $(ARGS) || exit 1; done
 
 lock: ## resolve pyproject.toml into requirements.lock again; UPGRADE=1 takes newer versions
 	@test -x .tools/uv-$(UV_VERSION)/bin/uv || { $(PYTHON) -m venv .tools/uv-$(UV_VERSION) && \

@@ -8,7 +8,7 @@ Peer: a bare confluent-kafka loop over the same messages, with the same client s
     message decoded by msgspec into a struct of the fields needed; for packed ones line by line.
 Ratio: our CPU an event over the peer's, of the whole process, medians of alternating rounds; each contender runs in
     a process of its own, its start left out.
-Command: `python benchmarks/kafka.py [--events 200000] [--rounds 3] [--servers HOST:PORT] [--json]`; starts a broker
+Command: `python -m benchmarks.kafka [--events 200000] [--rounds 3] [--servers HOST:PORT] [--json]`; starts a broker
     of its own where no servers are given (Java and Maven).
 """
 

@@ -3,10 +3,12 @@
 import signal
 import sys
 import time
+from contextlib import suppress
 
 from foldline.app.foldline import wall_clock
 from foldline.engine.defining import read_catalogue
 from foldline.engine.learner import Learner, Pace
+from foldline.errors import LogError
 from foldline.log.open import open_log
 from foldline.loops.catalogue import Catalogue
 
@@ -22,12 +24,18 @@ def main(url: str, holder: str, max_records: int, pause_s: float, lease_s: float
     signal.signal(signal.SIGTERM, stop)
     with open_log(url) as log:
         catalogue = Catalogue()
-        read_catalogue(log, catalogue)
+        while not catalogue.names():
+            with suppress(LogError):
+                read_catalogue(log, catalogue)
         pace = Pace(max_records=max_records, root_every_ms=0, lease_s=lease_s)
         learner = Learner(log, catalogue.one("news"), holder, pace)
         print("ready", flush=True)
         while running:
-            learner.step(now=wall_clock())
+            try:
+                learner.step(now=wall_clock())
+            except LogError as error:
+                # As the host does: a cluster that is away for a moment comes back.
+                print(error, file=sys.stderr, flush=True)
             time.sleep(pause_s)
         learner.close(now=wall_clock())
 

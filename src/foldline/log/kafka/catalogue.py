@@ -19,6 +19,9 @@ from foldline.log.validation import check_same, topic_missing
 FRESH_S: Final = 0.5
 """What is known of a topic is asked for again after this long."""
 
+ASK_S: Final = 2.0
+"""How long one broker is waited for."""
+
 DOUBTS_S: Final = (0.1, 0.3, 0.6)
 """A topic that was there is asked for again after such pauses: a broker just started may not know it yet."""
 
@@ -131,6 +134,9 @@ class Catalogue:
             with self._lock:
                 self._known.pop(name, None)
             self._changed(name)
+        deadline = time.monotonic() + CALL_S
+        while self._describe([name]) != [None] and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _await(self, name: str) -> Topic:
         """A topic just created, once every partition has a leader."""
@@ -158,11 +164,21 @@ class Catalogue:
             self._known[name] = (asked, found)
 
     def _describe(self, names: Sequence[str], *, led: bool = False) -> list[Topic | None]:
-        """The topics that are there; with `led` those of which each partition has a leader."""
-        if not names:
-            return []
+        """The topics that are there; with `led` those of which each partition has a leader.
+
+        A question goes to one broker; where that is away, it is asked again, perhaps of another.
+        """
+        deadline = time.monotonic() + CALL_S
+        while True:
+            try:
+                return self._describe_once(names, led=led) if names else []
+            except LogError:
+                if time.monotonic() > deadline:
+                    raise
+
+    def _describe_once(self, names: Sequence[str], *, led: bool) -> list[Topic | None]:
         wanted = [self._address.on_cluster(name) for name in names]
-        described = self._admin.describe_topics(TopicCollection(wanted), request_timeout=CALL_S)
+        described = self._admin.describe_topics(TopicCollection(wanted), request_timeout=ASK_S)
         found = [_or_none(described[name], name) for name in wanted]
         if led:
             found = [
@@ -172,7 +188,7 @@ class Catalogue:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in standing]
         if not resources:
             return [None] * len(names)
-        futures = self._admin.describe_configs(resources, request_timeout=CALL_S)
+        futures = self._admin.describe_configs(resources, request_timeout=ASK_S)
         settings = {r.name: _or_none(future, r.name) for r, future in futures.items()}
         return [
             _topic(name, one, settings.get(place))

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -83,14 +83,16 @@ class Clients:
             if time.monotonic() > deadline:
                 raise fault(trouble or last, f"{where}, no answer within {OPEN_S:g} s, {hint}")
 
-    def consumer(self) -> Consumer:
-        """A client that reads committed records from offsets it is told, and never commits its own."""
+    def consumer(
+        self, isolation: Literal["read_committed", "read_uncommitted"] = "read_committed"
+    ) -> Consumer:
+        """A client that reads records from offsets it is told, and never commits its own."""
         own = {
             "group.id": self.address.on_cluster("foldline"),
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
-            "isolation.level": "read_committed",
+            "isolation.level": isolation,
             "enable.partition.eof": True,
         }
         # With librdkafka's second of backing off a full queue stands still; with its 64 MB a reader holds as much.

@@ -18,13 +18,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from foldline.errors import LeaseLost, LogError
 from foldline.log.clock import Clock
-from foldline.log.kafka.clients import CALL_S, Clients
-from foldline.log.kafka.faults import error_of, fault
+from foldline.log.kafka.clients import Clients
 from foldline.log.kafka.reader import Reader
 from foldline.log.kafka.transactions import Fenced, Outgoing, Transactor
 from foldline.log.kafka.writer import Writer
@@ -71,7 +68,6 @@ class Leases:
 
     Args:
         clients: makes producers.
-        admin: connected.
         reader: reads the topic.
         writer: sends renewals.
         create: creates the topic where it is not there.
@@ -82,7 +78,6 @@ class Leases:
     def __init__(
         self,
         clients: Clients,
-        admin: AdminClient,
         reader: Reader,
         writer: Writer,
         create: Callable[[], None],
@@ -90,7 +85,6 @@ class Leases:
         clock: Clock,
     ) -> None:
         self._clients = clients
-        self._admin = admin
         self._reader = reader
         self._writer = writer
         self._create = create
@@ -229,7 +223,7 @@ class Leases:
         """Begin as a guard and know all leases that it guards; False where others' transactions do not end."""
         transactor.start()
         if transactor.is_fresh:
-            target = self._written_end()
+            target = self._reader.written(self._topic, 0)
             deadline = time.monotonic() + SETTLE_S
             while self._reader.ends(self._topic, 0)[1] < target:
                 if time.monotonic() > deadline:
@@ -238,15 +232,6 @@ class Leases:
             self._refresh()
             transactor.settled()
         return True
-
-    def _written_end(self) -> int:
-        """The end of the topic, open transactions included."""
-        place = TopicPartition(self._topic, 0)
-        asked = self._admin.list_offsets({place: OffsetSpec.latest()}, request_timeout=CALL_S)  # type: ignore[no-untyped-call]  # the stub has no types here
-        try:
-            return int(asked[place].result(CALL_S).offset)
-        except KafkaException as error:
-            raise fault(error_of(error), "asking for the end of the leases") from error
 
     def _refresh(self) -> None:
         """Read the topic to its end, as the cluster says it."""

@@ -49,9 +49,7 @@ class KafkaLog:
         id = self._address.on_cluster(f"foldline.{secrets.token_hex(8)}")
         self._together = Transactor(self._clients, f"{id}.appends")
         self._turn = threading.Lock()
-        self._leases = Leases(
-            self._clients, admin, self._reader, self._writer, self._create_leases, id, clock
-        )
+        self._leases = Leases(self._clients, self._reader, self._writer, self._create_leases, id, clock)
 
     def create(self, topic: Topic) -> Topic:
         """See `Log.create`."""

@@ -33,6 +33,9 @@ POLL_S: Final = 0.05
 DRAIN: Final = 2_000
 """Messages taken from the client at once."""
 
+ASK_S: Final = 1.0
+"""One try at a question that a broker which died will not answer; its partitions get other leaders meanwhile."""
+
 VISIBLE_S: Final = 0.002
 """Between two looks for what was committed a moment ago."""
 
@@ -148,6 +151,47 @@ class _Slot:
         self._consumer.incremental_assign([TopicPartition(*place, stream.high)])
 
 
+class _Asker:
+    """Asks leaders for the ends of partitions.
+
+    A consumer does so rather than the administration's client, which goes on asking a leader that was deposed.
+    """
+
+    def __init__(self, make: Callable[[], Consumer]) -> None:
+        self._make = make
+        self._asking = threading.Lock()
+        self._consumer: Consumer | None = None
+        self._closed = False
+
+    def ask(self, place: Place) -> tuple[int, int]:
+        """First and end offset; tries again while leaders change."""
+        deadline = time.monotonic() + CALL_S
+        while True:
+            try:
+                with self._asking:
+                    return self._ready().get_watermark_offsets(TopicPartition(*place), timeout=ASK_S)
+            except KafkaException as error:
+                if self._closed or time.monotonic() > deadline:
+                    doing = f"asking for the ends of {place[0]}[{place[1]}]"
+                    raise fault(error_of(error), doing) from error
+            time.sleep(POLL_S)
+
+    def close(self) -> None:
+        """Let the consumer go. Idempotent."""
+        self._closed = True
+        with self._asking:
+            if self._consumer is not None:
+                self._consumer.close()
+                self._consumer = None
+
+    def _ready(self) -> Consumer:
+        if self._closed:
+            raise LogError("log.closed", "the log was closed; open it again")
+        if self._consumer is None:
+            self._consumer = self._make()
+        return self._consumer
+
+
 class Reader:
     """Reads partitions of one cluster. Thread-safe.
 
@@ -161,8 +205,8 @@ class Reader:
         self.closed = False
         self._clients = clients
         self._slots: list[_Slot] = []
-        self._asking = threading.Lock()
-        self._asker: Consumer | None = None
+        self._committed = _Asker(clients.consumer)
+        self._written = _Asker(lambda: clients.consumer("read_uncommitted"))
         self._own: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
 
@@ -176,20 +220,23 @@ class Reader:
         """
         place, deadline = (topic, partition), time.monotonic() + CALL_S
         while True:
-            try:
-                first, end = self._ask(place)
-            except KafkaException as error:
-                if time.monotonic() > deadline or self.closed:
-                    raise fault(error_of(error), f"asking for the ends of {topic}[{partition}]") from error
-                time.sleep(POLL_S)
-                continue
+            first, end = self._committed.ask(place)
             with self.changed:
+                self._check_open()
                 if end >= self._own.get(place, 0):
                     self._ends[place] = max(end, self._ends.get(place, 0))
                     return first, end
             if time.monotonic() > deadline:
                 raise _stands_still(place, end)
             time.sleep(VISIBLE_S)
+
+    def written(self, topic: str, partition: int) -> int:
+        """The end of all that is written, transactions that are open still included.
+
+        Raises:
+            LogError: `log.unavailable`.
+        """
+        return self._written.ask((topic, partition))[1]
 
     def appended(self, topic: str, partition: int, offset: int) -> None:
         """A message of ours stands at an offset: readers wait until they have it."""
@@ -262,10 +309,8 @@ class Reader:
             self.changed.notify_all()
         for slot in self._slots:
             slot.join()
-        with self._asking:
-            if self._asker is not None:
-                self._asker.close()
-                self._asker = None
+        self._committed.close()
+        self._written.close()
 
     def _read(
         self, place: Place, stream: Stream, offset: int, max_records: int, end: int | None
@@ -309,16 +354,6 @@ class Reader:
         self._slots.append(slot)
         slot.start()
         return slot
-
-    def _ask(self, place: Place) -> tuple[int, int]:
-        with self._asking:
-            return self._ready().get_watermark_offsets(TopicPartition(*place), timeout=CALL_S)
-
-    def _ready(self) -> Consumer:
-        self._check_open()
-        if self._asker is None:
-            self._asker = self._clients.consumer()
-        return self._asker
 
     def _check_open(self) -> None:
         if self.closed:

@@ -45,7 +45,7 @@ class Writer:
             raise LogError("log.unavailable", f"appending to {topic!r}: no answer within {CALL_S:g} s")
         error, delivered = answers[0]
         if error is not None:
-            raise fault(error, f"appending to {topic!r}")
+            raise fault(error, f"appending to {topic!r}", topic=topic)
         return delivered.offset()  # type: ignore[return-value]  # a message delivered has an offset
 
     def send(

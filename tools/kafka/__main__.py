@@ -70,10 +70,13 @@ def _run(given: argparse.Namespace, cluster: Cluster) -> None:
 
 def _run_here(cluster: Cluster, nodes: int, port: int | None) -> None:
     """A cluster for as long as this command runs."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         print(f"starting Apache Kafka {version()} in {cluster.folder}", flush=True)
         print(f"kafka://{cluster.up(nodes, port)}    Ctrl-C stops it", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.pause()
+    except KeyboardInterrupt:
+        print("stopping")
     finally:
         cluster.down()
         shutil.rmtree(cluster.folder, ignore_errors=True)

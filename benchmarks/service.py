@@ -3,15 +3,15 @@
 Question: what share of a bare server's requests does the service answer, each decision on the disk before the answer?
     How long do answers take at 2,000 a second? And with far more clients than it takes on?
 Workload: `POST /v1/loops/news/decisions` for 100,000 units, 20 actions, one process that serves on one processor, the
-    clients on the other; a learner shares the clients' processor under overload only, where they are not what is
-    measured. Throughput: wrk, 64 connections. Latency: wrk, 64 connections that pause at random, about 2,000 requests
+    clients on the other. With `--learner` a learner shares the clients' processor; under overload one always does.
+    Throughput: wrk, 64 connections. Latency: wrk, 64 connections that pause at random, about 2,000 requests
     a second. Overload: wrk, 512 connections, at most 256 records waiting for the log.
 Peer: a bare ASGI application that echoes the body, same server, same settings, same clients, in alternating rounds.
     With `--peers`, Vowpal Wabbit in one such server (20 actions, a line to a file, not synced), BentoML and Ray Serve
     answering a constant, each started alone, in the same run.
 Ratio: requests per second of the server's CPU time, ours over the bare one's, median of rounds; on the clock beside it.
-Command: `python benchmarks/service.py [--rounds 5] [--seconds 4] [--peers] [--json]`; needs wrk (Debian: `apt-get
-    install wrk`); `--peers` makes an environment of its own in `.tools/peers`.
+Command: `python benchmarks/service.py [--rounds 5] [--seconds 4] [--learner] [--peers] [--json]`; needs wrk
+    (Debian: `apt-get install wrk`); `--peers` makes an environment of its own in `.tools/peers`.
 """
 
 import argparse
@@ -177,7 +177,7 @@ def service(
         yield port, pid, url
 
 
-def throughput(folder: Path, script: Path, rounds: int, seconds: float) -> dict[str, Any]:
+def throughput(folder: Path, script: Path, rounds: int, seconds: float, *, learner: bool) -> dict[str, Any]:
     """Ours and the bare server's, in turn, then latency at a steady pace."""
     bare_port = free_port()
     bare = [
@@ -186,7 +186,7 @@ def throughput(folder: Path, script: Path, rounds: int, seconds: float) -> dict[
         "--no-proxy-headers",
     ]  # fmt: skip
     rows: dict[str, list[dict[str, float]]] = {"bare": [], "ours": []}
-    with running(bare, 0, bare_port) as bare_pid, service(folder, learns=False) as (port, pid, _):
+    with running(bare, 0, bare_port) as bare_pid, service(folder, learns=learner) as (port, pid, _):
         ours = f"http://127.0.0.1:{port}/v1/loops/news/decisions"
         load(ours, pid, script, 2, 64)
         for _ in range(rounds):
@@ -318,6 +318,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--overload", type=float, default=10, help="seconds of overload")
+    parser.add_argument(
+        "--learner", action="store_true", help="one runs on the clients' processor all the time"
+    )
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -327,7 +330,7 @@ def main() -> None:
         folder = Path(name)
         script = folder / "post.lua"
         script.write_text(SCRIPT % UNITS, encoding="utf-8")
-        result = throughput(folder, script, given.rounds, given.seconds)
+        result = throughput(folder, script, given.rounds, given.seconds, learner=given.learner)
         result["overload"] = overload(folder, script, given.overload)
         if given.peers:
             result["peers"] = peers(script, given.seconds)

@@ -190,7 +190,7 @@ class Worker:
         payloads, counts = [row.payload for row in rows], [row.count for row in rows]
         lines = dead_lines(payloads, [letter.row for letter in dead], counts=counts)
         for letter, line in zip(dead, lines, strict=True):
-            offset, index = place_of(rows, letter.row)
+            row, offset, index = place_of(rows, letter.row)
             payload = msgspec.json.encode(
                 DeadLetter(
                     time=now,
@@ -202,6 +202,7 @@ class Worker:
                     code=letter.code,
                     error=letter.message,
                     payload=line,
+                    headers=row.headers,
                 )
             )
             self._dead.append(Batch(topic, self.identity.partition, payload, 1, now, now))

@@ -76,6 +76,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         key: as appended.
         packed: whether all its records stand at its one offset, as on a log that counts messages; then it is
             never cut. False where it holds one record.
+        headers: names and values that whoever wrote it gave it, besides what the log itself notes there.
     """
 
     offset: int
@@ -85,6 +86,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     greatest: int
     key: bytes | None = None
     packed: bool = False
+    headers: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def end(self) -> int:

@@ -172,7 +172,8 @@ class KafkaLog:
                 "append it in parts",
                 field="payload",
             )
-        message = to_message(batch, compact=topic.cleanup == "compact", now=now_ms())
+        source = batch.topic if self._address.cloud_events else None
+        message = to_message(batch, compact=topic.cleanup == "compact", now=now_ms(), source=source)
         return self._address.on_cluster(batch.topic), message
 
     def _place(self, topic: str, partition: int) -> tuple[str, int]:

@@ -23,11 +23,12 @@ kafka: ## run Apache Kafka on 127.0.0.1:9092 until Ctrl-C, its data in a tempora
 	@$(PYTHON) -m tools.kafka run --nodes $(NODES) --port $(PORT)
 
 # What some tests need beside Python. Without it they skip and say so; with CI=true they fail.
-system: ## install the browser, Node.js, Java and Maven for the tests that need them, where that can be done
+system: ## install the browser, Node.js, Java, Maven and kcat for the tests that need them, where that can be done
 	@missing=; command -v chromium >/dev/null || missing="chromium"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
 	command -v java >/dev/null || missing="$$missing default-jre-headless"; \
 	command -v mvn >/dev/null || missing="$$missing maven"; \
+	command -v kcat >/dev/null || missing="$$missing kcat"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "`id -u`" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "installing $$missing (once)"; \

@@ -1,7 +1,8 @@
 """A cluster of 1 to n nodes on loopback, each broker and controller, as plain Java processes (KRaft).
 
 Everything stands in one folder: data, settings, output, and `cluster.json` with the ports. Beside its plaintext
-listener every node has one that asks for a password (SASL/PLAIN, user and password below).
+listener every node has one that asks for a password (SASL/PLAIN, user and password below), and one that does so
+over TLS, with a certificate made for this cluster.
 """
 
 import json
@@ -14,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tools.kafka.certificates import STORE_PASSWORD, make_certificates
 from tools.kafka.jars import fetch
 
 CLUSTER_ID = "Zm9sZGxpbmUtdGVzdHMhIQ"
@@ -21,7 +23,7 @@ CLUSTER_ID = "Zm9sZGxpbmUtdGVzdHMhIQ"
 
 USER, PASSWORD = "foldline", "only-for-tests"
 
-LISTENERS = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", "SASL": "SASL_PLAINTEXT"}
+LISTENERS = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", "SASL": "SASL_PLAINTEXT", "TLS": "SASL_SSL"}
 
 LOGGING = """rootLogger.level=WARN
 rootLogger.appenderRef.c.ref=C
@@ -55,6 +57,16 @@ class Cluster:
         """Addresses of the listeners that ask for a password."""
         return self._addresses("SASL")
 
+    @property
+    def bootstrap_tls(self) -> str:
+        """Addresses of the listeners that ask for a password over TLS."""
+        return self._addresses("TLS")
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that clients of the TLS listeners are to trust; beside it stands `other.pem`."""
+        return self.folder / "tls/ca.pem"
+
     def up(self, nodes: int = 1, port: int | None = None) -> str:
         """Format, start, and wait until every node answers; the bootstrap addresses.
 
@@ -65,15 +77,16 @@ class Cluster:
         jars = fetch()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "log4j2.properties").write_text(LOGGING)
-        ports = _free_ports(3 * nodes) if port is None else list(range(port, port + 3 * nodes))
-        names = list(LISTENERS)
+        names, each = list(LISTENERS), len(LISTENERS)
+        ports = _free_ports(each * nodes) if port is None else list(range(port, port + each * nodes))
         settings = {
             "jars": str(jars),
-            "nodes": [dict(zip(names, ports[3 * n :], strict=False)) for n in range(nodes)],
+            "nodes": [dict(zip(names, ports[each * n :], strict=False)) for n in range(nodes)],
         }
         self._file.write_text(json.dumps(settings))
         for node in range(nodes):
             self._settings_file(node).write_text(self._settings(node, nodes))
+        make_certificates(self.folder / "tls")
         formats = [
             self._format(n) for n in range(nodes) if not (self.folder / f"node{n}/meta.properties").exists()
         ]
@@ -147,10 +160,14 @@ class Cluster:
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listeners": ",".join(own.values()),
-            "advertised.listeners": f"{own['PLAINTEXT']},{own['SASL']}",
+            "advertised.listeners": f"{own['PLAINTEXT']},{own['SASL']},{own['TLS']}",
             "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in LISTENERS.items()),
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.sasl.plain.sasl.jaas.config": f'{login} user_{USER}="{PASSWORD}";',
+            "listener.name.tls.plain.sasl.jaas.config": f'{login} user_{USER}="{PASSWORD}";',
+            "listener.name.tls.ssl.keystore.type": "PKCS12",
+            "listener.name.tls.ssl.keystore.location": self.folder / "tls/broker.p12",
+            "listener.name.tls.ssl.keystore.password": STORE_PASSWORD,
             "log.dirs": self.folder / f"node{node}",
             "auto.create.topics.enable": "false",
             "default.replication.factor": copies,

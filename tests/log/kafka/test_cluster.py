@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -66,6 +67,43 @@ def test_a_wrong_password_is_an_error_at_once(broker: Shared) -> None:
     with pytest.raises(LogError, match="refuses this client") as raised:
         open_log(url + "wrong")
     assert raised.value.code == "log.unavailable"
+
+
+def _over_tls(broker: Shared, authority: Path, password: str = PASSWORD) -> str:
+    return (
+        f"kafka://{broker.bootstrap_tls}/t?security.protocol=SASL_SSL&sasl.mechanism=PLAIN"
+        f"&sasl.username={USER}&sasl.password={password}&ssl.ca.location={authority}"
+    )
+
+
+def test_tls_is_spoken_where_asked_for(broker: Shared, tmp_path: Path) -> None:
+    """Records go through; the password may stand in a file of properties."""
+    with open_log(_over_tls(broker, broker.authority)) as log:
+        log.create(Topic("secret"))
+        log.append([Batch("secret", 0, b"x", 1, 5, 5)])
+        assert [row.payload for row in log.read("secret", 0, 0)] == [b"x"]
+        log.delete("secret")
+    file = tmp_path / "client.properties"
+    file.write_text(f"sasl.password={PASSWORD}\n")
+    url = _over_tls(broker, broker.authority).replace(f"&sasl.password={PASSWORD}", "")
+    with open_log(f"{url}&foldline.properties={file}") as log:
+        assert log.topics() == []
+
+
+def test_what_tls_refuses_is_an_error_within_seconds(broker: Shared) -> None:
+    """A wrong password, an authority that did not sign, no TLS at all."""
+    ca, plain = broker.authority, f"kafka://{broker.bootstrap_tls}/t"
+    for url in (
+        _over_tls(broker, ca, "wrong"),
+        _over_tls(broker, ca.with_name("other.pem")),
+        plain,
+    ):
+        started = time.monotonic()
+        with pytest.raises(LogError, match=r"refuses this client|no answer within") as raised:
+            open_log(url)
+        assert raised.value.code == "log.unavailable"
+        assert "only-for-tests" not in str(raised.value)
+        assert time.monotonic() - started < 3 * OPEN_S
 
 
 def test_unknown_properties_are_refused(broker: Shared) -> None:

@@ -7,7 +7,7 @@ In a round every policy is learnt and published first; the timelines come after,
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from foldline.engine.defining import read_catalogue
@@ -17,6 +17,7 @@ from foldline.engine.reading import Readings
 from foldline.engine.replica import Replica
 from foldline.errors import LeaseLost, LogError
 from foldline.log.protocol import Log
+from foldline.log.shares import FirstCome, Share
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import CATALOGUE, topics_of
@@ -37,6 +38,7 @@ class Hosted:
     learner: Learner | None = None
     publisher: Publisher | None = None
     timeline: Learner | None = None
+    share: Share = field(default_factory=FirstCome)
 
     @property
     def learners(self) -> list[Learner]:
@@ -128,6 +130,7 @@ class Host:
                     _close_publisher(hosted.publisher, now)
                 if hosted.timeline is not None:
                     hosted.timeline.close(now=now)
+                hosted.share.close()
             self._hosted.clear()
 
     def await_bundle(self, ready: Callable[[], bool], timeout_s: float) -> bool:
@@ -142,18 +145,33 @@ class Host:
         if not self._learn:
             return Hosted(definition, replica)
         publisher = Publisher(self._log, self.catalogue, definition, self._holder, lease_s=self._pace.lease_s)
+        share = self._share(definition)
         if not self._timeline:
-            return Hosted(definition, replica, self._learner(definition), publisher)
+            return Hosted(definition, replica, self._learner(definition, share=share), publisher, share=share)
         read = Readings().read
-        learner = self._learner(definition, read=read)
-        pace = self._pace.following()
-        timeline = self._learner(definition, pace, read=read, fold_of=LoopDefinition.timeline, leads=False)
-        return Hosted(definition, replica, learner, publisher, timeline)
+        learner = self._learner(definition, read=read, share=share)
+        timeline = self._learner(
+            definition,
+            self._pace.following(),
+            read=read,
+            share=share,
+            fold_of=LoopDefinition.timeline,
+            leads=False,
+        )
+        return Hosted(definition, replica, learner, publisher, timeline, share)
+
+    def _share(self, definition: LoopDefinition) -> Share:
+        return self._log.share(topics_of(definition).events, definition.name, self._holder)
 
     def _learner(self, definition: LoopDefinition, pace: Pace | None = None, **settings: Any) -> Learner:
         return Learner(self._log, definition, self._holder, pace or self._pace, **settings)
 
     def _redefine(self, hosted: Hosted, definition: LoopDefinition) -> None:
+        if hosted.learner is not None and topics_of(hosted.definition) != topics_of(definition):
+            hosted.share.close()
+            hosted.share = self._share(definition)
+            for learner in hosted.learners:
+                learner.share = hosted.share
         for learner in hosted.learners:
             learner.redefine(definition, now=self._clock())
         if hosted.publisher is not None:
@@ -174,7 +192,11 @@ class Host:
                 self._redefine(hosted, newest)
             if hosted.learner is not None and hosted.publisher is not None:
                 folded += hosted.learner.step(now=now)
-                self._publish(hosted.publisher)
+                mine = hosted.share.partitions()
+                if mine is None or 0 in mine:
+                    self._publish(hosted.publisher)
+                elif hosted.publisher.publishes:
+                    _close_publisher(hosted.publisher, now)
             swapped |= hosted.replica.step()
         if swapped:
             with self._bundle_changed:

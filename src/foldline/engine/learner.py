@@ -1,8 +1,9 @@
 """The learner: leases a loop's partitions and drives a worker of one of its folds over each.
 
 A loop has several folds; the policy's leads, which appends ticks and dead letters for all of them.
-Several processes may run a learner for the same loop; leases share the partitions out, one owner each. `step` is
-one deterministic round, so tests drive it by hand; `app` runs it in a thread.
+Several processes may run a learner for the same loop; each partition has one owner, which holds its lease. Where the
+log has groups, their share says whose turn it is: who loses a partition writes a last root and gives the lease up.
+`step` is one deterministic round, so tests drive it by hand; `app` runs it in a thread.
 """
 
 import logging
@@ -16,12 +17,16 @@ from foldline.engine.worker import Read, Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.fold.protocol import Fold
 from foldline.log.protocol import Batch, Log
+from foldline.log.shares import FirstCome, Share
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 
 _logger = logging.getLogger("foldline.engine")
 
 Result = TypeVar("Result")
+
+AWAITED_MS = 200
+"""How often a lease is asked for that its holder is about to give up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Learner:
         fold_of: the fold to drive; the policy's by default.
         leads: whether it appends the loop's ticks and dead letters.
         read: reads a micro-batch.
+        share: says which partitions to work on.
         workers: by partition.
         failed: errors of partitions that cannot go on, by partition.
     """
@@ -72,9 +78,11 @@ class Learner:
     fold_of: Callable[[LoopDefinition], Fold[Any]] = LoopDefinition.fold
     leads: bool = True
     read: Read = read_batch
+    share: Share = field(default_factory=FirstCome)
     workers: dict[int, Worker] = field(default_factory=dict)
     failed: dict[int, FoldError] = field(default_factory=dict)
     _renewed: int = 0
+    _shared: frozenset[int] | None = None
 
     def redefine(self, definition: LoopDefinition, *, now: int) -> None:
         """Follow a new version; a changed learning parameter starts a new fold."""
@@ -84,8 +92,12 @@ class Learner:
 
     def step(self, *, now: int) -> int:
         """One round over the owned partitions; the number of records folded, ticks included as 0."""
-        if not self._renewed or now - self._renewed >= self.pace.lease_s * 1000 / 3:
-            self._own(now)
+        mine = self.share.partitions()
+        if mine != self._shared:
+            self._give_up(mine, now)
+            self._shared, self._renewed = mine, 0
+        if now - self._renewed >= self._look_every_ms(mine):
+            self._own(mine, now)
         folded = 0
         due: list[Worker] = []
         for worker in list(self.workers.values()):
@@ -95,17 +107,14 @@ class Learner:
             ):
                 due.append(worker)
         self._write(due, now)
+        if self.leads:
+            self.share.reached({partition: worker.n for partition, worker in self.workers.items()})
         return folded
 
     def close(self, *, now: int) -> None:
         """Write what is known and give every lease up."""
         for worker in self.workers.values():
-            try:
-                worker.close(now=now)
-            except (FoldError, LogError) as error:
-                _logger.warning(
-                    "no last root of %s, a restart will read more: %s", worker.identity.text(), error
-                )
+            _close(worker, now)
         self.workers.clear()
         self._renewed = 0
 
@@ -149,14 +158,26 @@ class Learner:
         self.workers.pop(partition, None)
         return 0
 
-    def _own(self, now: int) -> None:
-        """Renew the leases held and take those that are free."""
+    def _look_every_ms(self, mine: frozenset[int] | None) -> float:
+        """How often leases are renewed and asked for: more often while one is awaited that is due here."""
+        awaited = mine is not None and len(mine - self.workers.keys() - self.failed.keys()) > 0
+        return AWAITED_MS if awaited else self.pace.lease_s * 1000 / 3
+
+    def _give_up(self, mine: frozenset[int] | None, now: int) -> None:
+        """Leave the partitions that are another's to work on."""
+        for partition, worker in list(self.workers.items()):
+            if mine is not None and partition not in mine:
+                del self.workers[partition]
+                _close(worker, now)
+
+    def _own(self, mine: frozenset[int] | None, now: int) -> None:
+        """Renew the leases held and take those that are free, of the partitions to work on."""
         topics = topics_of(self.definition)
         topic = self.log.topic(topics.events)
         fold = self.fold_of(self.definition)
         outputs = WorkerTopics(topics.roots, topics.dead if self.leads else None)
         for partition in range(self.definition.partitions):
-            if partition in self.failed:
+            if partition in self.failed or (mine is not None and partition not in mine):
                 continue
             identity = identity_of(fold, topic, partition)
             lease = self.log.acquire(f"fold/{identity.key()}", self.holder, self.pace.lease_s)
@@ -172,3 +193,10 @@ class Learner:
                     _logger.error("cannot start %s: %s", identity.text(), error)  # noqa: TRY400 - its text says all
                     self.failed[partition] = error
         self._renewed = now
+
+
+def _close(worker: Worker, now: int) -> None:
+    try:
+        worker.close(now=now)
+    except (FoldError, LogError) as error:
+        _logger.warning("no last root of %s, a restart will read more: %s", worker.identity.text(), error)

@@ -13,6 +13,7 @@ from foldline.errors import LeaseLost, LogError
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
 from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
+from foldline.log.shares import FirstCome, Share
 from foldline.log.slicing import part
 
 
@@ -167,6 +168,10 @@ class MemoryLog:
             if held is not None and (held.epoch, held.holder) == (lease.epoch, lease.holder):
                 # The row stays, so that the next taker's epoch is higher still.
                 held.holder, held.expires = "", 0
+
+    def share(self, topic: str, group: str, member: str) -> Share:
+        """See `Log.share`. There are no groups: whoever comes first takes what is free."""
+        return FirstCome()
 
     def clean(self) -> int:
         """See `Log.clean`. O(rows kept)."""

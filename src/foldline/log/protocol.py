@@ -13,6 +13,8 @@ from typing import Literal, Protocol, Self, runtime_checkable
 
 import msgspec
 
+from foldline.log.shares import Share
+
 Cleanup = Literal["delete", "compact"]
 
 Counts = Literal["records", "messages"]
@@ -210,6 +212,16 @@ class Log(Protocol):
 
     def release(self, lease: Lease) -> None:
         """Give the lease up, if it is still the newest of its name."""
+        ...
+
+    def share(self, topic: str, group: str, member: str) -> Share:
+        """Join those who work on a topic's partitions, to be told which of them to work on.
+
+        Args:
+            topic: its name.
+            group: those who share the work.
+            member: names this one.
+        """
         ...
 
     def clean(self) -> int:

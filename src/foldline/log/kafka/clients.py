@@ -106,6 +106,20 @@ class Clients:
         }
         return self._make(Consumer, tuned | self._common() | own)
 
+    def member(self, group: str) -> Consumer:
+        """A client that is a member of a group and is told which partitions it should work on."""
+        own: dict[str, Any] = {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "partition.assignment.strategy": "roundrobin",
+        }
+        if self.address.instance:
+            own["group.instance.id"] = self.address.instance
+        tuned = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 1500}
+        return self._make(Consumer, tuned | self._common() | own)
+
     def producer(self, transactional_id: str | None = None) -> Producer:
         """A client that appends idempotently, acknowledged by all replicas in sync."""
         own: dict[str, Any] = {"enable.idempotence": True, "acks": "all"}

@@ -12,6 +12,7 @@ import apsw
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
 from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
+from foldline.log.shares import FirstCome, Share
 from foldline.log.sqlite import catalogue, cleaning, forks, leases
 from foldline.log.sqlite.connections import Connections
 from foldline.log.sqlite.opening import check_library
@@ -136,6 +137,10 @@ class SqliteLog:
         """See `Log.release`."""
         with self._connections.transaction() as connection:
             leases.give_up(connection, lease)
+
+    def share(self, topic: str, group: str, member: str) -> Share:
+        """See `Log.share`. There are no groups: whoever comes first takes what is free."""
+        return FirstCome()
 
     def clean(self) -> int:
         """See `Log.clean`. O(rows of compacted topics + rows dropped), in small transactions."""

@@ -16,10 +16,10 @@ from foldline.engine.reading import read_batch
 from foldline.engine.worker import Read, Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.fold.protocol import Fold
-from foldline.log.protocol import Batch, Log
+from foldline.log.protocol import Batch, Log, Topic
 from foldline.log.shares import FirstCome, Share
 from foldline.loops.definition import LoopDefinition
-from foldline.loops.topics import topics_of
+from foldline.loops.topics import LoopTopics, topics_of
 
 _logger = logging.getLogger("foldline.engine")
 
@@ -39,7 +39,7 @@ class Pace:
         publish_every_ms: least time between two bundles.
         lease_s: a lease lives this long without renewal.
         follow_records: micro-batch size of the folds that follow, where they read for themselves.
-        timeline_every_ms: least time between two roots of a partition's timeline.
+        timeline_every_ms: least time between two roots of a partition's timeline, and of folds that say no other.
     """
 
     max_records: int = 10_000
@@ -49,9 +49,10 @@ class Pace:
     follow_records: int = 2_000
     timeline_every_ms: int = 1_000
 
-    def following(self) -> "Pace":
-        """The pace of the timeline, which comes after the policy and must not hold it up."""
-        return replace(self, max_records=self.follow_records, root_every_ms=self.timeline_every_ms)
+    def following(self, root_every_ms: int | None = None) -> "Pace":
+        """The pace of the folds that come after the policy and must not hold it up."""
+        every = self.timeline_every_ms if root_every_ms is None else root_every_ms
+        return replace(self, max_records=self.follow_records, root_every_ms=every)
 
 
 @dataclass(slots=True)
@@ -67,6 +68,7 @@ class Learner:
         leads: whether it appends the loop's ticks and dead letters.
         read: reads a micro-batch.
         share: says which partitions to work on.
+        outputs_first: whether outputs are appended as they come, ahead of the root, and not in its commit.
         workers: by partition.
         failed: errors of partitions that cannot go on, by partition.
     """
@@ -79,16 +81,25 @@ class Learner:
     leads: bool = True
     read: Read = read_batch
     share: Share = field(default_factory=FirstCome)
+    outputs_first: bool = False
     workers: dict[int, Worker] = field(default_factory=dict)
     failed: dict[int, FoldError] = field(default_factory=dict)
     _renewed: int = 0
     _shared: frozenset[int] | None = None
 
-    def redefine(self, definition: LoopDefinition, *, now: int) -> None:
-        """Follow a new version; a changed learning parameter starts a new fold."""
-        if self.fold_of(definition).parameters() != self.fold_of(self.definition).parameters():
+    def redefine(
+        self,
+        definition: LoopDefinition,
+        *,
+        now: int,
+        fold_of: Callable[[LoopDefinition], Fold[Any]] | None = None,
+    ) -> None:
+        """Follow a new version, with the fold made otherwise if so given; a changed identity starts a new fold."""
+        make = fold_of or self.fold_of
+        old, new = self.fold_of(self.definition), make(definition)
+        if (new.name, new.version, new.parameters()) != (old.name, old.version, old.parameters()):
             self.close(now=now)
-        self.definition = definition
+        self.definition, self.fold_of = definition, make
 
     def step(self, *, now: int) -> int:
         """One round over the owned partitions; the number of records folded, ticks included as 0."""
@@ -120,6 +131,8 @@ class Learner:
 
     def _advance(self, worker: Worker, now: int) -> int:
         count = worker.advance(now=now, max_records=self.pace.max_records)
+        if self.outputs_first:
+            worker.send_outputs(now=now)
         if count == 0 and self.leads:
             worker.tick(now=now)
         return count
@@ -175,7 +188,9 @@ class Learner:
         topics = topics_of(self.definition)
         topic = self.log.topic(topics.events)
         fold = self.fold_of(self.definition)
-        outputs = WorkerTopics(topics.roots, topics.dead if self.leads else None)
+        outputs = WorkerTopics(
+            topics.roots, topics.dead if self.leads else None, self._output_topic(fold, topics)
+        )
         for partition in range(self.definition.partitions):
             if partition in self.failed or (mine is not None and partition not in mine):
                 continue
@@ -193,6 +208,13 @@ class Learner:
                     _logger.error("cannot start %s: %s", identity.text(), error)  # noqa: TRY400 - its text says all
                     self.failed[partition] = error
         self._renewed = now
+
+    def _output_topic(self, fold: Fold[Any], topics: LoopTopics) -> str | None:
+        """Where the fold's outputs go, made if it is not there."""
+        if not fold.has_outputs:
+            return None
+        name = topics.outputs(fold.name)
+        return self.log.create(Topic(name, self.definition.partitions)).name
 
 
 def _close(worker: Worker, now: int) -> None:

@@ -1,7 +1,7 @@
 """A worker: one fold over one partition, under a lease.
 
 `advance` reads a micro-batch and folds it; a root is due when the state has changed, and nothing is written
-otherwise. Roots and dead letters go in one atomic append under the lease's epoch, so a worker that lost its
+otherwise. Roots, outputs and dead letters go in one atomic append under the lease's epoch, so a worker that lost its
 lease, even while paused, can write nothing. A worker whose append failed, for whatever reason, is thrown away:
 the log knows what was written, the worker does not. It holds no threads and no clock of its own; `Learner`
 drives it.
@@ -14,10 +14,12 @@ from typing import Any
 import msgspec
 
 from foldline.engine.identity import Identity
+from foldline.engine.outputs import Numbered, number, output_batches
 from foldline.engine.reading import Reading, read_batch
 from foldline.engine.restore import restore
 from foldline.engine.root import RootWriter
 from foldline.errors import FoldError, LeaseLost, LogError
+from foldline.fold.outputs import Outputs
 from foldline.fold.protocol import Applied, Dump, Fold
 from foldline.log.places import place_of
 from foldline.log.protocol import Batch, Lease, Log, Row
@@ -43,10 +45,12 @@ class WorkerTopics:
     Attributes:
         roots: its roots.
         dead: records it could not use; None where another fold of the loop writes them.
+        outputs: output records; None for a fold that has none.
     """
 
     roots: str
     dead: str | None
+    outputs: str | None = None
 
 
 class Worker:
@@ -78,6 +82,7 @@ class Worker:
         self._roots.resume(restored.root, restored.orphans)
         self._changed = False
         self._dead: list[Batch] = []
+        self._outputs: list[Numbered] = []
         self._written_at = now
 
     @property
@@ -132,12 +137,22 @@ class Worker:
             pending = self._pending_bytes_read >= PENDING_GROWTH * self._roots.pending_bytes
         self._check_topic()
         dump: Dump = self.fold.dump(self.state, pending=pending)
-        batches = self._dead + self._roots.batches(dump, self.n, time=now, pending=pending)
-        self._dead = []
+        batches = self._output_batches(now) + self._dead
+        batches += self._roots.batches(dump, self.n, time=now, pending=pending)
+        self._dead, self._outputs = [], []
         self._changed, self._unrooted, self._written_at = False, 0, now
         if pending:
             self._pending_bytes_read = 0
         return batches
+
+    def send_outputs(self, *, now: int) -> None:
+        """Append the outputs made since the last root, ahead of the next: who reads them may meet repeats.
+
+        Where that fails they go with the root, or are sent again; a repeat has the number of the first.
+        """
+        for batch in self._output_batches(now):
+            self.log.append([batch])
+        self._outputs = []
 
     def close(self, *, now: int) -> None:
         """Write a last root with both halves at n, if anything was read since, and give the lease up."""
@@ -180,10 +195,28 @@ class Worker:
         if self._topics.dead is not None and (applied.dead or columns.dead):
             dead = sorted(columns.dead + applied.dead, key=lambda dead: dead.row)
             self._bury(self._topics.dead, rows, dead, now)
+        if applied.outputs is not None and len(applied.outputs):
+            self._note_outputs(applied.outputs, reading)
         self._changed |= applied.changed
         self.n = reading.end
         self._unrooted += len(columns)
         self._pending_bytes_read += sum(len(row.payload) for row in rows)
+
+    def _note_outputs(self, outputs: Outputs, reading: Reading) -> None:
+        """Outputs wait for the root, as dead letters do; the root is due then even where nothing known changed."""
+        outputs.check(len(reading.columns), self.identity.text())
+        if self._topics.outputs is None:
+            raise FoldError(
+                "fold.bad_outputs", f"{self.identity.text()} returned outputs, but says it has none"
+            )
+        self._outputs.append(number(outputs, reading.rows))
+        self._changed = True
+
+    def _output_batches(self, now: int) -> list[Batch]:
+        topic = self._topics.outputs
+        if topic is None or not self._outputs:
+            return []
+        return output_batches(self._outputs, topic, self.identity, time=now)
 
     def _bury(self, topic: str, rows: list[Row], dead: list[Dead], now: int) -> None:
         """Dead letters wait for the root, so that both are written or neither."""

@@ -18,6 +18,7 @@ class LoopTopics:
         roots: the folds' states with the offset they cover; compacted.
         bundles: a header of every bundle ever published.
         policy: the newest bundle whole; compacted.
+        stem: what all of them begin with.
     """
 
     events: str
@@ -25,6 +26,11 @@ class LoopTopics:
     roots: str
     bundles: str
     policy: str
+    stem: str
+
+    def outputs(self, fold: str) -> str:
+        """The output records of a fold; partitioned as the events."""
+        return f"{self.stem}.{fold}"
 
 
 def topics_of(definition: LoopDefinition) -> LoopTopics:
@@ -32,5 +38,5 @@ def topics_of(definition: LoopDefinition) -> LoopTopics:
     name = definition.name
     stem = f"{name}.g{definition.generation}" if definition.generation else name
     return LoopTopics(
-        f"{stem}.events", f"{stem}.events.dlq", f"{stem}.roots", f"{stem}.bundles", f"{stem}.policy"
+        f"{stem}.events", f"{stem}.events.dlq", f"{stem}.roots", f"{stem}.bundles", f"{stem}.policy", stem
     )

@@ -7,6 +7,9 @@ from foldline.loops.definition import LoopDefinition
 CATALOGUE = "foldline.loops"
 """Every version of every loop's definition, kept for ever."""
 
+POLICY = ".policy"
+"""What the topic of a loop's newest bundle ends with."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoopTopics:
@@ -38,5 +41,5 @@ def topics_of(definition: LoopDefinition) -> LoopTopics:
     name = definition.name
     stem = f"{name}.g{definition.generation}" if definition.generation else name
     return LoopTopics(
-        f"{stem}.events", f"{stem}.events.dlq", f"{stem}.roots", f"{stem}.bundles", f"{stem}.policy", stem
+        f"{stem}.events", f"{stem}.events.dlq", f"{stem}.roots", f"{stem}.bundles", f"{stem}{POLICY}", stem
     )

@@ -9,6 +9,7 @@ log has groups, their share says whose turn it is: who loses a partition writes 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from foldline.engine.identity import identity_of
@@ -113,8 +114,8 @@ class Learner:
         due: list[Worker] = []
         for worker in list(self.workers.values()):
             folded += self._guarded(worker, lambda w: self._advance(w, now))
-            if worker.identity.partition in self.workers and worker.root_due(
-                now=now, root_every_ms=self.pace.root_every_ms
+            if worker.identity.partition in self.workers and (
+                worker.in_doubt or worker.root_due(now=now, root_every_ms=self.pace.root_every_ms)
             ):
                 due.append(worker)
         self._write(due, now)
@@ -138,25 +139,30 @@ class Learner:
         return count
 
     def _write(self, due: list[Worker], now: int) -> None:
-        """The roots of a round in one commit; where a lease among them is lost, each for itself."""
-        batches: dict[int, list[Batch]] = {}
+        """The roots of a round in one commit; where a lease among them is lost, each for itself.
+
+        Where the log does not answer, the workers stay, in doubt, and find out in the next round.
+        """
+        made: list[tuple[Worker, list[Batch]]] = []
         for worker in due:
-            made = self._guarded(worker, lambda w: w.root_batches(now=now))
-            if made:
-                batches[worker.identity.partition] = made
-        due = [worker for worker in due if worker.identity.partition in batches]
+            batches = self._guarded(worker, lambda w: w.root_batches(now=now))
+            if batches:
+                made.append((worker, batches))
+        if not made:
+            return
         try:
-            everything = [batch for worker in due for batch in batches[worker.identity.partition]]
-            if everything:
-                self.log.append(everything, lease=[worker.lease for worker in due])
+            everything = [batch for _, batches in made for batch in batches]
+            offsets = self.log.append(everything, lease=[worker.lease for worker, _ in made])
         except LeaseLost:
-            for worker in due:
-                self._guarded(worker, lambda w: self.log.append(batches[w.identity.partition], lease=w.lease))
-        except BaseException:
-            for worker in due:
-                self.workers.pop(worker.identity.partition, None)
-            self._renewed = 0
-            raise
+            for worker, batches in made:
+                self._guarded(worker, partial(self._append, batches))
+        else:
+            for worker, batches in made:
+                worker.written(offsets[: len(batches)])
+                del offsets[: len(batches)]
+
+    def _append(self, batches: list[Batch], worker: Worker) -> None:
+        worker.written(self.log.append(batches, lease=worker.lease))
 
     def _guarded(self, worker: Worker, act: Callable[[Worker], Result]) -> Result | Literal[0]:
         """What `act` gives, or 0 where the worker had to be given up."""

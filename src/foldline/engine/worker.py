@@ -2,9 +2,9 @@
 
 `advance` reads a micro-batch and folds it; a root is due when the state has changed, and nothing is written
 otherwise. Roots, outputs and dead letters go in one atomic append under the lease's epoch, so a worker that lost its
-lease, even while paused, can write nothing. A worker whose append failed, for whatever reason, is thrown away:
-the log knows what was written, the worker does not. It holds no threads and no clock of its own; `Learner`
-drives it.
+lease, even while paused, can write nothing. After an append without an answer the worker is in doubt: it folds on,
+and before it writes again it finds out on the log what became of the append. It holds no threads and no clock of its
+own; `Learner` drives it.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import msgspec
 from foldline.engine.identity import Identity
 from foldline.engine.outputs import Numbered, number, output_batches
 from foldline.engine.reading import Reading, read_batch
-from foldline.engine.restore import restore
+from foldline.engine.restore import restore, rows_from
 from foldline.engine.root import RootWriter
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.fold.outputs import Outputs
@@ -80,6 +80,8 @@ class Worker:
         self._unrooted = 0
         self._pending_bytes_read = 0
         self._roots.resume(restored.root, restored.orphans)
+        self._roots_end = restored.end
+        self._unanswered: list[Batch] = []
         self._changed = False
         self._dead: list[Batch] = []
         self._outputs: list[Numbered] = []
@@ -89,6 +91,11 @@ class Worker:
     def behind(self) -> bool:
         """Whether the state has changed since the last root."""
         return self._changed
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether batches of `root_batches` were neither `written` nor settled since."""
+        return bool(self._unanswered)
 
     def step(self, *, now: int, max_records: int = 10_000, root_every_ms: int = 0) -> int:
         """Fold what is there, up to `max_records`; the number of records folded.
@@ -129,10 +136,15 @@ class Worker:
 
     def write_root(self, *, now: int, pending: bool | None = None) -> None:
         """Append the state as of n; the pending half with it when asked for, or when it has aged enough."""
-        self.log.append(self.root_batches(now=now, pending=pending), lease=self.lease)
+        self.written(self.log.append(self.root_batches(now=now, pending=pending), lease=self.lease))
 
     def root_batches(self, *, now: int, pending: bool | None = None) -> list[Batch]:
-        """What `write_root` appends; the caller appends it under the lease, or throws the worker away."""
+        """What `write_root` appends; the caller appends it under the lease and calls `written`.
+
+        Until then the worker is in doubt. What it was in doubt about before is settled first, which may block.
+        """
+        if self._unanswered:
+            self.settle()
         if pending is None:
             pending = self._pending_bytes_read >= PENDING_GROWTH * self._roots.pending_bytes
         self._check_topic()
@@ -143,7 +155,27 @@ class Worker:
         self._changed, self._unrooted, self._written_at = False, 0, now
         if pending:
             self._pending_bytes_read = 0
+        self._unanswered = batches
         return batches
+
+    def written(self, offsets: list[int]) -> None:
+        """The batches of `root_batches` stand at these offsets; empty where they were found to stand."""
+        self._unanswered = []
+        if offsets:
+            self._roots_end = offsets[-1] + 1
+
+    def settle(self) -> None:
+        """Find out whether the append in doubt was made, and make it if not. Blocks until the log answers.
+
+        Raises:
+            LeaseLost: another worker owns the partition; drop this one.
+            LogError: the log still does not answer; call it again.
+        """
+        self.log.append([], lease=self.lease)  # decides what becomes of an append that is under way
+        root = next(batch for batch in self._unanswered if batch.key == self.identity.key().encode())
+        rows = rows_from(self.log, self._topics.roots, self.identity.partition, self._roots_end)
+        stands = any(row.key == root.key and row.payload == root.payload for row in rows)
+        self.written([] if stands else self.log.append(self._unanswered, lease=self.lease))
 
     def send_outputs(self, *, now: int) -> None:
         """Append the outputs made since the last root, ahead of the next: who reads them may meet repeats.
@@ -159,6 +191,8 @@ class Worker:
         try:
             if self._changed or self._unrooted or self._pending_bytes_read:
                 self.write_root(now=now, pending=True)
+            elif self.in_doubt:
+                self.settle()
         except LeaseLost:
             return
         self.log.release(self.lease)

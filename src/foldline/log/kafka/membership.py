@@ -17,14 +17,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from foldline.log.kafka.clients import Clients
+from foldline.log.kafka.faults import DENIED, error_of
 
 _logger = logging.getLogger("foldline.log.kafka")
 
 POLL_S: Final = 0.1
 COMMIT_EVERY_S: Final = 1.0
+
+STALLED_S: Final = 30.0
+"""A member that nobody has asked for its partitions this long leaves them to the others, until somebody asks again."""
+
+_REFUSED: Final = DENIED | {KafkaError.GROUP_AUTHORIZATION_FAILED}
 
 
 class Membership:
@@ -39,6 +45,8 @@ class Membership:
     def __init__(self, clients: Clients, topic: str, group: str) -> None:
         self._topic = topic
         self._mine: frozenset[int] | None = None
+        self._asked_at = time.monotonic()
+        self._told = ""
         self._consumer = clients.member(group)
         self._closed = threading.Event()
         self._reached: Mapping[int, int] = {}
@@ -52,6 +60,7 @@ class Membership:
 
     def partitions(self) -> frozenset[int] | None:
         """See `Share.partitions`. None until the first assignment: what is free then waits for nobody."""
+        self._asked_at = time.monotonic()
         return self._mine
 
     def reached(self, offsets: Mapping[int, int]) -> None:
@@ -77,15 +86,40 @@ class Membership:
 
     def _run(self) -> None:
         while not self._closed.is_set():
+            if time.monotonic() - self._asked_at > STALLED_S:
+                # The client leaves the group once it has not been polled for its `max.poll.interval.ms`.
+                self._closed.wait(POLL_S)
+                continue
             message: Any = None
-            with suppress(KafkaException):
+            try:
                 message = self._consumer.poll(POLL_S)
+            except KafkaException as raised:
+                self._note(error_of(raised))
             if message is not None and message.error() is not None:
-                _logger.debug("group of %s: %s", self._topic, message.error())
+                self._note(message.error())
             if self._reached != self._committed and time.monotonic() - self._committed_at >= COMMIT_EVERY_S:
                 self._commit()
         with suppress(KafkaException, RuntimeError):
             self._consumer.close()
+
+    def _note(self, error: KafkaError) -> None:
+        """Say what will not mend itself, once; the client sees to all else."""
+        if error.code() == KafkaError.FENCED_INSTANCE_ID or error.fatal():
+            self._mine = frozenset()
+            self._closed.wait(POLL_S)  # nothing comes any more
+            hint = (
+                "another process has the same foldline.instance; give each its own, and start this one again"
+            )
+        elif error.code() in _REFUSED:
+            hint = "partitions are taken first come, first served"
+        else:
+            _logger.debug("group of %s: %s", self._topic, error)
+            return
+        if error.name() != self._told:
+            self._told = error.name()
+            _logger.error(
+                "the group that shares %s has no use for this member: %s; %s", self._topic, error, hint
+            )
 
     def _commit(self) -> None:
         self._committed, self._committed_at = dict(self._reached), time.monotonic()

@@ -2,16 +2,19 @@
 
 Everything stands in one folder: data, settings, output, and `cluster.json` with the ports. Beside its plaintext
 listener every node has one that asks for a password (SASL/PLAIN, user and password below), and one that does so
-over TLS, with a certificate made for this cluster.
+over TLS, with a certificate made for this cluster, and one for clients behind a proxy (`tools.chaos`), which it tells
+them to come by.
 """
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,13 @@ CLUSTER_ID = "Zm9sZGxpbmUtdGVzdHMhIQ"
 
 USER, PASSWORD = "foldline", "only-for-tests"
 
-LISTENERS = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", "SASL": "SASL_PLAINTEXT", "TLS": "SASL_SSL"}
+LISTENERS = {
+    "PLAINTEXT": "PLAINTEXT",
+    "CONTROLLER": "PLAINTEXT",
+    "SASL": "SASL_PLAINTEXT",
+    "TLS": "SASL_SSL",
+    "BEHIND": "PLAINTEXT",
+}
 
 LOGGING = """rootLogger.level=WARN
 rootLogger.appenderRef.c.ref=C
@@ -46,6 +55,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._children: list[subprocess.Popen[bytes]] = []
 
     @property
     def bootstrap(self) -> str:
@@ -63,6 +73,11 @@ class Cluster:
         return self._addresses("TLS")
 
     @property
+    def detours(self) -> list[tuple[int, int]]:
+        """Of each node the port that clients behind a proxy are told, and the port that the proxy is to lead to."""
+        return [(ports["PROXY"], ports["BEHIND"]) for ports in self._read()["nodes"]]
+
+    @property
     def authority(self) -> Path:
         """The certificate that clients of the TLS listeners are to trust; beside it stands `other.pem`."""
         return self.folder / "tls/ca.pem"
@@ -77,7 +92,8 @@ class Cluster:
         jars = fetch()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "log4j2.properties").write_text(LOGGING)
-        names, each = list(LISTENERS), len(LISTENERS)
+        names = [*LISTENERS, "PROXY"]
+        each = len(names)
         ports = _free_ports(each * nodes) if port is None else list(range(port, port + each * nodes))
         settings = {
             "jars": str(jars),
@@ -101,6 +117,7 @@ class Cluster:
         """Start a node on its own data."""
         with open(self.folder / f"node{node}.log", "ab") as out:
             process = self._java("kafka.Kafka", str(self._settings_file(node)), heap="512m", out=out)
+        self._children.append(process)
         self._pid_file(node).write_text(str(process.pid))
         if wait:
             self._await([node])
@@ -114,6 +131,12 @@ class Cluster:
         nodes = range(len(self._read()["nodes"])) if self._file.exists() else range(0)
         self._stop(nodes, signal.SIGTERM, STOP_S)
         self._stop(nodes, signal.SIGKILL, 30.0)
+
+    def end(self) -> None:
+        """SIGKILL every node at once: for a cluster that nobody will start again."""
+        self._stop(
+            range(len(self._read()["nodes"])) if self._file.exists() else range(0), signal.SIGKILL, 30.0
+        )
 
     @property
     def _file(self) -> Path:
@@ -149,7 +172,7 @@ class Cluster:
 
     def _settings(self, node: int, nodes: int) -> str:
         ports: list[dict[str, int]] = self._read()["nodes"]
-        own = {name: f"{name}://127.0.0.1:{port}" for name, port in ports[node].items()}
+        own = {name: f"{name}://127.0.0.1:{ports[node][name]}" for name in LISTENERS}
         voters = ",".join(f"{n}@127.0.0.1:{each['CONTROLLER']}" for n, each in enumerate(ports))
         login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
         copies = min(3, nodes)
@@ -160,7 +183,8 @@ class Cluster:
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listeners": ",".join(own.values()),
-            "advertised.listeners": f"{own['PLAINTEXT']},{own['SASL']},{own['TLS']}",
+            "advertised.listeners": f"{own['PLAINTEXT']},{own['SASL']},{own['TLS']},"
+            f"BEHIND://127.0.0.1:{ports[node]['PROXY']}",
             "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in LISTENERS.items()),
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.sasl.plain.sasl.jaas.config": f'{login} user_{USER}="{PASSWORD}";',
@@ -205,11 +229,19 @@ class Cluster:
         deadline = time.monotonic() + seconds
         while any(map(_is_alive, pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
+        self._children = [child for child in self._children if child.poll() is None]
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all found before any is let go."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Ports that nobody listens on, all found before any is let go.
+
+    Below those that systems give to connections: a client that tries to reach a node that is down would else
+    be given the node's own port now and then, and keep it from coming back.
+    """
+    sockets: list[socket.socket] = []
+    while len(sockets) < count:
+        with suppress(OSError):
+            sockets.append(socket.create_server(("127.0.0.1", random.randrange(10_000, 32_000))))
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:
         each.close()

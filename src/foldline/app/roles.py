@@ -147,7 +147,11 @@ def _patiently(url: str, wait: Callable[[float], object], act: Callable[[], Resu
         try:
             return act()
         except LogError as error:
-            if error.code != "log.unavailable" or not url.startswith("kafka://") or time.monotonic() > deadline:
+            if (
+                error.code != "log.unavailable"
+                or not url.startswith("kafka://")
+                or time.monotonic() > deadline
+            ):
                 raise
             _logger.warning("the log does not answer, trying again: %s", error)
             if wait(RETRY_S):

@@ -7,15 +7,19 @@ In a round every policy is learnt and published first; the timelines come after,
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from foldline.engine.defining import read_catalogue
+from foldline.engine.experimenting import create_experiments, follow_experiments
 from foldline.engine.learner import Learner, Pace
 from foldline.engine.publisher import Publisher
-from foldline.engine.reading import Readings
+from foldline.engine.reading import Readings, read_batch
 from foldline.engine.replica import Replica
+from foldline.engine.trial import Trial
+from foldline.engine.worker import Read
 from foldline.errors import LeaseLost, LogError
+from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
@@ -37,6 +41,8 @@ class Hosted:
     learner: Learner | None = None
     publisher: Publisher | None = None
     timeline: Learner | None = None
+    trials: dict[str, Trial] = field(default_factory=dict)
+    read: Read = read_batch
 
     @property
     def learners(self) -> list[Learner]:
@@ -47,10 +53,12 @@ class Hosted:
 class Host:
     """Runs loops for one process; with `every_loop` all that the catalogue names, as they come.
 
-    With `timeline`, those who learn keep the loops' timelines too.
+    With `timeline`, those who learn keep the loops' timelines too. `stamp` is the clock of what they append for
+    experiments, where it is not `clock`.
 
     Attributes:
         catalogue: the definitions, up to date as of the last round.
+        experiments: likewise.
         failure: the error that stopped the thread, or None.
         listeners: called, in the host's thread, after a replica has swapped to a newer bundle.
     """
@@ -65,12 +73,14 @@ class Host:
         pace: Pace | None = None,
         every_loop: bool = False,
         timeline: bool = True,
+        stamp: Callable[[], int] | None = None,
     ) -> None:
         self._log = log
         self._holder = holder
         self._learn = learn
         self._timeline = timeline
         self._clock = clock
+        self._stamp = stamp or clock
         self._pace = pace or Pace()
         self._hosted: dict[str, Hosted] = {}
         self._turn = threading.Lock()
@@ -79,6 +89,8 @@ class Host:
         self._thread: threading.Thread | None = None
         self._cleaned_at = clock()
         self.catalogue = Catalogue()
+        self.experiments = ExperimentCatalogue()
+        create_experiments(log)
         self.failure: BaseException | None = None
         self.listeners: list[Callable[[], None]] = []
         self._every_loop = every_loop
@@ -128,6 +140,8 @@ class Host:
                     _close_publisher(hosted.publisher, now)
                 if hosted.timeline is not None:
                     hosted.timeline.close(now=now)
+                for trial in hosted.trials.values():
+                    trial.close(now=now)
             self._hosted.clear()
 
     def await_bundle(self, ready: Callable[[], bool], timeout_s: float) -> bool:
@@ -148,7 +162,7 @@ class Host:
         learner = self._learner(definition, read=read)
         pace = self._pace.following()
         timeline = self._learner(definition, pace, read=read, fold_of=LoopDefinition.timeline, leads=False)
-        return Hosted(definition, replica, learner, publisher, timeline)
+        return Hosted(definition, replica, learner, publisher, timeline, read=read)
 
     def _learner(self, definition: LoopDefinition, pace: Pace | None = None, **settings: Any) -> Learner:
         return Learner(self._log, definition, self._holder, pace or self._pace, **settings)
@@ -163,6 +177,7 @@ class Host:
     def _round(self) -> int:
         folded, now = 0, self._clock()
         read_catalogue(self._log, self.catalogue)
+        follow_experiments(self._log, self.experiments)
         swapped = False
         if self._every_loop:
             for name in self.catalogue.names():
@@ -176,6 +191,9 @@ class Host:
                 folded += hosted.learner.step(now=now)
                 self._publish(hosted.publisher)
             swapped |= hosted.replica.step()
+            learnt, changed = self._try_out(name, hosted, now)
+            folded += learnt
+            swapped |= changed
         if swapped:
             with self._bundle_changed:
                 self._bundle_changed.notify_all()
@@ -188,6 +206,28 @@ class Host:
             self._cleaned_at = now
             self._log.clean()
         return folded
+
+    def _try_out(self, name: str, hosted: Hosted, now: int) -> tuple[int, bool]:
+        """One round of a loop's experiments: how many records were folded, and whether deciding changes."""
+        folded, running = 0, []
+        for one in map(self.experiments.one, self.experiments.names(name)):
+            trial = hosted.trials.get(one.name)
+            if trial is None and one.state != "draft":
+                trial = hosted.trials[one.name] = Trial(
+                    self._log, self.catalogue, hosted.definition, one,
+                    holder=self._holder, pace=self._pace, learn=self._learn, read=hosted.read, stamp=self._stamp,
+                )  # fmt: skip
+            if trial is None:
+                continue
+            trial.redefine(hosted.definition, one, now=now)
+            if one.state == "ended" and trial.is_over(self._stamp()):
+                trial.close(now=now)
+                continue
+            folded += trial.learn(now=now, every_ms=self._pace.publish_every_ms)
+            trial.follow()
+            decider = trial.decider()
+            running += [decider] if decider is not None else []
+        return folded, hosted.replica.try_out(running)
 
     def _publish(self, publisher: Publisher) -> None:
         try:
@@ -223,7 +263,7 @@ class Host:
 
     def _ends(self) -> dict[tuple[str, int], int]:
         """The positions up to which everything is read."""
-        ends = {(CATALOGUE, 0): self.catalogue.offset}
+        ends = {(CATALOGUE, 0): self.catalogue.offset, (EXPERIMENTS, 0): self.experiments.offset}
         for hosted in list(self._hosted.values()):
             topics = topics_of(hosted.definition)
             ends[topics.policy, 0] = hosted.replica.offset

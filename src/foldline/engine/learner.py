@@ -24,6 +24,11 @@ _logger = logging.getLogger("foldline.engine")
 Result = TypeVar("Result")
 
 
+def policy_fold(definition: LoopDefinition) -> Fold[Any]:
+    """The fold that learns its policy, as the kind of definition has it."""
+    return definition.fold()
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How a learner spends its time.
@@ -60,7 +65,9 @@ class Learner:
         pace: micro-batches, roots, leases.
         fold_of: the fold to drive; the policy's by default.
         leads: whether it appends the loop's ticks and dead letters.
+        ticks: whether it appends ticks too, for what is pending in this fold alone.
         read: reads a micro-batch.
+        stamp: what time it is for ticks, milliseconds; the `now` of the round by default.
         workers: by partition.
         failed: errors of partitions that cannot go on, by partition.
     """
@@ -69,9 +76,11 @@ class Learner:
     definition: LoopDefinition
     holder: str
     pace: Pace = field(default_factory=Pace)
-    fold_of: Callable[[LoopDefinition], Fold[Any]] = LoopDefinition.fold
+    fold_of: Callable[[LoopDefinition], Fold[Any]] = policy_fold
     leads: bool = True
+    ticks: bool = False
     read: Read = read_batch
+    stamp: Callable[[], int] | None = None
     workers: dict[int, Worker] = field(default_factory=dict)
     failed: dict[int, FoldError] = field(default_factory=dict)
     _renewed: int = 0
@@ -111,8 +120,8 @@ class Learner:
 
     def _advance(self, worker: Worker, now: int) -> int:
         count = worker.advance(now=now, max_records=self.pace.max_records)
-        if count == 0 and self.leads:
-            worker.tick(now=now)
+        if count == 0 and (self.leads or self.ticks):
+            worker.tick(now=now if self.stamp is None else self.stamp())
         return count
 
     def _write(self, due: list[Worker], now: int) -> None:

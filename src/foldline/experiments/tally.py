@@ -16,7 +16,6 @@ import numpy.typing as npt
 from foldline.errors import FoldError
 from foldline.experiments.tally_layout import MINUTE_MS, Count, Counter
 from foldline.fold.arrays import Arrays, dump_arrays, load_arrays, narrowed
-from foldline.fold.vocabulary import Vocabulary
 from foldline.stats.exact_moments import ExactMoments, wide_integers
 
 Int64s = npt.NDArray[np.int64]
@@ -48,7 +47,6 @@ class Tally:
         counters: (len(Counter),) what became of records.
         phases: the markers folded, by version.
         stream_time: running maximum of record times, milliseconds; 0 before the first record.
-        vocabulary: always empty: a tally knows no actions.
     """
 
     minutes: Int64s
@@ -60,7 +58,6 @@ class Tally:
     counters: Int64s
     phases: tuple[PhaseSeen, ...] = ()
     stream_time: int = 0
-    vocabulary: Vocabulary = Vocabulary()  # noqa: RUF009 - frozen, so it may be shared
 
     @property
     def final_minute(self) -> int:

@@ -81,6 +81,7 @@ class Walk:
     Args:
         definition: any version from its start on.
         parts: the tally of each partition.
+        after: a walk through an earlier state of the same tallies, taken up where it ended: final minutes stay.
 
     Attributes:
         final: minutes before it can change no more.
@@ -88,10 +89,13 @@ class Walk:
         minute: the first minute not looked at.
         sample_ratio_p: least p-value so far of the sequential test of shares.
         breaches: the first of each guardrail and challenger.
+        breached: which those are, by their numbers.
         verdict: the first there was; None while there is none.
     """
 
-    def __init__(self, definition: ExperimentDefinition, parts: Sequence[Tally]) -> None:
+    def __init__(
+        self, definition: ExperimentDefinition, parts: Sequence[Tally], after: "Walk | None" = None
+    ) -> None:
         fold = TallyFold(definition)
         self.definition = definition
         self.kept: ValuesKept = fold.kept
@@ -102,8 +106,15 @@ class Walk:
         self.sample_ratio_p = 1.0
         self.breaches: list[Breach] = []
         self.verdict: Verdict | None = None
-        self._found: set[tuple[int, int]] = set()
+        self.breached: set[tuple[int, int]] = set()
         self._stopped = min((p.time for p in self.tally.phases if p.state == "ended"), default=None)
+        if after is not None:
+            self.totals, self.minute, self.sample_ratio_p = after.totals, after.minute, after.sample_ratio_p
+            self.breaches, self.verdict, self.breached = (
+                list(after.breaches),
+                after.verdict,
+                set(after.breached),
+            )
         self._left = self._minutes()
 
     def run(self, until: int | None = None) -> Verdict | None:
@@ -145,7 +156,11 @@ class Walk:
         """Minutes in which something happens, the last first, with their place in the tally where they have one."""
         places = {int(minute): at for at, minute in enumerate(self.tally.minutes.tolist())}
         ends = {time // MINUTE_MS for time in (self._stopped, self.definition.deadline) if time is not None}
-        return [(minute, places.get(minute)) for minute in sorted({*places, *ends}, reverse=True)]
+        return [
+            (minute, places.get(minute))
+            for minute in sorted({*places, *ends}, reverse=True)
+            if minute >= self.minute
+        ]
 
     def _watch(self) -> None:
         enrolled = self.totals.counts[:, Count.ENROLLED].tolist()
@@ -156,8 +171,8 @@ class Walk:
         for i, effect in enumerate(self.guardrails()):
             which = i // challengers
             guardrail, key = self.definition.guardrails[which], (which, i % challengers)
-            if key not in self._found and breach(guardrail, effect):
-                self._found.add(key)
+            if key not in self.breached and breach(guardrail, effect):
+                self.breached.add(key)
                 self.breaches.append(
                     Breach(time=self.minute * MINUTE_MS, effect=effect, margin=guardrail.margin)
                 )

@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo kafka system test check lint types contracts house format docs screenshots vectors bench lock clean
+.PHONY: help demo kafka chaos system test check lint types contracts house format docs screenshots vectors bench lock clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -22,12 +22,16 @@ PORT ?= 9092
 kafka: ## run Apache Kafka on 127.0.0.1:9092 until Ctrl-C, its data in a temporary folder; NODES=3, PORT=19092
 	@$(PYTHON) -m tools.kafka run --nodes $(NODES) --port $(PORT)
 
+chaos: $(BIN)/foldline ## hurt three brokers and three learners while 500,000 events flow, then count; ARGS="--seed 2 --json"
+	@$(BIN)/python -m tools.chaos $(ARGS)
+
 # What some tests need beside Python. Without it they skip and say so; with CI=true they fail.
-system: ## install the browser, Node.js, Java and Maven for the tests that need them, where that can be done
+system: ## install the browser, Node.js, Java, Maven and kcat for the tests that need them, where that can be done
 	@missing=; command -v chromium >/dev/null || missing="chromium"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
 	command -v java >/dev/null || missing="$$missing default-jre-headless"; \
 	command -v mvn >/dev/null || missing="$$missing maven"; \
+	command -v kcat >/dev/null || missing="$$missing kcat"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "`id -u`" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "installing $$missing (once)"; \

@@ -5,7 +5,8 @@ Question: how long does the first fold take on a machine that has never compiled
 Workload: a process that opens a memory log without its background thread, defines a loop of epsilon-greedy with
     20 actions, appends 100 outcomes in one batch, folds them and writes the root. Cold: `NUMBA_CACHE_DIR` is an empty
     folder. Warm: the same folder again. Byte-code of Python sources is cached in all cases, as an installed package
-    has it.
+    has it. Beside it `compiled cold` and `compiled warm`: the same after `lose_patience`, as a service starts, when
+    every loop is compiled or read from the cache.
 Peer: `python -c pass`, started in the same alternation and subtracted from each of ours. Beside it, `numba`: a
     process that imports numba and calls one kernel of one line, its code cached, which is the least that any program
     with cached kernels pays.
@@ -28,11 +29,7 @@ from typing import Final
 
 BARS: Final = {"cold": 6.0, "warm": 0.5, "import": 0.15}
 
-PROGRAMS: Final = {
-    "bare": "pass",
-    "import": "import foldline",
-    "numba": "import one_kernel",
-    "fold": """
+FOLD: Final = """
 from foldline.engine.defining import create_catalogue, define
 from foldline.engine.learner import Learner
 from foldline.log.memory import MemoryLog
@@ -63,7 +60,14 @@ with MemoryLog() as log:
         pass
     learner.close(now=NOW + 2_000)
     assert log.offsets("news.roots", 0)[1] >= 1
-""",
+"""
+
+PROGRAMS: Final = {
+    "bare": "pass",
+    "import": "import foldline",
+    "numba": "import one_kernel",
+    "fold": FOLD,
+    "compiled": "from foldline.kernels import lose_patience\nlose_patience()\n" + FOLD,
 }
 
 ONE_KERNEL: Final = """
@@ -98,7 +102,7 @@ def run(program: str, cache: str) -> tuple[float, float]:
 def measure(rounds: int, cold_rounds: int) -> dict[str, float]:
     """Medians of alternating rounds, in seconds, less the bare interpreter's."""
     taken: dict[str, list[tuple[float, float]]] = {
-        name: [] for name in ("bare", "numba", "cold", "warm", "import")
+        name: [] for name in ("bare", "numba", "cold", "warm", "compiled cold", "compiled warm", "import")
     }
     with tempfile.TemporaryDirectory() as kept:
         for program in PROGRAMS:
@@ -109,11 +113,14 @@ def measure(rounds: int, cold_rounds: int) -> dict[str, float]:
             if number < cold_rounds:
                 with tempfile.TemporaryDirectory() as empty:
                     taken["cold"].append(run("fold", empty))
+                with tempfile.TemporaryDirectory() as empty:
+                    taken["compiled cold"].append(run("compiled", empty))
             taken["warm"].append(run("fold", kept))
+            taken["compiled warm"].append(run("compiled", kept))
             taken["import"].append(run("import", kept))
     bare = [statistics.median(times) for times in zip(*taken["bare"], strict=True)]
     result = {"bare_cpu_s": bare[0], "bare_wall_s": bare[1]}
-    for name in ("numba", *BARS):
+    for name in ("numba", "compiled cold", "compiled warm", *BARS):
         cpu, wall = (statistics.median(times) for times in zip(*taken[name], strict=True))
         result |= {
             f"{name}_cpu_s": cpu - bare[0],
@@ -141,6 +148,11 @@ def main() -> None:
     for name in BARS:
         print(
             f"{name}: {result[f'{name}_cpu_s']:.3f} s of CPU, bar {result[f'{name}_bar_s']:g}; "
+            f"{result[f'{name}_wall_s']:.3f} s on the clock"
+        )
+    for name in ("compiled cold", "compiled warm"):
+        print(
+            f"{name}, every loop compiled or read from the cache: {result[f'{name}_cpu_s']:.3f} s of CPU, "
             f"{result[f'{name}_wall_s']:.3f} s on the clock"
         )
     print(

@@ -21,9 +21,6 @@ BANNED_NAMES = {"base", "common", "core", "helper", "helpers", "manager", "manag
 RESERVED_CODES: dict[str, str] = {}
 """Error codes raised nowhere yet, with the reason they stand in the list already."""
 
-KERNEL_CODES = {"no-any-return", "no-untyped-call", "no-untyped-def", "untyped-decorator"}
-"""Typing codes that need no reason of their own beside numba, which types kernels when it compiles them."""
-
 PLACES = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/\w")
 HOSTS = re.compile(r"pypi\.org|pythonhosted\.org|--(?:extra-)?index-url|--find-link[s]|registry\.npmjs")
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
@@ -106,10 +103,9 @@ def suppressions_have_reasons(root: Path) -> Iterator[str]:
             if not found:
                 continue
             reason = SUPPRESSION.sub(" ", comment)
-            standing = "numba" in text and all(c in KERNEL_CODES or c.startswith("ANN") for c in codes)
             if "" in codes:
                 yield f"{_name(root, path)}:{line}: a suppression without code: {comment!r}"
-            elif not standing and len(re.findall(r"\w\w+", reason)) < 2:
+            elif len(re.findall(r"\w\w+", reason)) < 2:
                 yield f"{_name(root, path)}:{line}: a suppression without reason: {comment!r}"
 
 

@@ -55,6 +55,7 @@ CODES: dict[str, str] = {
     "fold.retention_overtook": "the log no longer holds the offset the fold needs; restore the log or start anew",
     "fold.topic_replaced": "the topic was deleted and made again under its name; restart the learner on the new one",
     "fold.not_mergeable": "the policy's state does not merge; run its loop on one partition",
+    "fold.bad_outputs": "a fold returned output records that cannot be numbered; correct the fold",
     "fold.no_bundle": "no bundle covering what was asked was published in time; see that a learner runs on the log",
     "http.bad_json": "the body is not JSON of the form asked for; correct it and send again",
     "http.malformed": "what came is no HTTP request; correct the client",

@@ -7,9 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import foldline as fl
 from foldline.log.open import open_log
 from foldline.log.protocol import Batch, Topic
+from foldline.records.codec import encode
 from foldline.records.dead_letter import DeadLetter
+from foldline.records.types import Outcome
 from tests.cli.conftest import Ran
 
 Run = Callable[..., Ran]
@@ -139,3 +142,70 @@ def test_reading_makes_no_log(run: Run, tmp_path: Path) -> None:
     ran = run("topics", "list", "--log", f"sqlite:///{missing}")
     assert (ran.status, missing.exists()) == (2, False)
     assert str(missing) in ran.err
+
+
+def _outcome(unit: str, action: str) -> Batch:
+    record = Outcome(
+        time=NOON, id=f"0.0.{unit}", unit=unit, action=action, propensity=0.5, reward=1.0, bundle="b", definition=1
+    )  # fmt: skip
+    return Batch("news.events", 0, encode(record), 1, NOON, NOON)
+
+
+def test_letters_are_sent_again_once_what_was_wrong_is_mended(run: Run, tmp_path: Path) -> None:
+    """They are judged anew, chosen by error or place, and never sent twice."""
+    url = f"sqlite:///{tmp_path}/resend.db"
+    with fl.open(url) as app:
+        app.loop("news", actions=["a"])
+        app.log.append([_outcome("u", "b"), _outcome("v", "a"), _outcome("w", "b")])
+        app.log.append([Batch("news.events", 0, b"nonsense", 1, NOON, NOON)])
+        news = app.loop("news", actions=["a", "b"])
+        news.outcome(news.decide(unit="x"), 0.0)
+        news.catch_up()
+        assert news.counts()["dead"] == 3
+    letters = [json.loads(line) for line in run("topics", "dead", "--log", url, "--json").out.splitlines()]
+    assert [(letter["code"], letter["resent"]) for letter in letters] == [
+        ("record.unknown_action", False), ("record.unknown_action", False), ("record.undecodable", False),
+    ]  # fmt: skip
+    first = f"0:{letters[0]['offset']}"
+
+    def resend(*arguments: str) -> dict[str, int]:
+        out = run("topics", "resend", "news.events", "--log", url, "--json", *arguments).out
+        said: dict[str, int] = json.loads(out)
+        return said
+
+    chosen = ("--code", "record.unknown_action")
+    assert resend(*chosen, "--dry-run")["sent"] == 0
+    said = {"letters": 3, "sent": 1, "dry_run": False}
+    assert resend("--place", first) == said | {"chosen": 1, "sent_before": 0}
+    assert resend(*chosen) == said | {"chosen": 2, "sent_before": 1}
+    assert resend(*chosen)["sent"] == 0
+    with fl.open(url) as app:
+        news = app.loop("news", actions=["a", "b"])
+        news.outcome(news.decide(unit="y"), 0.0)
+        news.catch_up()
+        assert (news.counts()["outcomes"], news.counts()["dead"]) == (5, 3)
+    assert "(sent again)" in run("topics", "dead", "--log", url).out
+    refused = run("topics", "resend", "news.events", "--place", "0:99", "--log", url, "--json")
+    assert (refused.out, json.loads(refused.err)["code"]) == ("", "input.invalid")
+
+
+def test_list_shows_how_far_folds_have_come(run: Run, tmp_path: Path) -> None:
+    """Offset, end and lag of each fold and partition, of every topic that is folded."""
+    url = f"sqlite:///{tmp_path}/progress.db"
+    with fl.open(url) as app:
+        news = app.loop("news", actions=["a", "b"], partitions=2)
+        for n in range(6):
+            news.outcome(news.decide(unit=f"u{n}"), 1.0)
+        news.catch_up()
+    with open_log(url) as log:
+        log.append([_outcome("x", "a")])
+        ends = [log.offsets("news.events", p)[1] for p in (0, 1)]
+    listed = json.loads(run("topics", "list", "--log", url, "--json").out)
+    topics = {topic["topic"]: topic for topic in listed}
+    folds = {(each["fold"], each["partition"]): each for each in topics["news.events"]["folds"]}
+    assert set(folds) == {("policy", 0), ("policy", 1), ("timeline", 0), ("timeline", 1)}
+    assert [folds["policy", p]["end"] for p in (0, 1)] == ends
+    assert [folds["policy", p]["lag"] for p in (0, 1)] == [1, 0]
+    assert topics["foldline.loops"]["folds"] == []
+    rows = [line.split()[:6] for line in run("topics", "list", "--log", url).out.splitlines()]
+    assert ["policy", "news.events", "0", str(ends[0] - 1), str(ends[0]), "1"] in rows

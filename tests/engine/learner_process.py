@@ -11,10 +11,11 @@ from foldline.engine.learner import Learner, Pace
 from foldline.errors import LogError
 from foldline.log.open import open_log
 from foldline.loops.catalogue import Catalogue
+from tests.engine.running_fold import RunningFold
 
 
-def main(url: str, holder: str, max_records: int, pause_s: float, lease_s: float) -> None:
-    """Step until SIGTERM, then close cleanly."""
+def main(url: str, holder: str, max_records: int, pause_s: float, lease_s: float, outputs: str) -> None:
+    """Step until SIGTERM, then close cleanly. With `outputs` the fold is one that has some: `with` or `first`."""
     running = True
 
     def stop(_number: int, _frame: object) -> None:
@@ -29,6 +30,9 @@ def main(url: str, holder: str, max_records: int, pause_s: float, lease_s: float
                 read_catalogue(log, catalogue)
         pace = Pace(max_records=max_records, root_every_ms=0, lease_s=lease_s)
         learner = Learner(log, catalogue.one("news"), holder, pace)
+        if outputs:
+            learner.fold_of, learner.leads = (lambda _: RunningFold()), False
+            learner.outputs_first = outputs == "first"
         print("ready", flush=True)
         while running:
             try:
@@ -41,4 +45,4 @@ def main(url: str, holder: str, max_records: int, pause_s: float, lease_s: float
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), float(sys.argv[5]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), float(sys.argv[5]), sys.argv[6])

@@ -21,7 +21,14 @@ from foldline.loops.topics import topics_of
 from foldline.records.codec import encode
 from foldline.records.dead_letter import DeadLetter
 from foldline.records.types import Decision
-from tests.engine import test_audit, test_audit_bundles, test_publisher, test_timelines, test_worker
+from tests.engine import (
+    test_audit,
+    test_audit_bundles,
+    test_outputs,
+    test_publisher,
+    test_timelines,
+    test_worker,
+)
 from tests.engine.conftest import Define
 from tests.engine.deciding import Honest
 from tests.engine.traffic import START, append_records, definition, records
@@ -37,6 +44,8 @@ test_worker_damaged_page = test_worker.test_a_damaged_page_is_refolded
 test_worker_pages_go = test_worker.test_replaced_and_orphaned_pages_go
 test_bundles_recomputed = test_publisher.test_bundle_is_recomputed_from_its_cut
 test_learners_share = test_publisher.test_two_learners_share_partitions
+test_outputs_dropped = test_outputs.test_learners_dropped_at_random_leave_each_output_once
+test_outputs_resumed = test_outputs.test_a_reader_goes_on_from_what_it_kept
 test_timeline_apart = test_timelines.test_the_policys_roots_do_not_notice
 test_audit_of_versions = test_audit.test_definition_changes_agree
 test_audit_finds = test_audit.test_findings_say_what_is_logged_and_what_was_recomputed

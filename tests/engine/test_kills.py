@@ -30,20 +30,20 @@ PARTITIONS = 8
 KILLS = 22
 CHUNK = 1_200
 LEASE_S = 1.0
-SCRIPT = str(Path(__file__).with_name("learner_process.py"))
+MODULE = "tests.engine.learner_process"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(url: str, holder: str) -> subprocess.Popen[bytes]:
+def start(url: str, holder: str, outputs: str = "") -> subprocess.Popen[bytes]:
     """A learner process."""
-    arguments = [sys.executable, SCRIPT, url, holder, "50", "0.01", str(LEASE_S)]
+    arguments = [sys.executable, "-m", MODULE, url, holder, "50", "0.01", str(LEASE_S), outputs]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=ROOT)
 
 
 @contextmanager
-def learners(url: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+def learners(url: str, outputs: str = "") -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     """Two learner processes, by holder; those that stand there in the end are killed."""
-    running = {holder: start(url, holder) for holder in ("one", "two")}
+    running = {holder: start(url, holder, outputs) for holder in ("one", "two")}
     try:
         yield running
     finally:

@@ -160,7 +160,7 @@ def test_another_policy_goes_on_with_the_same_timeline(log: Log, defined: Define
     append(log, loop, 3, 200)
     host.add(loop)
     _settle(host)
-    timeline = host._hosted["news"].timeline
+    timeline = host._hosted["news"].attached["timeline"]
     assert timeline is not None
     before = timeline.workers[0]
     thompson = msgspec.structs.replace(loop, version=2, policy={"kind": "thompson"}, actions=("a", "d"))

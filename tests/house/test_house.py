@@ -143,11 +143,3 @@ def test_commands_without_an_example_are_found(
     pages = [("foldline", "Usage"), ("foldline x", "Usage"), ("foldline x y", f"Usage\n\n{text}\n")]
     monkeypatch.setattr("tools.docs.command_helps", lambda: iter(pages))
     assert len(list(house.commands_show_an_example(Path()))) == faults
-
-
-def test_kernels_need_no_reason_for_being_untyped(checkout: Path) -> None:
-    """Beside numba the standing reason serves."""
-    _write(
-        checkout, "src/foldline/k.py", "import numba\ndef f(x):  # type: ignore[no-untyped-def]\n    pass\n"
-    )
-    assert list(house.suppressions_have_reasons(checkout)) == []

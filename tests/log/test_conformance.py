@@ -10,6 +10,7 @@ import pytest
 from foldline.log.clock import Clock
 from foldline.log.memory import MemoryLog
 from foldline.log.open import open_log
+from foldline.log.outbox.log import OutboxLog
 from foldline.log.protocol import Batch, Log, Row
 from foldline.log.sqlite.log import SqliteLog
 from foldline.testing import check_log as suite
@@ -59,6 +60,32 @@ def kafka_subject(url: str) -> LogSubject:
 def test_kafka_log_passes(name: str, kafka_url: str) -> None:
     """The log on a real Apache Kafka does what every log must."""
     assert LOG_CHECKS[name](kafka_subject(kafka_url)) is None
+
+
+def outbox_subject(folder: Path) -> LogSubject:
+    """A log with an outbox in front of files that are never away."""
+    numbers = count()
+
+    def opened(url: str, clock: Clock) -> Log:
+        def cluster() -> Log:
+            return open_log(url, clock=clock)
+
+        path = folder / f"outbox-{next(numbers)}.db"
+        return OutboxLog(url, path, cluster, mirrored=lambda _: True, probe="t", needs=None, clock=clock)
+
+    def make(*, clock: Clock) -> Log:
+        return opened(f"sqlite:///{folder}/{next(numbers)}.db", clock)
+
+    def reopen(log: Log, *, clock: Clock) -> Log:
+        return opened(log.url, clock)
+
+    return LogSubject(make, reopen)
+
+
+@pytest.mark.parametrize("name", LOG_CHECKS)
+def test_outbox_log_passes(name: str, tmp_path: Path) -> None:
+    """With its cluster there, a log with an outbox is as the cluster's."""
+    assert LOG_CHECKS[name](outbox_subject(tmp_path)) is None
 
 
 def test_check_log_runs_every_check() -> None:

@@ -38,10 +38,11 @@ def _events(served: Running) -> int:
 
 
 def _idle(served: Running) -> bool:
-    """Whether the service comes to rest: no request under way and no connection but the client's own."""
+    """Whether the service comes to rest: no request under way, and nothing that waits for the log."""
 
     async def busy() -> int:
-        return len([task for task in asyncio.all_tasks() if "run_asgi" in repr(task)])
+        tasks = [task for task in asyncio.all_tasks() if "run_asgi" in repr(task)]
+        return len(tasks) + served.service.appender.waiting
 
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:

@@ -13,7 +13,7 @@ from foldline.errors import CODES, FoldError, FoldlineError, LogError, MissingEx
 from foldline.log.memory import MemoryLog
 from foldline.log.protocol import Batch
 from foldline.loops.settings import LoopSettings
-from foldline.serving.asgi import refusal
+from foldline.serving.refusals import refusal
 from foldline.serving.routes import ROUTES
 from tests.serving.conftest import NEWS
 from tests.serving.direct import Direct, direct

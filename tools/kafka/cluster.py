@@ -1,19 +1,24 @@
 """A cluster of 1 to n nodes on loopback, each broker and controller, as plain Java processes (KRaft).
 
 Everything stands in one folder: data, settings, output, and `cluster.json` with the ports. Beside its plaintext
-listener every node has one that asks for a password (SASL/PLAIN, user and password below).
+listener every node has one that asks for a password (SASL/PLAIN, user and password below), and one that does so
+over TLS, with a certificate made for this cluster, and one for clients behind a proxy (`tools.chaos`), which it tells
+them to come by.
 """
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tools.kafka.certificates import STORE_PASSWORD, make_certificates
 from tools.kafka.jars import fetch
 
 CLUSTER_ID = "Zm9sZGxpbmUtdGVzdHMhIQ"
@@ -21,7 +26,13 @@ CLUSTER_ID = "Zm9sZGxpbmUtdGVzdHMhIQ"
 
 USER, PASSWORD = "foldline", "only-for-tests"
 
-LISTENERS = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", "SASL": "SASL_PLAINTEXT"}
+LISTENERS = {
+    "PLAINTEXT": "PLAINTEXT",
+    "CONTROLLER": "PLAINTEXT",
+    "SASL": "SASL_PLAINTEXT",
+    "TLS": "SASL_SSL",
+    "BEHIND": "PLAINTEXT",
+}
 
 LOGGING = """rootLogger.level=WARN
 rootLogger.appenderRef.c.ref=C
@@ -44,6 +55,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._children: list[subprocess.Popen[bytes]] = []
 
     @property
     def bootstrap(self) -> str:
@@ -55,6 +67,21 @@ class Cluster:
         """Addresses of the listeners that ask for a password."""
         return self._addresses("SASL")
 
+    @property
+    def bootstrap_tls(self) -> str:
+        """Addresses of the listeners that ask for a password over TLS."""
+        return self._addresses("TLS")
+
+    @property
+    def detours(self) -> list[tuple[int, int]]:
+        """Of each node the port that clients behind a proxy are told, and the port that the proxy is to lead to."""
+        return [(ports["PROXY"], ports["BEHIND"]) for ports in self._read()["nodes"]]
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that clients of the TLS listeners are to trust; beside it stands `other.pem`."""
+        return self.folder / "tls/ca.pem"
+
     def up(self, nodes: int = 1, port: int | None = None) -> str:
         """Format, start, and wait until every node answers; the bootstrap addresses.
 
@@ -65,15 +92,17 @@ class Cluster:
         jars = fetch()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "log4j2.properties").write_text(LOGGING)
-        ports = _free_ports(3 * nodes) if port is None else list(range(port, port + 3 * nodes))
-        names = list(LISTENERS)
+        names = [*LISTENERS, "PROXY"]
+        each = len(names)
+        ports = _free_ports(each * nodes) if port is None else list(range(port, port + each * nodes))
         settings = {
             "jars": str(jars),
-            "nodes": [dict(zip(names, ports[3 * n :], strict=False)) for n in range(nodes)],
+            "nodes": [dict(zip(names, ports[each * n :], strict=False)) for n in range(nodes)],
         }
         self._file.write_text(json.dumps(settings))
         for node in range(nodes):
             self._settings_file(node).write_text(self._settings(node, nodes))
+        make_certificates(self.folder / "tls")
         formats = [
             self._format(n) for n in range(nodes) if not (self.folder / f"node{n}/meta.properties").exists()
         ]
@@ -88,6 +117,7 @@ class Cluster:
         """Start a node on its own data."""
         with open(self.folder / f"node{node}.log", "ab") as out:
             process = self._java("kafka.Kafka", str(self._settings_file(node)), heap="512m", out=out)
+        self._children.append(process)
         self._pid_file(node).write_text(str(process.pid))
         if wait:
             self._await([node])
@@ -101,6 +131,12 @@ class Cluster:
         nodes = range(len(self._read()["nodes"])) if self._file.exists() else range(0)
         self._stop(nodes, signal.SIGTERM, STOP_S)
         self._stop(nodes, signal.SIGKILL, 30.0)
+
+    def end(self) -> None:
+        """SIGKILL every node at once: for a cluster that nobody will start again."""
+        self._stop(
+            range(len(self._read()["nodes"])) if self._file.exists() else range(0), signal.SIGKILL, 30.0
+        )
 
     @property
     def _file(self) -> Path:
@@ -136,7 +172,7 @@ class Cluster:
 
     def _settings(self, node: int, nodes: int) -> str:
         ports: list[dict[str, int]] = self._read()["nodes"]
-        own = {name: f"{name}://127.0.0.1:{port}" for name, port in ports[node].items()}
+        own = {name: f"{name}://127.0.0.1:{ports[node][name]}" for name in LISTENERS}
         voters = ",".join(f"{n}@127.0.0.1:{each['CONTROLLER']}" for n, each in enumerate(ports))
         login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
         copies = min(3, nodes)
@@ -147,10 +183,15 @@ class Cluster:
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listeners": ",".join(own.values()),
-            "advertised.listeners": f"{own['PLAINTEXT']},{own['SASL']}",
+            "advertised.listeners": f"{own['PLAINTEXT']},{own['SASL']},{own['TLS']},"
+            f"BEHIND://127.0.0.1:{ports[node]['PROXY']}",
             "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in LISTENERS.items()),
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.sasl.plain.sasl.jaas.config": f'{login} user_{USER}="{PASSWORD}";',
+            "listener.name.tls.plain.sasl.jaas.config": f'{login} user_{USER}="{PASSWORD}";',
+            "listener.name.tls.ssl.keystore.type": "PKCS12",
+            "listener.name.tls.ssl.keystore.location": self.folder / "tls/broker.p12",
+            "listener.name.tls.ssl.keystore.password": STORE_PASSWORD,
             "log.dirs": self.folder / f"node{node}",
             "auto.create.topics.enable": "false",
             "default.replication.factor": copies,
@@ -188,11 +229,19 @@ class Cluster:
         deadline = time.monotonic() + seconds
         while any(map(_is_alive, pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
+        self._children = [child for child in self._children if child.poll() is None]
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all found before any is let go."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Ports that nobody listens on, all found before any is let go.
+
+    Below those that systems give to connections: a client that tries to reach a node that is down would else
+    be given the node's own port now and then, and keep it from coming back.
+    """
+    sockets: list[socket.socket] = []
+    while len(sockets) < count:
+        with suppress(OSError):
+            sockets.append(socket.create_server(("127.0.0.1", random.randrange(10_000, 32_000))))
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:
         each.close()

@@ -22,10 +22,14 @@ class Shared:
     Attributes:
         bootstrap: addresses of the plaintext listeners.
         bootstrap_sasl: addresses of the listeners that ask for a password.
+        bootstrap_tls: addresses of those that do so over TLS.
+        authority: the certificate to trust there.
     """
 
     bootstrap: str
     bootstrap_sasl: str
+    bootstrap_tls: str
+    authority: Path
 
 
 @contextmanager
@@ -51,7 +55,7 @@ def shared_cluster(folder: Path, nodes: int = 1) -> Iterator[Shared]:
                 fetch()
                 _start(place, nodes, users, ready)
         cluster = Cluster(place)
-        yield Shared(cluster.bootstrap, cluster.bootstrap_sasl)
+        yield Shared(cluster.bootstrap, cluster.bootstrap_sasl, cluster.bootstrap_tls, cluster.authority)
 
 
 def _start(place: Path, nodes: int, users: Path, ready: Path) -> None:

@@ -1,5 +1,6 @@
 """The roles a process can play on a log: serve, learn, or both."""
 
+import logging
 import os
 import signal
 import socket
@@ -15,11 +16,15 @@ from foldline.engine.host import Host
 from foldline.engine.learner import Pace
 from foldline.engine.warming import warm_up
 from foldline.log.open import open_log
+from foldline.log.outbox.log import OutboxLog
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.settings import LoopSettings
+from foldline.loops.topics import CATALOGUE, POLICY
 from foldline.serving.settings import ServiceSettings
+
+_logger = logging.getLogger("foldline.app")
 
 
 def serve(
@@ -30,7 +35,7 @@ def serve(
     pace: Pace | None = None,
     loops: Mapping[str, LoopSettings] | None = None,
     ready: Callable[[str], None] = lambda _: None,
-) -> None:
+) -> int:
     """Answer requests until SIGINT or SIGTERM, then finish what is under way and return.
 
     Args:
@@ -40,6 +45,9 @@ def serve(
         pace: of learning.
         loops: to define first.
         ready: called with the service's address once it answers.
+
+    Returns:
+        How many records wait in the outbox for a cluster that is away.
 
     Raises:
         FoldlineError: the log cannot be opened, the address cannot be had, a loop is refused.
@@ -56,12 +64,14 @@ def serve(
         raise MissingExtra("serve", "the HTTP service") from error
     from foldline.serving.keys import Keyring
 
-    with hosting(url, learn=learn, pace=pace, loops=loops or {}) as (log, host):
+    outbox = settings if url.startswith("kafka://") and settings.outbox else None
+    with hosting(url, learn=learn, pace=pace, loops=loops or {}, outbox=outbox) as (log, host):
         keyring = Keyring(log)
         keyring.read()
         check_open(settings.host, keyring.closed)
         pages: Any = dashboard(log) if settings.pages else None
         run_server(ServiceApp(lambda: Service(log, host, settings), pages), settings, ready)
+        return log.status().waiting if isinstance(log, OutboxLog) else 0
 
 
 def learn(
@@ -86,13 +96,24 @@ def learn(
 
 @contextmanager
 def hosting(
-    url: str, *, learn: bool, pace: Pace | None, loops: Mapping[str, LoopSettings]
+    url: str,
+    *,
+    learn: bool,
+    pace: Pace | None,
+    loops: Mapping[str, LoopSettings],
+    outbox: ServiceSettings | None = None,
 ) -> Iterator[tuple[Log, Host]]:
-    """An open log and a host that follows every loop on it; both are closed in the end."""
+    """An open log and a host that follows every loop on it; both are closed in the end.
+
+    With `outbox` the log takes what is appended also while its cluster is away, see `OutboxLog`.
+    """
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    with open_log(url) as log:
+    with open_log(url) if outbox is None else _with_outbox(url, outbox, learn=learn) as log:
         create_catalogue(log)
         for name, settings in loops.items():
+            if isinstance(log, OutboxLog) and log.away:
+                _logger.warning("the cluster is away: loop %r stays as it was last defined", name)
+                continue
             define_loop(log, name, settings, holder=holder, now=wall_clock())
         catalogue = Catalogue()
         read_catalogue(log, catalogue)
@@ -104,6 +125,23 @@ def hosting(
             yield log, host
         finally:
             host.close()
+
+
+def _with_outbox(url: str, settings: ServiceSettings, *, learn: bool) -> OutboxLog:
+    from foldline.serving.keys import KEYS
+    from foldline.serving.outboxes import OUTBOXES
+
+    followed = {CATALOGUE, KEYS, OUTBOXES}
+    return OutboxLog(
+        url,
+        settings.outbox,
+        lambda: open_log(url),
+        mirrored=lambda topic: topic in followed or topic.endswith(POLICY),
+        probe=CATALOGUE,
+        # Who learns has nothing to do without the cluster, and should say so.
+        needs=None if learn else POLICY,
+        max_bytes=settings.outbox_max_bytes,
+    )
 
 
 def define_loop(log: Log, name: str, settings: LoopSettings, *, holder: str, now: int) -> LoopDefinition:

@@ -34,6 +34,14 @@ PortOption = Annotated[
         "--port", min=0, max=65535, help="Port; the configuration's, or 8080. 0 for any that is free."
     ),
 ]
+OutboxOption = Annotated[
+    str | None,
+    typer.Option(
+        "--outbox",
+        metavar="FILE",
+        help="Keeps what comes while a Kafka cluster is away; the configuration's, or foldline-outbox.db.",
+    ),
+]
 LogForm = Annotated[
     str | None,
     typer.Option(
@@ -61,6 +69,7 @@ def run_service(
     host: str | None,
     port: int | None,
     form: str | None,
+    outbox: str | None,
     *,
     learn: bool,
     as_json: bool,
@@ -71,7 +80,11 @@ def run_service(
     from foldline.app.roles import serve
 
     settings, url = settle(config, log, form)
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    given = {
+        name: value
+        for name, value in (("host", host), ("port", port), ("outbox", outbox))
+        if value is not None
+    }
     service = msgspec.structs.replace(settings.service, **given)
 
     def ready(address: str) -> None:
@@ -80,5 +93,8 @@ def run_service(
         else:
             print(f"serving {address} on {url}{', learning' if learn else ''}; stop with Ctrl-C", flush=True)
 
-    serve(url, service, learn=learn, pace=settings.learning.pace(), loops=settings.loops, ready=ready)
-    logging.getLogger("foldline.cli").info("stopped; everything accepted is on the log")
+    waiting = serve(
+        url, service, learn=learn, pace=settings.learning.pace(), loops=settings.loops, ready=ready
+    )
+    where = f"of what was accepted {waiting} records wait in {service.outbox}" if waiting else ""
+    logging.getLogger("foldline.cli").info("stopped; %s", where or "everything accepted is on the log")

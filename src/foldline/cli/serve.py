@@ -2,7 +2,15 @@
 
 from foldline.cli.noun import noun
 from foldline.cli.options import AsJson
-from foldline.cli.roles import ConfigFile, HostOption, LogForm, LogOption, PortOption, run_service
+from foldline.cli.roles import (
+    ConfigFile,
+    HostOption,
+    LogForm,
+    LogOption,
+    OutboxOption,
+    PortOption,
+    run_service,
+)
 
 app = noun()
 
@@ -13,6 +21,7 @@ def serve(
     log: LogOption = None,
     host: HostOption = None,
     port: PortOption = None,
+    outbox: OutboxOption = None,
     log_format: LogForm = None,
     json: AsJson = False,
 ) -> None:
@@ -20,4 +29,4 @@ def serve(
 
     Example: foldline serve --log sqlite:///news.db --port 8080
     """
-    run_service(config, log, host, port, log_format, learn=False, as_json=json)
+    run_service(config, log, host, port, log_format, outbox, learn=False, as_json=json)

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +13,13 @@ from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
+from foldline.errors import InputError
 from foldline.log.follow import follow as rows_of
 from foldline.log.protocol import Log, Row
+
+if TYPE_CHECKING:
+    from foldline.engine.progress import Progress
+    from foldline.records.dead_letter import DeadLetter
 
 FOLLOW_S = 1.0
 """How long one wait for new records lasts; between waits Ctrl-C is noticed."""
@@ -24,14 +29,18 @@ app = noun("What stands on the log.")
 
 @app.command("list")
 def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
-    """List topics: partitions, cleanup, first and end offsets, records kept at most.
+    """List topics, and how far each fold has come in them.
 
-    Offsets are summed over the partitions in the table; JSON has them one by one. On a compacted topic fewer
-    records stand than the offsets span.
+    Topics: partitions, cleanup, first and end offsets, and their span: on a compacted topic, and on Kafka, fewer
+    records may stand than the offsets span. Offsets are summed over the partitions; JSON has them one by one. Folds:
+    the offset that the newest root covers, the partition's end, and the lag between.
 
     Example: foldline topics list --log sqlite:///news.db
     """
+    from foldline.engine.progress import progress_of
+
     with open_existing(log) as opened:
+        progress = progress_of(opened)
         topics = [
             {
                 "topic": topic.name,
@@ -39,6 +48,7 @@ def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
                 "cleanup": topic.cleanup,
                 "retention_ms": topic.retention_ms,
                 "offsets": [opened.offsets(topic.name, p) for p in range(topic.partitions)],
+                "folds": [_folded(each) for each in progress if each.topic == topic.name],
             }
             for topic in opened.topics()
         ]
@@ -48,6 +58,10 @@ def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
     print_table(
         ["topic", "partitions", "cleanup", "first", "end", "span"], [_listed(topic) for topic in topics]
     )
+    if progress:
+        print()
+        columns = ["fold", "topic", "partition", "offset", "end", "lag", "root written"]
+        print_table(columns, [_come(each) for each in progress])
 
 
 @app.command("read")
@@ -109,17 +123,76 @@ def dead_letters(
 
     Example: foldline topics dead news.events
     """
+    from foldline.engine.resend import letters_of, place_of_letter, resent_places
+
     with open_existing(log) as opened:
+        for dead in _dead_topics(opened, topic):
+            resent = resent_places(opened, dead)
+            for letter in letters_of(opened, dead):
+                again = place_of_letter(letter) in resent
+                if json:
+                    print_json(_letter_as_json(letter) | {"resent": again})
+                else:
+                    print(_worded(letter, again))
+
+
+@app.command("resend")
+def resend_letters(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Where they come from, such as news.events.")],
+    code: Annotated[
+        str | None, typer.Option(help="Only those with this error, such as record.unknown_action.")
+    ] = None,
+    place: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="P:OFFSET[.INDEX]", help="Only this one, as `topics dead` shows it; may be repeated."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,
+    log: LogUrl = DEFAULT_LOG,
+    json: AsJson = False,
+) -> None:
+    """Append dead-lettered records to their topic again, once what was wrong is mended.
+
+    Each is judged anew where it then stands. One that was sent again before is left out; so the command may be
+    repeated, and interrupted.
+
+    Example: foldline topics resend news.events --code record.unknown_action
+    """
+    from foldline.app.foldline import wall_clock
+    from foldline.engine.resend import letters_of, place_of_letter, resend, resent_places
+
+    with open_existing(log) as opened:
+        [dead] = _dead_topics(opened, topic) or [""]
+        letters = list(letters_of(opened, dead)) if dead else []
+        places = {f"{topic}/{each if '.' in each else each + '.0'}" for each in place or ()}
         wanted = [
-            t for t in opened.topics() if t.name.endswith(".dlq") and topic in (None, t.name[: -len(".dlq")])
+            letter
+            for letter in letters
+            if code in (None, letter.code) and (not places or place_of_letter(letter) in places)
         ]
-        if topic is not None and not wanted:
-            opened.topic(topic)
-        for letter in _letters(opened, [(t.name, p) for t in wanted for p in range(t.partitions)]):
-            if json:
-                print_json(letter)
-            else:
-                print(_worded(letter))
+        missing = places - {place_of_letter(letter) for letter in wanted}
+        if missing:
+            raise InputError(
+                "input.invalid",
+                f"no dead letter stands at {', '.join(sorted(missing))}; see foldline topics dead {topic}",
+                field="place",
+            )
+        before = resent_places(opened, dead) if dead else set()
+        fresh = {place_of_letter(letter) for letter in wanted} - before
+        sent = 0 if dry_run or not fresh else resend(opened, dead, wanted, now=wall_clock())
+    said = {
+        "letters": len(letters),
+        "chosen": len(wanted),
+        "sent_before": len(wanted) - len(fresh),
+        "sent": sent,
+    }
+    if json:
+        print_json(said | {"dry_run": dry_run})
+    elif dry_run:
+        print(f"{len(fresh)} of {len(letters)} dead letters would be sent again")
+    else:
+        print(f"{sent} of {len(letters)} dead letters sent again; {said['sent_before']} had been before")
 
 
 def _listed(topic: dict[str, Any]) -> list[object]:
@@ -197,26 +270,49 @@ def _as_text(key: bytes | None, line: bytes) -> str:
     return named + line.decode()
 
 
-def _letters(log: Log, partitions: list[tuple[str, int]]) -> Iterator[dict[str, Any]]:
-    """Every dead letter once, though a worker that was killed may have written it twice."""
+def _dead_topics(log: Log, topic: str | None) -> list[str]:
+    """The topics of dead letters, or that of one topic; none where it has none."""
+    from foldline.engine.resend import SUFFIX
+
+    found = [t.name for t in log.topics() if t.name.endswith(SUFFIX)]
+    wanted = [name for name in found if topic in (None, name[: -len(SUFFIX)])]
+    if topic is not None and not wanted:
+        log.topic(topic)
+    return wanted
+
+
+def _letter_as_json(letter: "DeadLetter") -> dict[str, Any]:
     import msgspec
 
-    from foldline.records.dead_letter import DeadLetter
-
-    seen = set()
-    for topic, partition in partitions:
-        for _, _, _, line in _records(
-            log, topic, _starts(log, topic, partition, None), since_ms=None, follow=False
-        ):
-            letter = msgspec.json.decode(line, type=DeadLetter)
-            name = (letter.fold, letter.topic, letter.partition, letter.offset, letter.index)
-            if name not in seen:
-                seen.add(name)
-                yield msgspec.to_builtins(letter) | {
-                    "payload": letter.payload.decode(errors="backslashreplace")
-                }
+    shown: dict[str, Any] = msgspec.to_builtins(letter)
+    shown["payload"] = letter.payload.decode(errors="backslashreplace")
+    shown["headers"] = [[name, value.decode(errors="backslashreplace")] for name, value in letter.headers]
+    return shown | {"index": letter.index}
 
 
-def _worded(letter: dict[str, Any]) -> str:
-    where = f"{letter['topic']}/{letter['partition']}:{letter['offset']}"
-    return f"{format_instant(letter['time'])}  {where}  {letter['code']}  {letter['error']}\n    {letter['payload']}"
+def _worded(letter: "DeadLetter", resent: bool) -> str:
+    where = f"{letter.topic}/{letter.partition}:{letter.offset}" + (
+        f".{letter.index}" if letter.index else ""
+    )
+    payload = letter.payload.decode(errors="backslashreplace")
+    note = "  (sent again)" if resent else ""
+    return f"{format_instant(letter.time)}  {where}  {letter.code}  {letter.error}{note}\n    {payload}"
+
+
+def _folded(progress: "Progress") -> dict[str, Any]:
+    return {
+        "fold": progress.fold,
+        "partition": progress.partition,
+        "offset": progress.n,
+        "end": progress.end,
+        "lag": progress.lag,
+        "root": progress.written,
+    }
+
+
+def _come(progress: "Progress") -> list[object]:
+    gone = progress.end is None
+    end, lag = ("made again" if gone else progress.end), ("" if gone else progress.lag)
+    return [
+        progress.fold, progress.topic, progress.partition, progress.n, end, lag, format_instant(progress.written),
+    ]  # fmt: skip

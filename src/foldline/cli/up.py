@@ -2,7 +2,15 @@
 
 from foldline.cli.noun import noun
 from foldline.cli.options import AsJson
-from foldline.cli.roles import ConfigFile, HostOption, LogForm, LogOption, PortOption, run_service
+from foldline.cli.roles import (
+    ConfigFile,
+    HostOption,
+    LogForm,
+    LogOption,
+    OutboxOption,
+    PortOption,
+    run_service,
+)
 
 app = noun()
 
@@ -13,6 +21,7 @@ def up(
     log: LogOption = None,
     host: HostOption = None,
     port: PortOption = None,
+    outbox: OutboxOption = None,
     log_format: LogForm = None,
     json: AsJson = False,
 ) -> None:
@@ -22,4 +31,4 @@ def up(
 
     Example: foldline up --log sqlite:///news.db --port 8080
     """
-    run_service(config, log, host, port, log_format, learn=True, as_json=json)
+    run_service(config, log, host, port, log_format, outbox, learn=True, as_json=json)

@@ -10,6 +10,7 @@ from foldline.errors import LogError
 from foldline.log.protocol import Batch, Lease, Log, Topic
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition, check_successor, checked
+from foldline.loops.folds import attached_folds
 from foldline.loops.topics import CATALOGUE, topics_of
 from foldline.records.codec import encode
 
@@ -57,6 +58,7 @@ def define(
         if wanted is old:
             return wanted
         checked(wanted)
+        attached_folds(wanted)
         if old is not None:
             check_successor(old, wanted)
         _create_topics(log, wanted)

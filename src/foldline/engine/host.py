@@ -1,12 +1,12 @@
 """The host: one thread that runs what this process does for its loops: learn, publish, follow.
 
-In a round every policy is learnt and published first; the timelines come after, so that no bundle waits for them.
+In a round every policy is learnt and published first; the other folds come after, so that no bundle waits for them.
 `round` is one deterministic turn over everything; the thread repeats it and sleeps in the log's `wait` between.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,10 @@ from foldline.engine.worker import Read
 from foldline.errors import LeaseLost, LogError
 from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
 from foldline.log.protocol import Log
+from foldline.log.shares import FirstCome, Share
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
+from foldline.loops.folds import TIMELINE, AttachedFold, attached_folds
 from foldline.loops.topics import CATALOGUE, topics_of
 
 _logger = logging.getLogger("foldline.engine")
@@ -34,27 +36,29 @@ RETRY_S = 0.5
 
 @dataclass(slots=True)
 class Hosted:
-    """What this process runs for one loop; without `learn` only the replica."""
+    """What this process runs for one loop; without `learn` only the replica. `attached` are the further folds."""
 
     definition: LoopDefinition
     replica: Replica
     learner: Learner | None = None
     publisher: Publisher | None = None
-    timeline: Learner | None = None
+    attached: dict[str, Learner] = field(default_factory=dict)
+    share: Share = field(default_factory=FirstCome)
     trials: dict[str, Trial] = field(default_factory=dict)
     read: Read = read_batch
 
     @property
     def learners(self) -> list[Learner]:
         """Those of every fold, the policy's first."""
-        return [learner for learner in (self.learner, self.timeline) if learner is not None]
+        return [*([] if self.learner is None else [self.learner]), *self.attached.values()]
 
 
 class Host:
     """Runs loops for one process; with `every_loop` all that the catalogue names, as they come.
 
-    With `timeline`, those who learn keep the loops' timelines too. `stamp` is the clock of what they append for
-    experiments, where it is not `clock`.
+    With `timeline`, those who learn keep the loops' timelines too; and run what `folds` names for a version of a loop,
+    by default the folds of its definition. `stamp` is the clock of what they append for experiments, where it is not
+    `clock`.
 
     Attributes:
         catalogue: the definitions, up to date as of the last round.
@@ -74,11 +78,13 @@ class Host:
         every_loop: bool = False,
         timeline: bool = True,
         stamp: Callable[[], int] | None = None,
+        folds: Callable[[LoopDefinition], Sequence[AttachedFold]] = attached_folds,
     ) -> None:
         self._log = log
         self._holder = holder
         self._learn = learn
         self._timeline = timeline
+        self._folds = folds
         self._clock = clock
         self._stamp = stamp or clock
         self._pace = pace or Pace()
@@ -138,10 +144,11 @@ class Host:
                     hosted.learner.close(now=now)
                 if hosted.publisher is not None:
                     _close_publisher(hosted.publisher, now)
-                if hosted.timeline is not None:
-                    hosted.timeline.close(now=now)
+                for learner in hosted.attached.values():
+                    learner.close(now=now)
                 for trial in hosted.trials.values():
                     trial.close(now=now)
+                hosted.share.close()
             self._hosted.clear()
 
     def await_bundle(self, ready: Callable[[], bool], timeout_s: float) -> bool:
@@ -156,20 +163,56 @@ class Host:
         if not self._learn:
             return Hosted(definition, replica)
         publisher = Publisher(self._log, self.catalogue, definition, self._holder, lease_s=self._pace.lease_s)
-        if not self._timeline:
-            return Hosted(definition, replica, self._learner(definition), publisher)
-        read = Readings().read
-        learner = self._learner(definition, read=read)
-        pace = self._pace.following()
-        timeline = self._learner(definition, pace, read=read, fold_of=LoopDefinition.timeline, leads=False)
-        return Hosted(definition, replica, learner, publisher, timeline, read=read)
+        share = self._share(definition)
+        # With one fold there is nobody to keep a batch for.
+        read = Readings().read if self._attached(definition) else read_batch
+        learner = self._learner(definition, read=read, share=share)
+        hosted = Hosted(definition, replica, learner, publisher, share=share, read=read)
+        self._attach(hosted, definition)
+        return hosted
+
+    def _attached(self, definition: LoopDefinition) -> list[AttachedFold]:
+        return [*([TIMELINE] if self._timeline else []), *self._folds(definition)]
+
+    def _attach(self, hosted: Hosted, definition: LoopDefinition) -> None:
+        """Run the loop's further folds; those that are no longer among them stop."""
+        if hosted.learner is None:
+            return
+        wanted = {fold.name: fold for fold in self._attached(definition)}
+        for name in hosted.attached.keys() - wanted.keys():
+            hosted.attached.pop(name).close(now=self._clock())
+        for name, fold in wanted.items():
+            if name in hosted.attached:
+                hosted.attached[name].redefine(definition, now=self._clock(), fold_of=fold.fold_of)
+                continue
+            hosted.attached[name] = self._learner(
+                definition,
+                self._pace.following(fold.root_every_ms),
+                read=hosted.learner.read,
+                share=hosted.share,
+                fold_of=fold.fold_of,
+                leads=False,
+                outputs_first=fold.outputs_first,
+            )
+
+    def _share(self, definition: LoopDefinition) -> Share:
+        return self._log.share(topics_of(definition).events, definition.name, self._holder)
 
     def _learner(self, definition: LoopDefinition, pace: Pace | None = None, **settings: Any) -> Learner:
         return Learner(self._log, definition, self._holder, pace or self._pace, **settings)
 
     def _redefine(self, hosted: Hosted, definition: LoopDefinition) -> None:
-        for learner in hosted.learners:
-            learner.redefine(definition, now=self._clock())
+        if hosted.learner is not None and topics_of(hosted.definition) != topics_of(definition):
+            hosted.share.close()
+            hosted.share = self._share(definition)
+            for learner in [
+                *hosted.learners,
+                *(each for trial in hosted.trials.values() for each in trial.learners),
+            ]:
+                learner.share = hosted.share
+        if hosted.learner is not None:
+            hosted.learner.redefine(definition, now=self._clock())
+            self._attach(hosted, definition)
         if hosted.publisher is not None:
             hosted.publisher.redefine(definition)
         hosted.definition = definition
@@ -189,7 +232,11 @@ class Host:
                 self._redefine(hosted, newest)
             if hosted.learner is not None and hosted.publisher is not None:
                 folded += hosted.learner.step(now=now)
-                self._publish(hosted.publisher)
+                mine = hosted.share.partitions()
+                if mine is None or 0 in mine:
+                    self._publish(hosted.publisher)
+                elif hosted.publisher.publishes:
+                    _close_publisher(hosted.publisher, now)
             swapped |= hosted.replica.step()
             learnt, changed = self._try_out(name, hosted, now)
             folded += learnt
@@ -200,8 +247,8 @@ class Host:
             for listener in tuple(self.listeners):
                 listener()
         for hosted in self._hosted.values():
-            if hosted.timeline is not None:
-                folded += hosted.timeline.step(now=now)
+            for learner in hosted.attached.values():
+                folded += learner.step(now=now)
         if self._learn and now - self._cleaned_at >= CLEAN_EVERY_MS:
             self._cleaned_at = now
             self._log.clean()
@@ -216,6 +263,7 @@ class Host:
                 trial = hosted.trials[one.name] = Trial(
                     self._log, self.catalogue, hosted.definition, one,
                     holder=self._holder, pace=self._pace, learn=self._learn, read=hosted.read, stamp=self._stamp,
+                    share=hosted.share,
                 )  # fmt: skip
             if trial is None:
                 continue

@@ -1,13 +1,15 @@
 """The learner: leases a loop's partitions and drives a worker of one of its folds over each.
 
 A loop has several folds; the policy's leads, which appends ticks and dead letters for all of them.
-Several processes may run a learner for the same loop; leases share the partitions out, one owner each. `step` is
-one deterministic round, so tests drive it by hand; `app` runs it in a thread.
+Several processes may run a learner for the same loop; each partition has one owner, which holds its lease. Where the
+log has groups, their share says whose turn it is: who loses a partition writes a last root and gives the lease up.
+`step` is one deterministic round, so tests drive it by hand; `app` runs it in a thread.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from foldline.engine.identity import identity_of
@@ -15,13 +17,17 @@ from foldline.engine.reading import read_batch
 from foldline.engine.worker import Read, Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.fold.protocol import Fold
-from foldline.log.protocol import Batch, Log
+from foldline.log.protocol import Batch, Log, Topic
+from foldline.log.shares import FirstCome, Share
 from foldline.loops.definition import LoopDefinition
-from foldline.loops.topics import topics_of
+from foldline.loops.topics import LoopTopics, topics_of
 
 _logger = logging.getLogger("foldline.engine")
 
 Result = TypeVar("Result")
+
+AWAITED_MS = 200
+"""How often a lease is asked for that its holder is about to give up."""
 
 
 def policy_fold(definition: LoopDefinition) -> Fold[Any]:
@@ -39,7 +45,7 @@ class Pace:
         publish_every_ms: least time between two bundles.
         lease_s: a lease lives this long without renewal.
         follow_records: micro-batch size of the folds that follow, where they read for themselves.
-        timeline_every_ms: least time between two roots of a partition's timeline.
+        timeline_every_ms: least time between two roots of a partition's timeline, and of folds that say no other.
     """
 
     max_records: int = 10_000
@@ -49,9 +55,10 @@ class Pace:
     follow_records: int = 2_000
     timeline_every_ms: int = 1_000
 
-    def following(self) -> "Pace":
-        """The pace of the timeline, which comes after the policy and must not hold it up."""
-        return replace(self, max_records=self.follow_records, root_every_ms=self.timeline_every_ms)
+    def following(self, root_every_ms: int | None = None) -> "Pace":
+        """The pace of the folds that come after the policy and must not hold it up."""
+        every = self.timeline_every_ms if root_every_ms is None else root_every_ms
+        return replace(self, max_records=self.follow_records, root_every_ms=every)
 
 
 @dataclass(slots=True)
@@ -68,6 +75,8 @@ class Learner:
         ticks: whether it appends ticks too, for what is pending in this fold alone.
         read: reads a micro-batch.
         stamp: what time it is for ticks, milliseconds; the `now` of the round by default.
+        share: says which partitions to work on.
+        outputs_first: whether outputs are appended as they come, ahead of the root, and not in its commit.
         workers: by partition.
         failed: errors of partitions that cannot go on, by partition.
     """
@@ -81,69 +90,88 @@ class Learner:
     ticks: bool = False
     read: Read = read_batch
     stamp: Callable[[], int] | None = None
+    share: Share = field(default_factory=FirstCome)
+    outputs_first: bool = False
     workers: dict[int, Worker] = field(default_factory=dict)
     failed: dict[int, FoldError] = field(default_factory=dict)
     _renewed: int = 0
+    _shared: frozenset[int] | None = None
 
-    def redefine(self, definition: LoopDefinition, *, now: int) -> None:
-        """Follow a new version; a changed learning parameter starts a new fold."""
-        if self.fold_of(definition).parameters() != self.fold_of(self.definition).parameters():
+    def redefine(
+        self,
+        definition: LoopDefinition,
+        *,
+        now: int,
+        fold_of: Callable[[LoopDefinition], Fold[Any]] | None = None,
+    ) -> None:
+        """Follow a new version, with the fold made otherwise if so given; a changed identity starts a new fold."""
+        make = fold_of or self.fold_of
+        old, new = self.fold_of(self.definition), make(definition)
+        if (new.name, new.version, new.parameters()) != (old.name, old.version, old.parameters()):
             self.close(now=now)
-        self.definition = definition
+        self.definition, self.fold_of = definition, make
 
     def step(self, *, now: int) -> int:
         """One round over the owned partitions; the number of records folded, ticks included as 0."""
-        if not self._renewed or now - self._renewed >= self.pace.lease_s * 1000 / 3:
-            self._own(now)
+        mine = self.share.partitions()
+        if mine != self._shared:
+            self._give_up(mine, now)
+            self._shared, self._renewed = mine, 0
+        if now - self._renewed >= self._look_every_ms(mine):
+            self._own(mine, now)
         folded = 0
         due: list[Worker] = []
         for worker in list(self.workers.values()):
             folded += self._guarded(worker, lambda w: self._advance(w, now))
-            if worker.identity.partition in self.workers and worker.root_due(
-                now=now, root_every_ms=self.pace.root_every_ms
+            if worker.identity.partition in self.workers and (
+                worker.in_doubt or worker.root_due(now=now, root_every_ms=self.pace.root_every_ms)
             ):
                 due.append(worker)
         self._write(due, now)
+        if self.leads:
+            self.share.reached({partition: worker.n for partition, worker in self.workers.items()})
         return folded
 
     def close(self, *, now: int) -> None:
         """Write what is known and give every lease up."""
         for worker in self.workers.values():
-            try:
-                worker.close(now=now)
-            except (FoldError, LogError) as error:
-                _logger.warning(
-                    "no last root of %s, a restart will read more: %s", worker.identity.text(), error
-                )
+            _close(worker, now)
         self.workers.clear()
         self._renewed = 0
 
     def _advance(self, worker: Worker, now: int) -> int:
         count = worker.advance(now=now, max_records=self.pace.max_records)
+        if self.outputs_first:
+            worker.send_outputs(now=now)
         if count == 0 and (self.leads or self.ticks):
             worker.tick(now=now if self.stamp is None else self.stamp())
         return count
 
     def _write(self, due: list[Worker], now: int) -> None:
-        """The roots of a round in one commit; where a lease among them is lost, each for itself."""
-        batches: dict[int, list[Batch]] = {}
+        """The roots of a round in one commit; where a lease among them is lost, each for itself.
+
+        Where the log does not answer, the workers stay, in doubt, and find out in the next round.
+        """
+        made: list[tuple[Worker, list[Batch]]] = []
         for worker in due:
-            made = self._guarded(worker, lambda w: w.root_batches(now=now))
-            if made:
-                batches[worker.identity.partition] = made
-        due = [worker for worker in due if worker.identity.partition in batches]
+            batches = self._guarded(worker, lambda w: w.root_batches(now=now))
+            if batches:
+                made.append((worker, batches))
+        if not made:
+            return
         try:
-            everything = [batch for worker in due for batch in batches[worker.identity.partition]]
-            if everything:
-                self.log.append(everything, lease=[worker.lease for worker in due])
+            everything = [batch for _, batches in made for batch in batches]
+            offsets = self.log.append(everything, lease=[worker.lease for worker, _ in made])
         except LeaseLost:
-            for worker in due:
-                self._guarded(worker, lambda w: self.log.append(batches[w.identity.partition], lease=w.lease))
-        except BaseException:
-            for worker in due:
-                self.workers.pop(worker.identity.partition, None)
-            self._renewed = 0
-            raise
+            for worker, batches in made:
+                self._guarded(worker, partial(self._append, batches))
+        else:
+            for worker, batches in made:
+                worker.written(offsets[: len(batches)])
+                del offsets[: len(batches)]
+
+    def _append(self, batches: list[Batch], worker: Worker) -> None:
+        worker.written(self.log.append(batches, lease=worker.lease))
 
     def _guarded(self, worker: Worker, act: Callable[[Worker], Result]) -> Result | Literal[0]:
         """What `act` gives, or 0 where the worker had to be given up."""
@@ -158,14 +186,28 @@ class Learner:
         self.workers.pop(partition, None)
         return 0
 
-    def _own(self, now: int) -> None:
-        """Renew the leases held and take those that are free."""
+    def _look_every_ms(self, mine: frozenset[int] | None) -> float:
+        """How often leases are renewed and asked for: more often while one is awaited that is due here."""
+        awaited = mine is not None and len(mine - self.workers.keys() - self.failed.keys()) > 0
+        return AWAITED_MS if awaited else self.pace.lease_s * 1000 / 3
+
+    def _give_up(self, mine: frozenset[int] | None, now: int) -> None:
+        """Leave the partitions that are another's to work on."""
+        for partition, worker in list(self.workers.items()):
+            if mine is not None and partition not in mine:
+                del self.workers[partition]
+                _close(worker, now)
+
+    def _own(self, mine: frozenset[int] | None, now: int) -> None:
+        """Renew the leases held and take those that are free, of the partitions to work on."""
         topics = topics_of(self.definition)
         topic = self.log.topic(topics.events)
         fold = self.fold_of(self.definition)
-        outputs = WorkerTopics(topics.roots, topics.dead if self.leads else None)
+        outputs = WorkerTopics(
+            topics.roots, topics.dead if self.leads else None, self._output_topic(fold, topics)
+        )
         for partition in range(self.definition.partitions):
-            if partition in self.failed:
+            if partition in self.failed or (mine is not None and partition not in mine):
                 continue
             identity = identity_of(fold, topic, partition)
             lease = self.log.acquire(f"fold/{identity.key()}", self.holder, self.pace.lease_s)
@@ -181,3 +223,17 @@ class Learner:
                     _logger.error("cannot start %s: %s", identity.text(), error)  # noqa: TRY400 - its text says all
                     self.failed[partition] = error
         self._renewed = now
+
+    def _output_topic(self, fold: Fold[Any], topics: LoopTopics) -> str | None:
+        """Where the fold's outputs go, made if it is not there."""
+        if not fold.has_outputs:
+            return None
+        name = topics.outputs(fold.name)
+        return self.log.create(Topic(name, self.definition.partitions)).name
+
+
+def _close(worker: Worker, now: int) -> None:
+    try:
+        worker.close(now=now)
+    except (FoldError, LogError) as error:
+        _logger.warning("no last root of %s, a restart will read more: %s", worker.identity.text(), error)

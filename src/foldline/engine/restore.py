@@ -1,9 +1,12 @@
 """Restoring a fold's state from the roots topic: highest n among equal identities whose bytes are whole."""
 
+import heapq
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
 
 from foldline.engine.identity import Identity
 from foldline.engine.root import Page, Root, decode_root, page_hash
@@ -15,6 +18,19 @@ from foldline.records.codec import decode
 State = TypeVar("State")
 
 _logger = logging.getLogger("foldline.engine")
+
+CANDIDATES: Final = 8
+"""Roots kept in memory while restoring; an older one is restored from only where all newer ones are damaged."""
+
+
+class _Reach(msgspec.Struct, gc=False):
+    """How far a root reaches; the rest of it is not decoded."""
+
+    n: int
+    m: int
+
+
+_REACH = msgspec.json.Decoder(_Reach)
 
 
 def rows_from(log: Log, topic: str, partition: int, offset: int, end: int | None = None) -> Iterator[Row]:
@@ -43,30 +59,45 @@ class Standing:
     """What stands on a partition of a roots topic for one identity.
 
     Attributes:
-        roots: whole roots, highest n first; damaged ones were logged and left out.
+        roots: the best whole roots, highest n first; damaged ones were logged and left out.
         pages: the newest bytes of every page by key.
+        end: offset up to which was read.
     """
 
     roots: list[Root] = field(default_factory=list)
     pages: dict[str, bytes] = field(default_factory=dict)
+    end: int = 0
 
 
 def read_standing(log: Log, topic: str, identity: Identity) -> Standing:
-    """Read a roots topic once."""
-    standing, key = Standing(), identity.key()
+    """Read a roots topic once: every key of the identity, and of its roots the best `CANDIDATES`.
+
+    On a log whose offsets leave compacted rows out, in whatever order they were left, only n decides.
+    """
+    standing, key = Standing(), identity.key().encode()
+    best: list[tuple[int, int, int, bytes]] = []
     for row in rows_from(log, topic, identity.partition, 0):
-        name = (row.key or b"").decode()
+        standing.end = row.end
+        name = row.key or b""
         if name == key and row.payload:
             try:
-                standing.roots.append(decode_root(row.payload))
-            except FoldError as error:
+                reach = _REACH.decode(row.payload)
+            except msgspec.MsgspecError as error:
                 _logger.warning("skipping the root at %s offset %d: %s", topic, row.offset, error)
-        elif name.startswith(key + "/"):
+                continue
+            heapq.heappush(best, (reach.n, reach.m, row.offset, row.payload))
+            if len(best) > CANDIDATES:
+                heapq.heappop(best)
+        elif name.startswith(key + b"/"):
             if row.payload:
-                standing.pages[name] = row.payload
+                standing.pages[name.decode()] = row.payload
             else:
-                standing.pages.pop(name, None)
-    standing.roots.sort(key=lambda root: (root.n, root.m), reverse=True)
+                standing.pages.pop(name.decode(), None)
+    for _, _, offset, payload in sorted(best, reverse=True):
+        try:
+            standing.roots.append(decode_root(payload))
+        except FoldError as error:
+            _logger.warning("skipping the root at %s offset %d: %s", topic, offset, error)
     return standing
 
 
@@ -105,12 +136,14 @@ class Restored(Generic[State]):
         state: both halves as of n.
         n: the offset covered.
         root: where it came from; None when it starts from nothing.
+        end: offset of the roots topic up to which was read.
         orphans: keys of pages that no root restored names: left over from roots before, or never finished.
     """
 
     state: State
     n: int
     root: Root | None
+    end: int
     orphans: set[str] = field(default_factory=set)
 
 
@@ -131,9 +164,9 @@ def restore(log: Log, roots_topic: str, fold: Fold[State], identity: Identity) -
             continue
         _catch_up(log, fold, identity, state, root.m, root.n)
         named = {page.key for page in (*root.known_pages, *root.pending_pages)}
-        return Restored(state, root.n, root, set(standing.pages) - named)
+        return Restored(state, root.n, root, standing.end, set(standing.pages) - named)
     _need(log, identity, identity.start)
-    return Restored(fold.empty(), identity.start, None, set(standing.pages))
+    return Restored(fold.empty(), identity.start, None, standing.end, set(standing.pages))
 
 
 def _catch_up(log: Log, fold: Fold[State], identity: Identity, state: State, m: int, n: int) -> None:

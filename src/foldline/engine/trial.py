@@ -15,6 +15,7 @@ from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.tally_fold import TallyFold
 from foldline.fold.protocol import Fold
 from foldline.log.protocol import Log
+from foldline.log.shares import Share
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.loops.trying import TrialDecider
@@ -46,6 +47,7 @@ class Trial:
         learn: whether this process learns.
         read: reads micro-batches; shared with the loop's other folds.
         stamp: the clock that stamps what this process appends, milliseconds.
+        share: says which partitions to work on.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Trial:
         learn: bool,
         read: Read,
         stamp: Callable[[], int],
+        share: Share,
     ) -> None:
         self.experiment = experiment
         self._loop = loop
@@ -72,7 +75,7 @@ class Trial:
             arm = self.arms[key] = Arm(definition, Replica(log, topics_of(definition).policy))
             if learn:
                 catalogue = VariantCatalogue(loops, experiment, key)
-                arm.learner = Learner(log, definition, holder, pace, leads=False, read=read)
+                arm.learner = Learner(log, definition, holder, pace, leads=False, read=read, share=share)
                 arm.publisher = Publisher(log, catalogue, definition, holder, lease_s=pace.lease_s)
         if learn:
             self.tally = Learner(
@@ -85,9 +88,16 @@ class Trial:
                 ticks=True,
                 read=read,
                 stamp=stamp,
+                share=share,
             )
             self.announcer = Announcer(log, loops, loop, experiment, holder, lease_s=pace.lease_s)
         self._decider: TrialDecider | None = None
+
+    @property
+    def learners(self) -> list[Learner]:
+        """Those of the tally and of every variant's policy that run here."""
+        found = [self.tally, *(arm.learner for arm in self.arms.values())]
+        return [learner for learner in found if learner is not None]
 
     def redefine(self, loop: LoopDefinition, experiment: ExperimentDefinition, *, now: int) -> None:
         """Follow new versions of loop and experiment."""

@@ -9,6 +9,7 @@ import msgspec
 
 from foldline.engine.defining import create_catalogue, define
 from foldline.engine.host import Host
+from foldline.kernels import lose_patience
 from foldline.log.memory import MemoryLog
 from foldline.log.protocol import Batch
 from foldline.loops.catalogue import Catalogue
@@ -36,6 +37,7 @@ def warm_up(definitions: Iterable[LoopDefinition] = ()) -> None:
 
     Takes some seconds on a machine that has never compiled this version, half a second else.
     """
+    lose_patience()
     kinds = {_kind(definition): definition for definition in (_PLAIN, *definitions)}
     for definition in kinds.values():
         _fold_some(msgspec.structs.replace(definition, version=1, partitions=min(2, definition.partitions)))

@@ -1,10 +1,10 @@
 """A worker: one fold over one partition, under a lease.
 
 `advance` reads a micro-batch and folds it; a root is due when the state has changed, and nothing is written
-otherwise. Roots and dead letters go in one atomic append under the lease's epoch, so a worker that lost its
-lease, even while paused, can write nothing. A worker whose append failed, for whatever reason, is thrown away:
-the log knows what was written, the worker does not. It holds no threads and no clock of its own; `Learner`
-drives it.
+otherwise. Roots, outputs and dead letters go in one atomic append under the lease's epoch, so a worker that lost its
+lease, even while paused, can write nothing. After an append without an answer the worker is in doubt: it folds on,
+and before it writes again it finds out on the log what became of the append. It holds no threads and no clock of its
+own; `Learner` drives it.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,12 @@ from typing import Any
 import msgspec
 
 from foldline.engine.identity import Identity
+from foldline.engine.outputs import Numbered, number, output_batches
 from foldline.engine.reading import Reading, read_batch
-from foldline.engine.restore import restore
+from foldline.engine.restore import restore, rows_from
 from foldline.engine.root import RootWriter
 from foldline.errors import FoldError, LeaseLost, LogError
+from foldline.fold.outputs import Outputs
 from foldline.fold.protocol import Applied, Dump, Fold
 from foldline.log.places import place_of
 from foldline.log.protocol import Batch, Lease, Log, Row
@@ -43,10 +45,12 @@ class WorkerTopics:
     Attributes:
         roots: its roots.
         dead: records it could not use; None where another fold of the loop writes them.
+        outputs: output records; None for a fold that has none.
     """
 
     roots: str
     dead: str | None
+    outputs: str | None = None
 
 
 class Worker:
@@ -76,14 +80,22 @@ class Worker:
         self._unrooted = 0
         self._pending_bytes_read = 0
         self._roots.resume(restored.root, restored.orphans)
+        self._roots_end = restored.end
+        self._unanswered: list[Batch] = []
         self._changed = False
         self._dead: list[Batch] = []
+        self._outputs: list[Numbered] = []
         self._written_at = now
 
     @property
     def behind(self) -> bool:
         """Whether the state has changed since the last root."""
         return self._changed
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether batches of `root_batches` were neither `written` nor settled since."""
+        return bool(self._unanswered)
 
     def step(self, *, now: int, max_records: int = 10_000, root_every_ms: int = 0) -> int:
         """Fold what is there, up to `max_records`; the number of records folded.
@@ -124,26 +136,63 @@ class Worker:
 
     def write_root(self, *, now: int, pending: bool | None = None) -> None:
         """Append the state as of n; the pending half with it when asked for, or when it has aged enough."""
-        self.log.append(self.root_batches(now=now, pending=pending), lease=self.lease)
+        self.written(self.log.append(self.root_batches(now=now, pending=pending), lease=self.lease))
 
     def root_batches(self, *, now: int, pending: bool | None = None) -> list[Batch]:
-        """What `write_root` appends; the caller appends it under the lease, or throws the worker away."""
+        """What `write_root` appends; the caller appends it under the lease and calls `written`.
+
+        Until then the worker is in doubt. What it was in doubt about before is settled first, which may block.
+        """
+        if self._unanswered:
+            self.settle()
         if pending is None:
             pending = self._pending_bytes_read >= PENDING_GROWTH * self._roots.pending_bytes
         self._check_topic()
         dump: Dump = self.fold.dump(self.state, pending=pending)
-        batches = self._dead + self._roots.batches(dump, self.n, time=now, pending=pending)
-        self._dead = []
+        batches = self._output_batches(now) + self._dead
+        batches += self._roots.batches(dump, self.n, time=now, pending=pending)
+        self._dead, self._outputs = [], []
         self._changed, self._unrooted, self._written_at = False, 0, now
         if pending:
             self._pending_bytes_read = 0
+        self._unanswered = batches
         return batches
+
+    def written(self, offsets: list[int]) -> None:
+        """The batches of `root_batches` stand at these offsets; empty where they were found to stand."""
+        self._unanswered = []
+        if offsets:
+            self._roots_end = offsets[-1] + 1
+
+    def settle(self) -> None:
+        """Find out whether the append in doubt was made, and make it if not. Blocks until the log answers.
+
+        Raises:
+            LeaseLost: another worker owns the partition; drop this one.
+            LogError: the log still does not answer; call it again.
+        """
+        self.log.append([], lease=self.lease)  # decides what becomes of an append that is under way
+        root = next(batch for batch in self._unanswered if batch.key == self.identity.key().encode())
+        rows = rows_from(self.log, self._topics.roots, self.identity.partition, self._roots_end)
+        stands = any(row.key == root.key and row.payload == root.payload for row in rows)
+        self.written([] if stands else self.log.append(self._unanswered, lease=self.lease))
+
+    def send_outputs(self, *, now: int) -> None:
+        """Append the outputs made since the last root, ahead of the next: who reads them may meet repeats.
+
+        Where that fails they go with the root, or are sent again; a repeat has the number of the first.
+        """
+        for batch in self._output_batches(now):
+            self.log.append([batch])
+        self._outputs = []
 
     def close(self, *, now: int) -> None:
         """Write a last root with both halves at n, if anything was read since, and give the lease up."""
         try:
             if self._changed or self._unrooted or self._pending_bytes_read:
                 self.write_root(now=now, pending=True)
+            elif self.in_doubt:
+                self.settle()
         except LeaseLost:
             return
         self.log.release(self.lease)
@@ -180,17 +229,35 @@ class Worker:
         if self._topics.dead is not None and (applied.dead or columns.dead):
             dead = sorted(columns.dead + applied.dead, key=lambda dead: dead.row)
             self._bury(self._topics.dead, rows, dead, now)
+        if applied.outputs is not None and len(applied.outputs):
+            self._note_outputs(applied.outputs, reading)
         self._changed |= applied.changed
         self.n = reading.end
         self._unrooted += len(columns)
         self._pending_bytes_read += sum(len(row.payload) for row in rows)
+
+    def _note_outputs(self, outputs: Outputs, reading: Reading) -> None:
+        """Outputs wait for the root, as dead letters do; the root is due then even where nothing known changed."""
+        outputs.check(len(reading.columns), self.identity.text())
+        if self._topics.outputs is None:
+            raise FoldError(
+                "fold.bad_outputs", f"{self.identity.text()} returned outputs, but says it has none"
+            )
+        self._outputs.append(number(outputs, reading.rows))
+        self._changed = True
+
+    def _output_batches(self, now: int) -> list[Batch]:
+        topic = self._topics.outputs
+        if topic is None or not self._outputs:
+            return []
+        return output_batches(self._outputs, topic, self.identity, time=now)
 
     def _bury(self, topic: str, rows: list[Row], dead: list[Dead], now: int) -> None:
         """Dead letters wait for the root, so that both are written or neither."""
         payloads, counts = [row.payload for row in rows], [row.count for row in rows]
         lines = dead_lines(payloads, [letter.row for letter in dead], counts=counts)
         for letter, line in zip(dead, lines, strict=True):
-            offset, index = place_of(rows, letter.row)
+            row, offset, index = place_of(rows, letter.row)
             payload = msgspec.json.encode(
                 DeadLetter(
                     time=now,
@@ -202,6 +269,7 @@ class Worker:
                     code=letter.code,
                     error=letter.message,
                     payload=line,
+                    headers=row.headers,
                 )
             )
             self._dead.append(Batch(topic, self.identity.partition, payload, 1, now, now))

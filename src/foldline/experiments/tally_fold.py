@@ -116,6 +116,7 @@ class TallyFold:
 
     name = "tally"
     version = 1
+    has_outputs = False
 
     def __init__(self, definition: ExperimentDefinition) -> None:
         self.experiment = definition.name

@@ -20,8 +20,8 @@ from foldline.experiments.tally_layout import (
     Terms,
     Unit,
 )
+from foldline.kernels import inlined, kernel
 from foldline.records.columns import Kind
-from foldline.records.compiled import inlined, kernel
 
 _ROOM = 2.0**62
 

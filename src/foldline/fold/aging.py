@@ -4,7 +4,7 @@ from foldline.fold.counters import Counter
 from foldline.fold.emits import Emit
 from foldline.fold.layout import NOTHING, Dangling, Flag, Held, Int64s, Mark, Seen, State, Status, Term
 from foldline.fold.notes import tell
-from foldline.records.compiled import inlined
+from foldline.kernels import inlined
 
 
 @inlined

@@ -22,7 +22,7 @@ from foldline.fold.layout import (
 )
 from foldline.fold.notes import tell
 from foldline.fold.rewards import add
-from foldline.records.compiled import inlined
+from foldline.kernels import inlined
 
 
 @inlined

@@ -68,10 +68,12 @@ class EventFold(Generic[Known]):
     Attributes:
         rule: how decisions are joined with rewards.
         complete: whether only complete outcomes are taken; the other records are then dead-lettered.
+        has_outputs: see `Fold`.
     """
 
     name: str
     version: int
+    has_outputs: bool = False
 
     def __init__(self, rule: RewardRule, *, complete: bool = False) -> None:
         self.rule = rule

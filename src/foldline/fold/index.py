@@ -1,7 +1,7 @@
 """Open-addressing tables from 128-bit ids to the rows of a ring; see `foldline.fold.layout`."""
 
 from foldline.fold.layout import TAG_BITS, Int64s, Key
-from foldline.records.compiled import inlined, kernel
+from foldline.kernels import inlined, patient
 
 _TAG = (1 << TAG_BITS) - 1
 
@@ -50,7 +50,7 @@ def put(table: Int64s, slot: int, sequence: int, key: Key) -> int:
     return taken
 
 
-@kernel
+@patient(lambda *given: given[3] - given[2])
 def fill(table: Int64s, rows: Int64s, head: int, tail: int, column: int, matched: int) -> int:
     """Enter the live rows into an empty table, the last of each id; returns the slots taken.
 

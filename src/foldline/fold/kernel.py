@@ -14,14 +14,14 @@ from foldline.fold.counters import Counter
 from foldline.fold.decisions import activate, decide
 from foldline.fold.layout import TAG_BITS, Batch, Held, Int64s, Mark, Reason, State, Status
 from foldline.fold.rewards import outcome, reward
+from foldline.kernels import inlined, patient
 from foldline.records.columns import Kind
-from foldline.records.compiled import inlined, kernel
 
 _AHEAD = 1024
 """Rows whose look-ups are fetched at once; few enough that they are still in the cache when their turn comes."""
 
 
-@kernel
+@patient(lambda *given: given[-1] - given[-2])
 def join(
     batch: Batch,
     state: State,

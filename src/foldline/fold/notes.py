@@ -5,7 +5,7 @@ import numpy as np
 from foldline.fold.counters import Counter
 from foldline.fold.index import locate, put
 from foldline.fold.layout import OF_SEEN, Int64s, Key, Mark, Seen
-from foldline.records.compiled import inlined
+from foldline.kernels import inlined
 
 _TOO_LARGE = 2.0**63
 

@@ -2,12 +2,14 @@
 
 A state has two halves. What is known merges across partitions. What is pending (joins in progress, duplicate
 filters) does not. Both dump to bytes that are a function of the prefix alone: not of batch sizes, restarts or
-the log beneath. A fold reads its columns and nothing else: no clock, no randomness, no second topic.
+the log beneath. A fold reads its columns and nothing else: no clock, no randomness, no second topic. Beside its
+state it may return output records, a function of the prefix as well; the engine appends them.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from foldline.fold.outputs import Outputs
 from foldline.records.columns import Columns, Dead
 
 State = TypeVar("State")
@@ -20,10 +22,12 @@ class Applied:
     Attributes:
         changed: the known half differs from before.
         dead: rows the fold could not use, besides those the codec found.
+        outputs: records that follow from the batch; None for none, and with learning muted.
     """
 
     changed: bool = False
     dead: list[Dead] = field(default_factory=list)
+    outputs: Outputs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class Fold(Protocol[State]):
 
     Attributes:
         name: names the fold within its loop.
-        version: raised whenever some prefix could fold differently.
+        version: raised whenever some prefix could fold differently, outputs included.
+        has_outputs: whether it ever returns output records; they then have a topic of their own.
 
     Example:
         >>> import foldline as fl
@@ -56,6 +61,7 @@ class Fold(Protocol[State]):
 
     name: str
     version: int
+    has_outputs: bool
 
     def parameters(self) -> dict[str, Any]:
         """The learning parameters, as JSON values: part of the fold's identity."""

@@ -23,7 +23,7 @@ from foldline.fold.layout import (
 )
 from foldline.fold.notes import earn, remember, tell
 from foldline.fold.rule import AGGREGATIONS
-from foldline.records.compiled import inlined
+from foldline.kernels import inlined
 
 _FIRST, _LAST, _MAX = (AGGREGATIONS.index(name) for name in ("first", "last", "max"))
 

@@ -13,6 +13,7 @@ from foldline.errors import LeaseLost, LogError
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
 from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
+from foldline.log.shares import Seats, Share
 from foldline.log.slicing import part
 
 
@@ -168,6 +169,11 @@ class MemoryLog:
                 # The row stays, so that the next taker's epoch is higher still.
                 held.holder, held.expires = "", 0
 
+    def share(self, topic: str, group: str, member: str) -> Share:
+        """See `Log.share`. Evenly among those who are there."""
+        partitions = self.topic(topic).partitions
+        return Seats(self, f"share/{group}/{topic}/", member, partitions, self._clock, self._held)
+
     def clean(self) -> int:
         """See `Log.clean`. O(rows kept)."""
         now = self._clock()
@@ -209,6 +215,17 @@ class MemoryLog:
         stored = self._stored(batch.topic)
         validation.check_fits(batch, len(stored.partitions), stored.topic.cleanup)
         return stored.partitions[batch.partition]
+
+    def _held(self, prefix: str) -> list[str]:
+        """Names of the leases held that begin so, in order."""
+        now = self._clock()
+        with self._changed:
+            self._check_open()
+            return sorted(
+                name
+                for name, held in self._leases.items()
+                if name.startswith(prefix) and held.holder and held.expires > now
+            )
 
     def _check_lease(self, lease: Lease) -> None:
         held = self._leases.get(lease.name)

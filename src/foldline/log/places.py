@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from foldline.log.protocol import Log, Row
 
 
-def place_of(rows: Sequence[Row], record: int) -> tuple[int, int]:
-    """The place of one record of consecutive rows, counted over all of them; see `Row.place`. O(rows).
+def place_of(rows: Sequence[Row], record: int) -> tuple[Row, int, int]:
+    """The row of one record of consecutive rows, counted over all of them, and its `Row.place`. O(rows).
 
-    >>> place_of([Row(3, 2, b"a\\nb", 0, 0, packed=True), Row(5, 1, b"c", 0, 0)], 2)
+    >>> place_of([Row(3, 2, b"a\\nb", 0, 0, packed=True), Row(5, 1, b"c", 0, 0)], 2)[1:]
     (5, 0)
     """
     for row in rows:
         if record < row.count:
-            return row.place(record)
+            return row, *row.place(record)
         record -= row.count
     raise IndexError(f"record {record} beyond the last of these rows")
 

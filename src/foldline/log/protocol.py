@@ -13,6 +13,8 @@ from typing import Literal, Protocol, Self, runtime_checkable
 
 import msgspec
 
+from foldline.log.shares import Share
+
 Cleanup = Literal["delete", "compact"]
 
 Counts = Literal["records", "messages"]
@@ -76,6 +78,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         key: as appended.
         packed: whether all its records stand at its one offset, as on a log that counts messages; then it is
             never cut. False where it holds one record.
+        headers: names and values that whoever wrote it gave it, besides what the log itself notes there.
     """
 
     offset: int
@@ -85,6 +88,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     greatest: int
     key: bytes | None = None
     packed: bool = False
+    headers: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def end(self) -> int:
@@ -208,6 +212,16 @@ class Log(Protocol):
 
     def release(self, lease: Lease) -> None:
         """Give the lease up, if it is still the newest of its name."""
+        ...
+
+    def share(self, topic: str, group: str, member: str) -> Share:
+        """Join those who work on a topic's partitions, to be told which of them to work on.
+
+        Args:
+            topic: its name.
+            group: those who share the work.
+            member: names this one.
+        """
         ...
 
     def clean(self) -> int:

@@ -37,6 +37,7 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
         partitions: of the event topic; fixed.
         generation: of the event topic; fixed.
         salt: of the loop's draws; fixed.
+        folds: further folds that run on the loop's events, as JSON values, `kind` first; see `loops.folds`.
     """
 
     name: LoopName
@@ -51,6 +52,7 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     partitions: Annotated[int, Meta(ge=1, le=4096)] = 1
     generation: Annotated[int, Meta(ge=0)] = 0
     salt: str
+    folds: tuple[dict[str, Any], ...] = ()
 
     @property
     def branch(self) -> str:

@@ -38,6 +38,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         unit_bits: rewards are summed exactly in units of 2^-unit_bits (default 32).
         partitions: of the event topic (default 1); fixed once defined.
         salt: of the draws (default random); fixed once defined.
+        folds: further folds that run on the loop's events, as JSON values with `kind` first (default none).
     """
 
     actions: tuple[str, ...] | None = None
@@ -54,6 +55,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     unit_bits: Annotated[int, Meta(ge=0, le=MOST_UNIT_BITS)] | None = None
     partitions: Annotated[int, Meta(ge=1, le=4096)] | None = None
     salt: str | None = None
+    folds: tuple[dict[str, Any], ...] | None = None
 
     def settle(self, name: str, old: LoopDefinition | None, *, salt: str, now: int) -> LoopDefinition:
         """The definition asked for: `old` itself where nothing differs. It still is to be checked.
@@ -77,6 +79,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             high=self.high,
             partitions=self.partitions,
             salt=self.salt,
+            folds=self.folds,
         )
         rule = self._rule(old.reward if old is not None else RewardRule())
         if old is None:

@@ -7,6 +7,9 @@ from foldline.loops.definition import LoopDefinition
 CATALOGUE = "foldline.loops"
 """Every version of every loop's definition, kept for ever."""
 
+POLICY = ".policy"
+"""What the topic of a loop's newest bundle ends with."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoopTopics:
@@ -18,6 +21,7 @@ class LoopTopics:
         roots: the folds' states with the offset they cover; compacted.
         bundles: a header of every bundle ever published.
         policy: the newest bundle whole; compacted.
+        stem: what all of them begin with.
     """
 
     events: str
@@ -25,6 +29,11 @@ class LoopTopics:
     roots: str
     bundles: str
     policy: str
+    stem: str
+
+    def outputs(self, fold: str) -> str:
+        """The output records of a fold; partitioned as the events."""
+        return f"{self.stem}.{fold}"
 
 
 def topics_of(definition: LoopDefinition) -> LoopTopics:
@@ -33,7 +42,7 @@ def topics_of(definition: LoopDefinition) -> LoopTopics:
     stem = f"{name}.g{definition.generation}" if definition.generation else name
     own = stem + definition.branch
     return LoopTopics(
-        f"{stem}.events", f"{stem}.events.dlq", f"{own}.roots", f"{own}.bundles", f"{own}.policy"
+        f"{stem}.events", f"{stem}.events.dlq", f"{own}.roots", f"{own}.bundles", f"{own}{POLICY}", own
     )
 
 

@@ -1,16 +1,16 @@
 """Epsilon-greedy with a constant step size: follows drift, at the price of a state that does not merge."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
-from numba import njit
 
 from foldline.errors import FoldError
 from foldline.fold.arrays import Arrays
 from foldline.fold.emits import Emits
+from foldline.kernels import kernel
 from foldline.policies.epsilon_greedy import Epsilon, StartValue, Ties, greedy_weights
 from foldline.policies.protocol import Law, Parameters, Policy
 
@@ -99,8 +99,8 @@ class ConstantStep(Policy, frozen=True, tag="constant_step"):
         return {"pulls": pulls, "mean": np.where(pulls > 0, value, np.nan)}
 
 
-@njit(cache=True)
-def _step(count, value, kind, action, new, alpha, unit):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@kernel
+def _step(count: Any, value: Any, kind: Any, action: Any, new: Any, alpha: Any, unit: Any) -> Any:
     changed = 0
     for i in range(len(kind)):
         if kind[i] != _LEARNT:

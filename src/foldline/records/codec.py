@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from foldline.errors import InputError, RecordError
+from foldline.kernels import is_ready
 from foldline.records import lines
 from foldline.records.columns import Columns
 from foldline.records.dictionary import Dictionary
@@ -141,12 +142,7 @@ def decode(payload: Payload, *, counts: Sequence[int] | None = None) -> Columns:
 
 def _worth_scanning(size: int) -> bool:
     """Both ways give the same columns; only the time differs."""
-    return size >= (_SCAN_FROM if _is_ready(scan) else _COMPILE_FROM)
-
-
-def _is_ready(kernel: Any) -> bool:
-    """Whether a kernel was compiled, or read from the cache, in this process."""
-    return bool(kernel.overloads)
+    return size >= (_SCAN_FROM if is_ready(scan) else _COMPILE_FROM)
 
 
 def _joined(parts: Sequence[bytes], counts: Sequence[int] | None) -> bytes:

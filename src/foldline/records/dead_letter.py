@@ -3,7 +3,7 @@
 import msgspec
 
 
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="dead"):
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="dead"):
     """One unusable record with its error.
 
     Attributes:
@@ -17,6 +17,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
         code: error code, such as `record.undecodable`.
         error: what was given and what was expected.
         payload: the record's raw bytes (base64 in JSON).
+        headers: names and values that stood beside it, as a message of Kafka has them.
     """
 
     time: int
@@ -28,3 +29,4 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
     error: str
     payload: bytes
     index: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from foldline.records.compiled import Int, kernel, part
+from foldline.kernels import Int, kernel, part
 from foldline.records.words import as_float, high_product, high_zeros
 
 LEAST, GREATEST = -342, 308

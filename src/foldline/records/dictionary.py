@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from foldline.records.compiled import Bytes, Int, part
+from foldline.kernels import Bytes, Int, part
 from foldline.records.hashing import hash_span
 from foldline.records.words import load64, word_at
 

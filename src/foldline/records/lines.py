@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from foldline.kernels import Bytes, Int, patient
 from foldline.records.columns import Columns, Dead, Kind
-from foldline.records.compiled import Bytes, Int, kernel
 from foldline.records.dictionary import Dictionary
 from foldline.records.hashing import hash_spans
 from foldline.records.judge import DECODER, MAX_DEPTH, judge, names_one
@@ -113,7 +113,20 @@ def _cut(data: bytes, starts: Rows, ends: Rows) -> list[bytes]:
     return [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
-@kernel
+def _all_plain_lines(buffer: Bytes, starts: Any, ends: Any, deepest: Int) -> Any:
+    """`_all_plain` by methods of bytes."""
+    for line in _cut(buffer.tobytes(), starts, ends):
+        if (
+            line[:1] != b"{"
+            or line[-1:] != b"}"
+            or len(line) < 2
+            or line.count(b"{") + line.count(b"[") > deepest
+        ):
+            return False
+    return True
+
+
+@patient(lambda *given: len(given[1]), plain=_all_plain_lines)
 def _all_plain(buffer: Bytes, starts: Any, ends: Any, deepest: Int) -> Any:
     """Whether each line stands from `{` to `}` and has at most `deepest` opening brackets."""
     for row in range(len(starts)):

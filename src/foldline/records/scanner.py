@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from foldline.records.compiled import Bytes, Int, inlined, kernel, part
+from foldline.kernels import Bytes, Int, inlined, kernel, part
 from foldline.records.dictionary import index_of
 from foldline.records.grammar import (
     END,

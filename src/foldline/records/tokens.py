@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from foldline.records.compiled import Bytes, Int, inlined, part
+from foldline.kernels import Bytes, Int, inlined, part
 from foldline.records.decimals import to_float
 from foldline.records.words import load64, low_zeros, word_at
 

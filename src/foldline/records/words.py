@@ -8,31 +8,30 @@ import sys
 from typing import Any
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]  # ships no types
-from numba import types
 
-from foldline.records.compiled import Bytes, Int, intrinsic, part
-
-_WORD = ir.IntType(64)
-_WIDE = ir.IntType(128)
+from foldline.kernels import Bytes, Int, operation, part
 
 
-@intrinsic
+@operation
 def load64(_context: Any, array: Any, _index: Any) -> Any:
     """The eight bytes of `array` at `index`; the caller has checked that they are within it."""
+    from llvmlite import ir  # type: ignore[import-untyped]  # ships no types
+    from numba import types
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, values[0]).data
-        pointer = builder.bitcast(builder.gep(data, [values[1]]), _WORD.as_pointer())
+        pointer = builder.bitcast(builder.gep(data, [values[1]]), ir.IntType(64).as_pointer())
         word = builder.load(pointer, align=1)
         return word if sys.byteorder == "little" else builder.bswap(word)
 
     return types.uint64(array, types.int64), generate
 
 
-@intrinsic
+@operation
 def low_zeros(_context: Any, _word: Any) -> Any:
     """How many zero bits stand below the lowest one bit; 64 for zero."""
+    from llvmlite import ir
+    from numba import types
 
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         return builder.cttz(values[0], ir.Constant(ir.IntType(1), 0))
@@ -40,9 +39,11 @@ def low_zeros(_context: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
+@operation
 def high_zeros(_context: Any, _word: Any) -> Any:
     """How many zero bits stand above the highest one bit; 64 for zero."""
+    from llvmlite import ir
+    from numba import types
 
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         return builder.ctlz(values[0], ir.Constant(ir.IntType(1), 0))
@@ -50,20 +51,26 @@ def high_zeros(_context: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
+@operation
 def high_product(_context: Any, _left: Any, _right: Any) -> Any:
     """The upper 64 bits of the 128-bit product."""
+    from llvmlite import ir
+    from numba import types
+
+    wide = ir.IntType(128)
 
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        left, right = (builder.zext(value, _WIDE) for value in values)
-        return builder.trunc(builder.lshr(builder.mul(left, right), ir.Constant(_WIDE, 64)), _WORD)
+        left, right = (builder.zext(value, wide) for value in values)
+        return builder.trunc(builder.lshr(builder.mul(left, right), ir.Constant(wide, 64)), ir.IntType(64))
 
     return types.uint64(types.uint64, types.uint64), generate
 
 
-@intrinsic
+@operation
 def as_float(_context: Any, _word: Any) -> Any:
     """The float64 with these bits."""
+    from llvmlite import ir
+    from numba import types
 
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         return builder.bitcast(values[0], ir.DoubleType())

@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from foldline.errors import FoldlineError, LogError, RequestError
@@ -46,6 +46,7 @@ class Group:
     Attributes:
         topic: where they go.
         landed: done when they are on the log, or failed with the reason they are not.
+        owed: called then, before anybody who awaits it goes on, with that reason or None.
     """
 
     topic: str
@@ -53,6 +54,7 @@ class Group:
     lines: dict[int, list[bytes]] = field(default_factory=dict)
     times: dict[int, list[int]] = field(default_factory=dict)
     keyed: list[Batch] = field(default_factory=list)
+    owed: list[Callable[[FoldlineError | None], None]] = field(default_factory=list)
     count: int = 0
     size: int = 0
 
@@ -210,6 +212,8 @@ class Appender:
                 self.counts.failed += group.count
                 group.landed.set_exception(error)
                 group.landed.exception()  # seen here: with the fast mode nobody may be waiting for it
+            for settle in group.owed:
+                settle(error)
         if together < LINGER_FROM:
             self._launch()
         else:

@@ -12,34 +12,19 @@ from typing import Final
 import msgspec
 
 from foldline.errors import FoldlineError, RequestError
-from foldline.loops.messages import FaultAnswer
 from foldline.serving.bodies import read_whole
-from foldline.serving.calls import Answer, Asgi, Call, Gone, Receive, Scope, Send, Stream, answer
+from foldline.serving.calls import Answer, Asgi, Call, Gone, Receive, Scope, Send, Stream
 from foldline.serving.connection import WAITS
 from foldline.serving.guard import as_bearer
 from foldline.serving.metrics import RequestCounts, show_metrics
 from foldline.serving.openapi import openapi
-from foldline.serving.requests import fault_of
+from foldline.serving.refusals import refusal
 from foldline.serving.routes import LOOP, ROUTES, Route
 from foldline.serving.sending import send_answer, send_stream, while_there
 from foldline.serving.service import Service
+from foldline.serving.shortcut import Shortcut
 
 _logger = logging.getLogger("foldline.serving")
-
-_STATUS: Final = {
-    "http.unauthorized": 401,
-    "http.forbidden": 403,
-    "http.not_found": 404,
-    "input.unknown_loop": 404,
-    "http.method": 405,
-    "http.slow": 408,
-    "definition.conflict": 409,
-    "http.gap": 409,
-    "http.too_large": 413,
-    "http.rate": 429,
-    "http.overloaded": 503,
-}
-_BY_AREA: Final = {"http": 400, "input": 400, "definition": 400, "log": 503, "fold": 503}
 
 _PREFIX: Final = "/v1/loops/"
 _GONE: Final = 499
@@ -52,6 +37,9 @@ class ServiceApp:
     Args:
         service: called once, within the event loop, when the server starts.
         pages: answers every other path; None for none.
+
+    Attributes:
+        shortcut: takes those that put records on the log, where a connection offers them to it.
     """
 
     def __init__(self, service: Callable[[], Service], pages: Asgi | None = None) -> None:
@@ -59,6 +47,7 @@ class ServiceApp:
         self._pages = pages
         self._service: Service | None = None
         self._counts = RequestCounts()
+        self.shortcut = Shortcut(lambda: self.service, _admit, self._counts)
         self._of_loops: dict[tuple[str, str], Route] = {}
         self._others: dict[tuple[str, str], Route] = {}
         for route in ROUTES:
@@ -196,24 +185,6 @@ class ServiceApp:
         await receive()
         await self._service.close()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def refusal(error: FoldlineError, status: int | None = None) -> Answer:
-    """An error as an answer."""
-    if status is None:
-        status = _STATUS.get(error.code) or _BY_AREA.get(error.code.partition(".")[0], 500)
-    headers: list[tuple[bytes, bytes]] = []
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if status == 405:
-        headers.append((b"allow", (error.expected or "").encode()))
-    retry_after_s = getattr(error, "retry_after_s", None) or (1 if status == 503 else None)
-    if status == 408:
-        # Whatever still comes of the body is no request.
-        headers.append((b"connection", b"close"))
-    if retry_after_s is not None:
-        headers.append((b"retry-after", str(retry_after_s).encode()))
-    return answer(FaultAnswer(fault_of(error)), status, *headers)
 
 
 async def _close_socket(send: Send) -> None:

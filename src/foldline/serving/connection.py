@@ -17,6 +17,7 @@ from foldline.errors import RequestError
 from foldline.loops.messages import FaultAnswer
 from foldline.serving.calls import Answer, answer
 from foldline.serving.requests import fault_of
+from foldline.serving.shortcut import Shortcut, Target
 
 MAX_HEAD_BYTES: Final = 65_536
 
@@ -30,6 +31,8 @@ class Connection(HttpToolsProtocol):
     Args:
         head_timeout_s: seconds a client may take to send the head of a request, and the rest of a body refused.
         max_connections: the requests of one that comes on top of so many are refused.
+        shortcut: takes requests the short way.
+        origins: whether web pages of other origins may ask; what they ask goes the long way.
     """
 
     def __init__(
@@ -41,10 +44,16 @@ class Connection(HttpToolsProtocol):
         *,
         head_timeout_s: float,
         max_connections: int,
+        shortcut: Shortcut,
+        origins: bool,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._head_timeout_s = head_timeout_s
         self._max_connections = max_connections
+        self._shortcut = shortcut
+        self._origins = origins
+        self._target: Target | None = None
+        self._body: list[bytes] = []
         self._one_too_many = False
         self._late: asyncio.TimerHandle | None = None
         self._head_bytes: int | None = None
@@ -64,6 +73,8 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on; what comes outside a request under way must become the head of one in time."""
         super().data_received(data)
+        if self._target is not None:
+            self._go_the_long_way()
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -88,13 +99,53 @@ class Connection(HttpToolsProtocol):
             self._head_came()
         if self._one_too_many:
             self.app = _refuse_connection
-        super().on_headers_complete()
+        elif self._is_plain():
+            self._target = self._shortcut.target(self.url)
+        if self._target is None:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._target is None:
+            super().on_body(body)
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """The request is there whole."""
+        target = self._target
+        if target is None:
+            super().on_message_complete()
+            return
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        if len(body) > self._shortcut.max_body_bytes:
+            self._go_the_long_way()
+            super().on_message_complete()
+            return
+        self._target, self._body = None, []
+        owed = self._shortcut.take(self, target, self.headers, body)
+        self.cycle = owed  # type: ignore[assignment]  # as much of one as the protocol looks at
+        if not owed.waits:
+            owed.settle()
 
     def on_response_complete(self) -> None:
         """Go on with the next request; after the last of a client that sends no more, close."""
         super().on_response_complete()
         if self._ended and not self._owes():
             self.transport.close()
+
+    def reply(self, data: bytes, *, close: bool) -> None:
+        """Send an answer that was owed, whole."""
+        transport = self.transport
+        if not transport.is_closing():
+            transport.write(data)
+            if close:
+                transport.close()
+        self.on_response_complete()
+
+    def common_lines(self) -> bytes:
+        """Header lines of every answer: the server makes them anew each second."""
+        return b"".join([name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers])
 
     def shutdown(self) -> None:
         """The service stops: a reader of a stream that does not read keeps nobody waiting."""
@@ -105,6 +156,27 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be understood."""
         self._refuse(400, f"{msg[:1].lower()}{msg[1:].rstrip('.')}; expected HTTP/1.1")
+
+    def _is_plain(self) -> bool:
+        """Whether the head that came asks for nothing that the long way alone can give."""
+        parser = self.parser
+        return (
+            parser.get_method() == b"POST"
+            and not self._owes()
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and parser.get_http_version() == "1.1"
+            and not (self._origins and any(name == b"origin" for name, _ in self.headers))
+        )
+
+    def _go_the_long_way(self) -> None:
+        """Hand what came of a request to its application."""
+        self._target, pieces, self._body = None, self._body, []
+        super().on_headers_complete()
+        for piece in pieces:
+            super().on_body(piece)
 
     def _owes(self) -> bool:
         """Whether a request waits for its answer."""

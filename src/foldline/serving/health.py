@@ -1,8 +1,10 @@
 """Whether the process answers, and whether it can do its work."""
 
 import asyncio
+from datetime import UTC, datetime
 
 from foldline.errors import FoldlineError
+from foldline.log.outbox.log import OutboxLog, OutboxStatus
 from foldline.loops.topics import CATALOGUE
 from foldline.serving.calls import Answer, Call, answer
 from foldline.serving.service import Service
@@ -14,11 +16,26 @@ async def show_health(_service: Service, _call: Call) -> Answer:
 
 
 async def show_readiness(service: Service, _call: Call) -> Answer:
-    """The log can be read and every loop has a bundle; else what is missing."""
+    """The log can be read and every loop has a bundle; else what is missing.
+
+    While the cluster is away and what comes is kept in the outbox, the service is ready and says that it is degraded.
+    """
     missing = await asyncio.get_running_loop().run_in_executor(None, _missing, service)
     if missing:
         return answer({"status": "not ready", "missing": missing}, 503, (b"retry-after", b"1"))
+    if isinstance(service.log, OutboxLog) and (degraded := _degraded(service.log.status())):
+        return answer({"status": "degraded", "missing": [], "degraded": degraded})
     return answer({"status": "ready", "missing": []})
+
+
+def _degraded(status: OutboxStatus) -> list[str]:
+    degraded = []
+    if status.away_since is not None:
+        since = datetime.fromtimestamp(status.away_since / 1000, UTC).isoformat(timespec="seconds")
+        degraded.append(f"the cluster has been away since {since}: {status.why}")
+    if status.waiting:
+        degraded.append(f"{status.waiting} records wait in the outbox")
+    return degraded
 
 
 def _missing(service: Service) -> list[str]:

@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from foldline.errors import FoldlineError
+from foldline.log.outbox.log import OutboxLog, OutboxStatus
 from foldline.serving.calls import Answer
 from foldline.serving.definitions import counts_view
 from foldline.serving.service import Service
@@ -65,6 +66,8 @@ class _ServiceCollector(Collector):
         yield from self._requests.metrics()
         yield from _appends(self._service)
         yield from _loops(self._service)
+        if isinstance(self._service.log, OutboxLog):
+            yield from _outbox(self._service.log.status())
         yield GaugeMetricFamily(
             "foldline_host_failed",
             "1 where the thread that learns and follows has stopped",
@@ -83,6 +86,25 @@ def _appends(service: Service) -> Iterator[Metric]:
     yield CounterMetricFamily("foldline_append_seconds", "time spent in commits", value=counts.seconds)
     yield GaugeMetricFamily(
         "foldline_append_waiting_records", "records not yet on the log", value=appender.waiting
+    )
+
+
+def _outbox(status: OutboxStatus) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "foldline_cluster_away", "1 while the cluster does not answer", value=status.away_since is not None
+    )
+    yield GaugeMetricFamily(
+        "foldline_outbox_waiting_records",
+        "records kept here until the cluster takes them",
+        value=status.waiting,
+    )
+    yield CounterMetricFamily(
+        "foldline_outbox_sent_records", "records sent from the outbox", value=status.sent
+    )
+    yield CounterMetricFamily(
+        "foldline_outbox_refused_records",
+        "records of the outbox the cluster refused for good",
+        value=status.refused,
     )
 
 

@@ -1,7 +1,7 @@
 """Requests that put records on the log: one, or an array of them."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -35,42 +35,68 @@ _ACTIVATION = msgspec.json.Decoder(ActivationRequest)
 _OUTCOME = msgspec.json.Decoder(OutcomeRequest)
 
 
-def decide(service: Service, call: Call) -> Awaitable[Answer]:
+class Accepted(NamedTuple):
+    """What a request came to.
+
+    Attributes:
+        reply: its answer.
+        group: what must be on the log before it is given; None where it may be given at once.
+    """
+
+    reply: Answer
+    group: Group | None
+
+
+Accept = Callable[[Service, Call], Accepted]
+
+
+def accept_decision(service: Service, call: Call) -> Accepted:
     """Choose an action for a unit, or for each of several."""
-    return _report(service, call, _DECISION, _decided)
+    return _accept(service, call, _DECISION, _decided)
 
 
-def reward(service: Service, call: Call) -> Awaitable[Answer]:
+def accept_reward(service: Service, call: Call) -> Accepted:
     """Take in how decisions went."""
-    return _report(service, call, _REWARD, _rewarded)
+    return _accept(service, call, _REWARD, _rewarded)
 
 
-def activate(service: Service, call: Call) -> Awaitable[Answer]:
+def accept_activation(service: Service, call: Call) -> Accepted:
     """Take in which decisions were shown."""
-    return _report(service, call, _ACTIVATION, _activated)
+    return _accept(service, call, _ACTIVATION, _activated)
 
 
-def outcome(service: Service, call: Call) -> Awaitable[Answer]:
+def accept_outcome(service: Service, call: Call) -> Accepted:
     """Take in decisions made elsewhere together with their rewards."""
-    return _report(service, call, _OUTCOME, _outcome)
+    return _accept(service, call, _OUTCOME, _outcome)
 
 
-async def _report(
+def answering(accept: Accept) -> Callable[[Service, Call], Awaitable[Answer]]:
+    """The handler that accepts a request and awaits its group."""
+
+    async def handler(service: Service, call: Call) -> Answer:
+        reply, group = accept(service, call)
+        if group is not None:
+            await group.landed
+        return reply
+
+    return handler
+
+
+def _accept(
     service: Service, call: Call, decoder: "msgspec.json.Decoder[Request]", place: Place[Request]
-) -> Answer:
+) -> Accepted:
     served = service.served(call.loop)
     durable = service.durable(call)
     service.refuse_if_closing()
     body = call.body
+    group: Group | None
     if body[:1] == b"[" or body.lstrip()[:1] == b"[":
         group, reply = _many(service, served, body, decoder, place)
     else:
         now = service.clock()
         (partition, record), reply = place(served, read_body(decoder, body), now)
         group = service.appender.put(served.topic, partition, now, encode(record))
-    if durable and group is not None:
-        await group.landed
-    return answer(reply)
+    return Accepted(answer(reply), group if durable else None)
 
 
 def _many(

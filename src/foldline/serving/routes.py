@@ -29,7 +29,14 @@ from foldline.serving.definitions import list_loops, put_loop, show_loop
 from foldline.serving.events import take_events
 from foldline.serving.health import show_health, show_readiness
 from foldline.serving.keys import Role
-from foldline.serving.reporting import activate, decide, outcome, reward
+from foldline.serving.reporting import (
+    Accept,
+    accept_activation,
+    accept_decision,
+    accept_outcome,
+    accept_reward,
+    answering,
+)
 from foldline.serving.service import Service
 
 Handler = Callable[[Service, Call], Awaitable[Answer | Stream]]
@@ -55,6 +62,7 @@ class Route:
         query: parameters, name to schema.
         public: whether it is answered without a key.
         waits: whether the answer may take long.
+        accept: what the handler does before it waits for the log, where that is all it waits for.
     """
 
     method: str
@@ -70,6 +78,7 @@ class Route:
     query: tuple[tuple[str, dict[str, Any]], ...] = ()
     public: bool = False
     waits: bool = False
+    accept: Accept | None = None
 
 
 _DURABILITY = ("durability", {"type": "string", "enum": ["durable", "fast"]})
@@ -78,21 +87,23 @@ _TAKES = (400, 404, 408, 413, 503)
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
-        "POST", f"{LOOP}/decisions", decide, "decide", "decide", "Choose an action for a unit, or for several",
-        DecisionRequest, True, ((200, DecisionAnswer),), _TAKES, (_DURABILITY,),
+        "POST", f"{LOOP}/decisions", answering(accept_decision), "decide", "decide",
+        "Choose an action for a unit, or for several",
+        DecisionRequest, True, ((200, DecisionAnswer),), _TAKES, (_DURABILITY,), accept=accept_decision,
     ),
     Route(
-        "POST", f"{LOOP}/rewards", reward, "reward", "reward", "Report how decisions went",
-        RewardRequest, True, ((200, RewardAnswer),), _TAKES, (_DURABILITY,),
+        "POST", f"{LOOP}/rewards", answering(accept_reward), "reward", "reward", "Report how decisions went",
+        RewardRequest, True, ((200, RewardAnswer),), _TAKES, (_DURABILITY,), accept=accept_reward,
     ),
     Route(
-        "POST", f"{LOOP}/activations", activate, "reward", "activate", "Report which decisions were shown",
-        ActivationRequest, True, ((200, ActivationAnswer),), _TAKES, (_DURABILITY,),
+        "POST", f"{LOOP}/activations", answering(accept_activation), "reward", "activate",
+        "Report which decisions were shown",
+        ActivationRequest, True, ((200, ActivationAnswer),), _TAKES, (_DURABILITY,), accept=accept_activation,
     ),
     Route(
-        "POST", f"{LOOP}/outcomes", outcome, "reward", "outcome",
+        "POST", f"{LOOP}/outcomes", answering(accept_outcome), "reward", "outcome",
         "Report decisions made elsewhere together with their rewards",
-        OutcomeRequest, True, ((200, OutcomeAnswer),), _TAKES, (_DURABILITY,),
+        OutcomeRequest, True, ((200, OutcomeAnswer),), _TAKES, (_DURABILITY,), accept=accept_outcome,
     ),
     Route(
         "POST", f"{LOOP}/events", take_events, "reward", "events", "Deliver what stands in an edge client's outbox",

@@ -89,6 +89,8 @@ def build_server(
         Connection,
         head_timeout_s=settings.body_timeout_s,
         max_connections=min(settings.max_connections, _allow_files(settings.max_connections)),
+        shortcut=app.shortcut,
+        origins=bool(settings.origins),
     )
     config = uvicorn.Config(
         for_pages_of(settings.origins, app),

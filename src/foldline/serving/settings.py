@@ -26,6 +26,9 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             like anybody else.
         body_timeout_s: seconds a client may take to send the head of a request, and its body.
         bundle_timeout_s: seconds a definition waits for its first bundle before it is answered.
+        outbox: file that keeps what comes while the cluster of a log on Kafka is away; one for each process. Empty for
+            none: decisions and reports are then refused with 503 meanwhile. No matter on other logs.
+        outbox_max_bytes: of that file; when it is full, 503.
     """
 
     host: str = "127.0.0.1"
@@ -40,3 +43,5 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     origins: tuple[str, ...] = ()
     body_timeout_s: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
     bundle_timeout_s: Annotated[float, Meta(ge=0, le=3_600)] = 15.0
+    outbox: str = "foldline-outbox.db"
+    outbox_max_bytes: Annotated[int, Meta(ge=1_000_000)] = 4_000_000_000

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from foldline.kernels import numeric
 from foldline.stats.portable import log
 
 Floats = npt.NDArray[np.float64]
@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 _HALVINGS = 50
 
 
-@njit(cache=True, error_model="numpy")
+@numeric
 def divergence(p: float, q: float) -> float:
     """kl(p, q) = p log(p/q) + (1-p) log((1-p)/(1-q)), with 0 log 0 = 0; infinite where q excludes what p allows.
 
@@ -33,7 +33,7 @@ def divergence(p: float, q: float) -> float:
     return max(result, 0.0)
 
 
-@njit(cache=True, error_model="numpy")
+@numeric
 def upper_bounds(means: Floats, pulls: Floats, level: float) -> Floats:
     """(n,) the greatest q with pulls · kl(mean, q) <= level, by bisection (Garivier and Cappé 2011, algorithm 1).
 

@@ -15,11 +15,12 @@ log F tabulated once serve again.
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from foldline.kernels import numeric
 from foldline.stats.portable import exp
 from foldline.stats.posterior import Posterior, fill_log_below
 
@@ -109,8 +110,8 @@ def _lattice(anchor: int, exponent: int, levels: int) -> Floats:
     return nodes
 
 
-@njit(cache=True, error_model="numpy")
-def _share(rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numeric
+def _share(rows: Any) -> Any:
     n, m = rows.shape
     logs = np.zeros(m)
     for a in range(n):

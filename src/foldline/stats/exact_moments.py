@@ -8,12 +8,13 @@ nothing cancels. In columns, the sums of products stand in 128 bits (two's compl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from foldline.errors import FoldError, InputError
+from foldline.kernels import kernel, part
 from foldline.stats.moments import Moments
 
 Int64s = npt.NDArray[np.int64]
@@ -157,13 +158,13 @@ def wide_integers(low: UInt64s, high: UInt64s) -> list[int]:
     ]
 
 
-@njit(cache=True)
-def _magnitude(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@part
+def _magnitude(x: Any) -> Any:
     return np.uint64(x) if x >= 0 else np.uint64(~x) + _ONE
 
 
-@njit(cache=True)
-def _learn_products(low, high, group, x, y, sign):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@kernel
+def _learn_products(low: Any, high: Any, group: Any, x: Any, y: Any, sign: Any) -> Any:
     for i in range(len(group)):
         g = group[i]
         if g < 0 or g >= len(low):

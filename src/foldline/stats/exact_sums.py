@@ -4,11 +4,13 @@ Sums are int64 with overflow refused. Squares of int64 need more, so their sum s
 limbs with carries.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from foldline.errors import FoldError
+from foldline.kernels import part, patient
 
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
@@ -120,8 +122,8 @@ def _refuse(done: int, row: int, action: int, actions: int) -> None:
     )
 
 
-@njit(cache=True)
-def _learn_sums(count, total, kind, action, old, new):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@patient(lambda *given: len(given[2]))
+def _learn_sums(count: Any, total: Any, kind: Any, action: Any, old: Any, new: Any) -> Any:
     changed = 0
     n = len(count)
     for i in range(len(kind)):
@@ -150,8 +152,8 @@ def _learn_sums(count, total, kind, action, old, new):  # type: ignore[no-untype
     return changed, 0
 
 
-@njit(cache=True)
-def _square(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@part
+def _square(x: Any) -> Any:
     """x² as (low, high) limbs; the magnitude is taken as uint64, since -2^63 has no positive int64."""
     m = np.uint64(x) if x >= 0 else np.uint64(~x) + np.uint64(1)
     b = m & _LOW_HALF
@@ -163,8 +165,8 @@ def _square(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return low, a * a + (middle >> np.uint64(31)) + carry
 
 
-@njit(cache=True)
-def _learn_squares(low, high, kind, action, old, new):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@patient(lambda *given: len(given[2]))
+def _learn_squares(low: Any, high: Any, kind: Any, action: Any, old: Any, new: Any) -> Any:
     n = len(low)
     for i in range(len(kind)):
         k = kind[i]
@@ -191,8 +193,8 @@ def _learn_squares(low, high, kind, action, old, new):  # type: ignore[no-untype
     return 0, 0
 
 
-@njit(cache=True)
-def _count_pulls(pulls, kind, action):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@patient(lambda *given: len(given[1]))
+def _count_pulls(pulls: Any, kind: Any, action: Any) -> Any:
     changed = 0
     n = len(pulls)
     for i in range(len(kind)):

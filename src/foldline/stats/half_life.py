@@ -12,10 +12,12 @@ decimal arithmetic. Products of eight neighbouring bits are stored, so that a we
 
 from decimal import Decimal, localcontext
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from foldline.kernels import numeric
 
 Floats = npt.NDArray[np.float64]
 
@@ -128,8 +130,8 @@ def decay_at(landmark: npt.NDArray[np.int64], time: int, half_life: int) -> Floa
     return scale * ahead / within
 
 
-@njit(cache=True, error_model="numpy")
-def _weight(rest, tables):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numeric
+def _weight(rest: Any, tables: Any) -> Any:
     w = tables[0, rest & 255]
     for g in range(1, len(tables)):
         rest >>= 8
@@ -137,20 +139,20 @@ def _weight(rest, tables):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN2
     return w
 
 
-@njit(cache=True, error_model="numpy")
-def _learn_decayed(  # type: ignore[no-untyped-def]  # noqa: ANN202
-    count,  # noqa: ANN001
-    total,  # noqa: ANN001
-    landmark,  # noqa: ANN001
-    kind,  # noqa: ANN001
-    action,  # noqa: ANN001
-    old,  # noqa: ANN001
-    new,  # noqa: ANN001
-    time,  # noqa: ANN001
-    half_life,  # noqa: ANN001
-    tables,  # noqa: ANN001
-    powers,  # noqa: ANN001
-):
+@numeric
+def _learn_decayed(
+    count: Any,
+    total: Any,
+    landmark: Any,
+    kind: Any,
+    action: Any,
+    old: Any,
+    new: Any,
+    time: Any,
+    half_life: Any,
+    tables: Any,
+    powers: Any,
+) -> Any:
     changed = 0
     n = len(count)
     for i in range(len(kind)):

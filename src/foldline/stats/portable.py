@@ -10,7 +10,8 @@ two units in the last place. Method and coefficients: Ng, FDLIBM 5.3 (Sun Micros
 import math
 
 import numpy as np
-from numba import njit
+
+from foldline.kernels import numeric
 
 _LN2_HIGH = 6.93147180369123816490e-01
 _LN2_LOW = 1.90821492927058770002e-10
@@ -21,7 +22,7 @@ _POWERS = np.array([math.ldexp(1.0, k) for k in range(-1074, 1024)])
 """2^k at index k + 1074."""
 
 
-@njit(cache=True, error_model="numpy")
+@numeric
 def exp(x: float) -> float:
     """e^x; 0 below -708, infinity above 709.
 
@@ -56,7 +57,7 @@ def exp(x: float) -> float:
     return float(y * _POWERS[int(k) + 1074])
 
 
-@njit(cache=True, error_model="numpy")
+@numeric
 def log(x: float) -> float:
     """Natural logarithm; -infinity at 0, NaN below.
 
@@ -87,7 +88,7 @@ def log(x: float) -> float:
     return k * _LN2_HIGH - ((half - (s * (half + t1 + t2) + k * _LN2_LOW)) - f)
 
 
-@njit(cache=True, error_model="numpy")
+@numeric
 def log1p(x: float) -> float:
     """log(1 + x) for x > -1, accurate near 0 too (Kahan, in Goldberg 1991, theorem 4).
 

@@ -10,12 +10,12 @@ has one peak for every a, b > 0. The order of two actions is the same on either 
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from foldline.kernels import numeric
 from foldline.stats.portable import exp, log, log1p
 
 Floats = npt.NDArray[np.float64]
@@ -70,14 +70,14 @@ def _posterior(table: Floats, width: float) -> Posterior:
     return Posterior(table, float(table[0, start]), float(table[0, NODES - 1]), width)
 
 
-@njit(cache=True, error_model="numpy")
-def _softplus(y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numeric
+def _softplus(y: Any) -> Any:
     """log(1 + e^y)."""
     return y + log1p(exp(-y)) if y > 0.0 else log1p(exp(y))
 
 
-@njit(cache=True, error_model="numpy")
-def _beta_edge(alpha, beta, peak, top, direction):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numeric
+def _beta_edge(alpha: Any, beta: Any, peak: Any, top: Any, direction: Any) -> Any:
     """Where the log-density, concave, has fallen by `_DROP`: doubling steps, then bisection to 1 % of the way."""
     reach = math.sqrt((alpha + beta) / (alpha * beta))
     inner = 0.0
@@ -97,8 +97,8 @@ def _beta_edge(alpha, beta, peak, top, direction):  # type: ignore[no-untyped-de
     return reach
 
 
-@njit(cache=True, error_model="numpy")
-def _beta(alpha, beta):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numeric
+def _beta(alpha: Any, beta: Any) -> Any:
     table = np.zeros((3, NODES))
     slope = np.empty(NODES)
     total = alpha + beta
@@ -118,8 +118,8 @@ def _beta(alpha, beta):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return table
 
 
-@njit(cache=True, error_model="numpy")
-def _student(location, scale, freedom):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numeric
+def _student(location: Any, scale: Any, freedom: Any) -> Any:
     table = np.zeros((3, NODES))
     slope = np.empty(NODES)
     power = 0.5 * (freedom + 1.0)
@@ -137,8 +137,8 @@ def _student(location, scale, freedom):  # type: ignore[no-untyped-def]  # noqa:
     return table
 
 
-@njit(cache=True, error_model="numpy")
-def _accumulate(table, slope):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@numeric
+def _accumulate(table: Any, slope: Any) -> Any:
     """Probabilities by the trapezium rule with end corrections, normalised by their own sum: no gamma function."""
     y, below, density = table[0], table[1], table[2]
     for j in range(1, NODES):
@@ -151,8 +151,8 @@ def _accumulate(table, slope):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
         density[j] /= whole
 
 
-@njit(cache=True, error_model="numpy")
-def fill_log_below(table, nodes, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+@numeric
+def fill_log_below(table: Any, nodes: Any, row: Any) -> Any:
     """Write the logarithm of the probability below each of the ascending `nodes` into `row`.
 
     At least -690 (a probability of 1e-300), where it is as good as zero.

@@ -7,7 +7,7 @@ Example:
     >>> from foldline.records.codec import decode
     >>> line = b'{"type":"definition","time":1,"loop":"l","version":1,"actions":["a"]}'
     >>> check_fold(PolicyFold(EpsilonGreedy(), RewardRule()), decode(line))
-    ['batches', 'resumption', 'lagging_pending', 'input', 'parameters']
+    ['batches', 'resumption', 'lagging_pending', 'outputs', 'input', 'parameters']
 """
 
 from collections.abc import Callable
@@ -67,6 +67,29 @@ def check_lagging_pending(fold: Fold[Any], columns: Columns) -> None:
             assert fold.dump(state) == whole, f"known of {n} with pending of {m} ends in other bytes"
 
 
+def check_outputs(fold: Fold[Any], columns: Columns) -> None:
+    """Outputs are lines with their rows; the same for batches of 1, 7, 1000 and all, and after load(dump()).
+
+    With learning muted there are none. A fold that says it has outputs must return some for these columns.
+    """
+    count = len(columns)
+    whole = _told(fold, fold.empty(), columns, 0, count, max(count, 1))
+    assert bool(whole) == fold.has_outputs, (
+        f"has_outputs is {fold.has_outputs}, and {len(whole)} outputs were returned"
+    )
+    for size in (1, 7, 1000):
+        assert _told(fold, fold.empty(), columns, 0, count, size) == whole, (
+            f"outputs of batches of {size} differ from those of one batch"
+        )
+    for cut in _cuts(columns):
+        state = fold.load(_folded(fold, columns, 0, cut, 64))
+        rest = [(row, line) for row, line in whole if row >= cut]
+        assert _told(fold, state, columns, cut, count, 64) == rest, (
+            f"restored at row {cut} it returns other outputs"
+        )
+    assert fold.apply(fold.empty(), columns, muted=True).outputs is None, "it returns outputs when muted"
+
+
 def check_input(fold: Fold[Any], columns: Columns) -> None:
     """The batch passed in is not changed."""
     before = [getattr(columns, name).copy() for name in ARRAYS]
@@ -89,6 +112,7 @@ FOLD_CHECKS: dict[str, Callable[[Fold[Any], Columns], None]] = {
     "batches": check_batches,
     "resumption": check_resumption,
     "lagging_pending": check_lagging_pending,
+    "outputs": check_outputs,
     "input": check_input,
     "parameters": check_parameters,
 }
@@ -97,6 +121,27 @@ FOLD_CHECKS: dict[str, Callable[[Fold[Any], Columns], None]] = {
 
 def _cuts(columns: Columns) -> list[int]:
     return sorted({len(columns) * part // 7 for part in range(8)})
+
+
+def _told(
+    fold: Fold[Any], state: Any, columns: Columns, start: int, stop: int, size: int
+) -> list[tuple[int, bytes]]:
+    """Each output with the row it follows from, counted over all columns."""
+    told: list[tuple[int, bytes]] = []
+    for low in range(start, stop, size):
+        part = columns.slice(low, min(low + size, stop))
+        outputs = fold.apply(state, part).outputs
+        if outputs is not None:
+            outputs.check(len(part), f"fold {fold.name!r}")
+            told += [
+                (low + row, line) for row, line in zip(outputs.rows.tolist(), outputs.split(), strict=True)
+            ]
+    for _, line in told:
+        fields = msgspec.json.decode(line)
+        assert isinstance(fields, dict), f"output {line!r} is no JSON object"
+        assert fields, f"output {line!r} has no field"
+        assert not fields.keys() & {"time", "source"}, f"output {line!r} has fields that are the engine's"
+    return told
 
 
 def _folded(fold: Fold[Any], columns: Columns, start: int, stop: int, size: int) -> Dump:

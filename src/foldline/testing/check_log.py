@@ -35,6 +35,7 @@ LOG_CHECKS: dict[str, Callable[[LogSubject], None]] = {
         rows.time_ahead_is_refused,
         sharing.a_stale_lease_writes_nothing,
         sharing.leases_are_released,
+        sharing.members_share_evenly,
         sharing.wait_wakes_on_append,
         sharing.concurrent_appends_lose_nothing,
         sharing.a_refused_append_spares_its_neighbours,

@@ -3,10 +3,12 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from confluent_kafka import Consumer, Producer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from foldline.errors import InputError, LogError
@@ -17,6 +19,7 @@ from foldline.log.kafka.log import KafkaLog
 from foldline.log.kafka.messages import HEADER
 from foldline.log.open import open_log
 from foldline.log.protocol import Batch, Row, Topic
+from foldline.records.dead_letter import DeadLetter
 from tools.kafka.cluster import PASSWORD, USER
 from tools.kafka.sharing import Shared
 
@@ -64,6 +67,43 @@ def test_a_wrong_password_is_an_error_at_once(broker: Shared) -> None:
     with pytest.raises(LogError, match="refuses this client") as raised:
         open_log(url + "wrong")
     assert raised.value.code == "log.unavailable"
+
+
+def _over_tls(broker: Shared, authority: Path, password: str = PASSWORD) -> str:
+    return (
+        f"kafka://{broker.bootstrap_tls}/t?security.protocol=SASL_SSL&sasl.mechanism=PLAIN"
+        f"&sasl.username={USER}&sasl.password={password}&ssl.ca.location={authority}"
+    )
+
+
+def test_tls_is_spoken_where_asked_for(broker: Shared, tmp_path: Path) -> None:
+    """Records go through; the password may stand in a file of properties."""
+    with open_log(_over_tls(broker, broker.authority)) as log:
+        log.create(Topic("secret"))
+        log.append([Batch("secret", 0, b"x", 1, 5, 5)])
+        assert [row.payload for row in log.read("secret", 0, 0)] == [b"x"]
+        log.delete("secret")
+    file = tmp_path / "client.properties"
+    file.write_text(f"sasl.password={PASSWORD}\n")
+    url = _over_tls(broker, broker.authority).replace(f"&sasl.password={PASSWORD}", "")
+    with open_log(f"{url}&foldline.properties={file}") as log:
+        assert log.topics() == []
+
+
+def test_what_tls_refuses_is_an_error_within_seconds(broker: Shared) -> None:
+    """A wrong password, an authority that did not sign, no TLS at all."""
+    ca, plain = broker.authority, f"kafka://{broker.bootstrap_tls}/t"
+    for url in (
+        _over_tls(broker, ca, "wrong"),
+        _over_tls(broker, ca.with_name("other.pem")),
+        plain,
+    ):
+        started = time.monotonic()
+        with pytest.raises(LogError, match=r"refuses this client|no answer within") as raised:
+            open_log(url)
+        assert raised.value.code == "log.unavailable"
+        assert "only-for-tests" not in str(raised.value)
+        assert time.monotonic() - started < 3 * OPEN_S
 
 
 def test_unknown_properties_are_refused(broker: Shared) -> None:
@@ -157,7 +197,7 @@ def test_messages_of_other_clients_are_rows(log: KafkaLog) -> None:
         Row(1, 1, b"a\nb", time_, time_, b"key"),
         Row(2, 1, b"", time_, time_, b"gone"),
         Row(3, 3, b"a\nb\nc", time_, time_, None, packed=True),
-        Row(4, 2, b"a\nb", 100, 200, None, packed=True),
+        Row(4, 2, b"a\nb", 100, 200, None, packed=True, headers=(("ce_id", b"x"),)),
         Row(5, 1, b"a\nb", time_, time_),
         Row(6, 1, b"one", time_, time_),
     ]
@@ -176,6 +216,73 @@ def test_other_clients_read_plain_json(log: KafkaLog) -> None:
     assert json.loads(plain.value() or b"") == {"a": 1}
     assert (plain.key(), plain.timestamp()[1], plain.headers()) == (b"k", 5, None)
     assert (tombstone.value(), tombstone.timestamp()[1]) == (None, 6)
+
+
+def _messages(log: KafkaLog, topic: str, count: int) -> list[Message]:
+    """What another client reads."""
+    servers = log.url.split("/")[2]
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "other", "enable.auto.commit": False})
+    consumer.assign([TopicPartition(_name(log, topic), 0, 0)])
+    messages = consumer.consume(count, 30)
+    consumer.close()
+    assert len(messages) == count
+    return messages
+
+
+def test_single_records_are_cloud_events(log: KafkaLog, kafka_url: str) -> None:
+    """Attributes as headers (CloudEvents 1.0, Kafka binding); packed records and what is no record have none."""
+    log.create(Topic("t"))
+    reward = b'{"type":"reward","time":1700000000123,"id":"r1","decision":"0.0.d","value":1.0}'
+    tick = b'{"type":"tick","time":1700000000123}'
+    for payload, count in ((reward, 1), (tick, 1), (tick + b"\n" + tick, 2), (b"no record", 1)):
+        log.append([Batch("t", 0, payload, count, 1_700_000_000_123, 1_700_000_000_123)])
+    with open_log(f"{kafka_url}?foldline.cloudevents=false") as plain:
+        plain.append([Batch("t", 0, tick, 1, 1_700_000_000_123, 1_700_000_000_123)])
+    first, second, packed, text, without = (dict(m.headers() or []) for m in _messages(log, "t", 5))
+    assert first == {
+        "ce_specversion": b"1.0",
+        "ce_id": b"r1",
+        "ce_type": b"foldline.reward",
+        "ce_source": b"/topics/t",
+        "ce_time": b"2023-11-14T22:13:20.123Z",
+        "content-type": b"application/json",
+    }
+    assert (second["ce_type"], second["ce_id"]) == (b"foldline.tick", b"tick.1700000000123")
+    assert (packed, text, without) == ({HEADER: b"2"}, {}, {})
+    log.offsets("t", 0)
+    assert [row.headers for row in log.read("t", 0, 0)] == [()] * 5
+
+
+def test_dead_letters_are_written_as_connect_writes_them(log: KafkaLog) -> None:
+    """The raw bytes and their own headers, and what was wrong as headers; read back, the letter as it was."""
+    log.create(Topic("e.dlq"))
+    letter = DeadLetter(
+        time=5, fold="policy", topic="e", partition=1, offset=7, index=2, code="record.schema",
+        error="expected a number – given text", payload=b"\xff\nraw", headers=(("trace", b"\xfe"), ("ce_id", b"x")),
+    )  # fmt: skip
+    log.append([Batch("e.dlq", 0, msgspec.json.encode(letter), 1, 5, 5)])
+    [message] = _messages(log, "e.dlq", 1)
+    headers = dict(message.headers() or [])
+    assert message.value() == b"\xff\nraw"
+    assert headers["trace"] == b"\xfe"
+    assert headers["__connect.errors.topic"] == b"e"
+    assert headers["__connect.errors.partition"] == b"1"
+    assert headers["__connect.errors.offset"] == b"7"
+    assert headers["__connect.errors.exception.class.name"] == b"record.schema"
+    assert headers["__connect.errors.exception.message"] == letter.error.encode()
+    log.offsets("e.dlq", 0)
+    [row] = log.read("e.dlq", 0, 0)
+    assert msgspec.json.decode(row.payload, type=DeadLetter) == letter
+
+
+def test_headers_of_other_clients_are_kept(log: KafkaLog) -> None:
+    """Beside the row, CloudEvents of theirs too."""
+    log.create(Topic("t"))
+    producer = Producer({"bootstrap.servers": log.url.split("/")[2]})
+    producer.produce(_name(log, "t"), b"x", partition=0, headers=[("a", b"1"), ("ce_id", b"7"), ("a", b"2")])
+    assert producer.flush(30) == 0
+    log.offsets("t", 0)
+    assert [row.headers for row in log.read("t", 0, 0)] == [(("a", b"1"), ("ce_id", b"7"), ("a", b"2"))]
 
 
 def test_batches_too_large_are_refused(log: KafkaLog, admin: AdminClient) -> None:

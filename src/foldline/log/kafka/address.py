@@ -15,11 +15,19 @@ REPLICATION = "foldline.replication"
 PROPERTIES = "foldline.properties"
 """Path of a file of client properties, one `name=value` a line: secrets belong there, not in a URL."""
 
+CLOUD_EVENTS = "foldline.cloudevents"
+"""Whether messages of one record carry the attributes of CloudEvents as headers; `false` where they are not wanted."""
+
+INSTANCE = "foldline.instance"
+"""This process's lasting name among learners: one that is started again under it takes up its share at once."""
+
 FIXED = frozenset(
     {
         "bootstrap.servers",
         "metadata.broker.list",
         "group.id",
+        "group.instance.id",
+        "partition.assignment.strategy",
         "transactional.id",
         "enable.idempotence",
         "acks",
@@ -44,12 +52,16 @@ class Address:
         namespace: before every topic's name on the cluster, with a dot; empty for none.
         replication: copies of the topics made, -1 for the brokers' default.
         properties: of the client, by name, as librdkafka calls them.
+        instance: this process's lasting name in consumer groups; empty for none.
+        cloud_events: whether messages of one record carry the attributes of CloudEvents.
     """
 
     servers: str
     namespace: str = ""
     replication: int = -1
     properties: dict[str, str] = field(default_factory=dict, repr=False)
+    cloud_events: bool = True
+    instance: str = ""
 
     def on_cluster(self, topic: str) -> str:
         """What a topic is called on the cluster."""
@@ -98,12 +110,16 @@ def parse_address(url: str, rest: str) -> Address:
         raise LogError(
             "log.url", f"{_hidden(url)!r}: {REPLICATION} {replication!r}, expected copies, such as 3"
         )
+    events = given.pop(CLOUD_EVENTS, "true")
+    if events not in ("true", "false"):
+        raise LogError("log.url", f"{_hidden(url)!r}: {CLOUD_EVENTS} {events!r}, expected true or false")
     path = given.pop(PROPERTIES, None)
     properties = (_read_properties(path) if path is not None else {}) | given
     fixed = sorted(FIXED & properties.keys())
     if fixed:
         raise LogError("log.url", f"{_hidden(url)!r}: {fixed[0]!r} is set by the log itself; leave it out")
-    return Address(servers, namespace, int(replication), properties)
+    instance = properties.pop(INSTANCE, "")
+    return Address(servers, namespace, int(replication), properties, events == "true", instance)
 
 
 def shown_url(url: str) -> str:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -175,6 +176,9 @@ class Catalogue:
             except LogError:
                 if time.monotonic() > deadline:
                     raise
+                # The client waits for a controller that has gone until it is told of another.
+                with suppress(KafkaException):
+                    self._admin.list_topics(timeout=ASK_S)
 
     def _describe_once(self, names: Sequence[str], *, led: bool) -> list[Topic | None]:
         wanted = [self._address.on_cluster(name) for name in names]

@@ -106,13 +106,30 @@ class Clients:
         }
         return self._make(Consumer, tuned | self._common() | own)
 
+    def member(self, group: str) -> Consumer:
+        """A client that is a member of a group and is told which partitions it should work on."""
+        own: dict[str, Any] = {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "partition.assignment.strategy": "roundrobin",
+        }
+        if self.address.instance:
+            own["group.instance.id"] = self.address.instance
+        tuned = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 1500, "max.poll.interval.ms": 30_000}
+        return self._make(Consumer, tuned | self._common() | own)
+
     def producer(self, transactional_id: str | None = None) -> Producer:
         """A client that appends idempotently, acknowledged by all replicas in sync."""
         own: dict[str, Any] = {"enable.idempotence": True, "acks": "all"}
         if transactional_id is not None:
             own |= {"transactional.id": transactional_id}
+        # With several requests under way, an idempotent producer whose broker dies keeps all processors busy until
+        # another leads (confluentinc/librdkafka#2565, #3692); here appends wait for each other anyway.
         tuned = {
             "linger.ms": 0,
+            "max.in.flight.requests.per.connection": 1,
             "message.max.bytes": MESSAGE_BYTES + (1 << 16),
             "message.timeout.ms": round(CALL_S * 1000),
         }

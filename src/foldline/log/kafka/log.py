@@ -14,11 +14,13 @@ from foldline.log.kafka.address import parse_address, shown_url
 from foldline.log.kafka.catalogue import Catalogue
 from foldline.log.kafka.clients import MESSAGE_BYTES, Clients
 from foldline.log.kafka.leases import LEASES, SETTINGS, Leases
+from foldline.log.kafka.membership import Membership
 from foldline.log.kafka.messages import to_message
 from foldline.log.kafka.reader import Reader
 from foldline.log.kafka.transactions import Fenced, Outgoing, Transactor
 from foldline.log.kafka.writer import Writer
 from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
+from foldline.log.shares import Share
 
 
 class KafkaLog:
@@ -127,6 +129,12 @@ class KafkaLog:
         self._check_open()
         self._leases.release(lease)
 
+    def share(self, topic: str, group: str, member: str) -> Share:
+        """See `Log.share`. A consumer group of the cluster, named `foldline.` and the group's name."""
+        self._check_open()
+        named = self._address.on_cluster(f"foldline.{group}")
+        return Membership(self._clients, self._address.on_cluster(topic), named)
+
     def clean(self) -> int:
         """See `Log.clean`. The brokers do that: 0."""
         self._check_open()
@@ -172,7 +180,8 @@ class KafkaLog:
                 "append it in parts",
                 field="payload",
             )
-        message = to_message(batch, compact=topic.cleanup == "compact", now=now_ms())
+        source = batch.topic if self._address.cloud_events else None
+        message = to_message(batch, compact=topic.cleanup == "compact", now=now_ms(), source=source)
         return self._address.on_cluster(batch.topic), message
 
     def _place(self, topic: str, partition: int) -> tuple[str, int]:

@@ -3,37 +3,54 @@
 A message's timestamp is its batch's greatest time, so that a plain record needs no header. What that cannot say
 stands in one header, `foldline`: the number of newline-joined records, and where they are not the timestamp, the
 least and greatest time. A message without it, as any client writes one, holds one record.
+
+One record carries the attributes of CloudEvents beside it (`cloud_events`); a dead letter is written as Kafka
+Connect writes one (`connect`). Neither changes what is read back.
 """
 
 from typing import Any, Final
 
 from confluent_kafka import Message
 
+from foldline.log.kafka.cloud_events import attributes_of, without_own
+from foldline.log.kafka.connect import from_connect, is_letter, to_connect
 from foldline.log.protocol import Batch, Row
 
 HEADER: Final = "foldline"
 """`records` or `records least greatest`, in decimal digits."""
 
 
-def to_message(batch: Batch, *, compact: bool, now: int) -> dict[str, Any]:
+def to_message(batch: Batch, *, compact: bool, now: int, source: str | None = None) -> dict[str, Any]:
     """What to produce for a batch, as arguments of `Producer.produce`.
 
     Args:
         batch: checked already.
         compact: whether its topic is compacted, where no payload means a tombstone.
         now: this machine's clock, milliseconds: the brokers refuse timestamps ahead of theirs.
+        source: the topic as CloudEvents are to name it; None for no such headers.
     """
     stamp = batch.greatest if 0 < batch.greatest <= now else 0
+    value: bytes | None = batch.payload
+    headers: list[tuple[str, bytes]] = []
+    if not stamp or batch.least != stamp:
+        headers.append((HEADER, b"%d %d %d" % (batch.count, batch.least, batch.greatest)))
+    elif batch.count != 1:
+        headers.append((HEADER, b"%d" % batch.count))
+    if compact:
+        value = batch.payload or None
+    elif batch.count == 1 and is_letter(batch):
+        value, more = to_connect(batch.payload)
+        headers += more
+    elif batch.count == 1 and source is not None:
+        headers += attributes_of(batch.payload, source)
     message: dict[str, Any] = {
-        "value": None if compact and not batch.payload else batch.payload,
+        "value": value,
         "key": batch.key,
         "partition": batch.partition,
         "timestamp": stamp,
     }
-    if not stamp or batch.least != stamp:
-        message["headers"] = [(HEADER, b"%d %d %d" % (batch.count, batch.least, batch.greatest))]
-    elif batch.count != 1:
-        message["headers"] = [(HEADER, b"%d" % batch.count)]
+    if headers:
+        message["headers"] = headers
     return message
 
 
@@ -45,21 +62,32 @@ def to_row(message: Message) -> Row:
         time = 0
     if headers is None:
         return Row(offset, 1, value, time, time, key)  # type: ignore[arg-type]  # an offset stands on every message read
-    records, least, greatest = _told(headers, time)
+    told, others = _parted(headers)
+    records, least, greatest = _told(told, time)
+    letter = from_connect(value, others)
+    if letter is not None:
+        return Row(offset, 1, letter, least, greatest, key)  # type: ignore[arg-type]  # as above
     # Counted, not believed: who reads rows relies on the number, and anyone may write headers.
     count = value.count(b"\n") + 1 if records > 1 else 1
-    return Row(offset, count, value, least, greatest, key, count > 1)  # type: ignore[arg-type]  # as above
+    return Row(offset, count, value, least, greatest, key, count > 1, without_own(others))  # type: ignore[arg-type]  # as above
 
 
-def _told(headers: Any, time: int) -> tuple[int, int, int]:
-    """Records, least and greatest time, as the header has them; anything else there is taken for no header."""
+def _parted(headers: Any) -> tuple[bytes | None, tuple[tuple[str, bytes], ...]]:
+    """Our own header, and the others."""
+    told, others = None, []
     for name, value in headers.items() if isinstance(headers, dict) else headers:
-        if name != HEADER or value is None:
-            continue
         data = value.encode() if isinstance(value, str) else value
-        words = data.split(b" ")
-        if not all(word.isdigit() and len(word) < 19 for word in words):
-            break
+        if name == HEADER:
+            told = data if told is None else told
+        else:
+            others.append((name, data or b""))
+    return told, tuple(others)
+
+
+def _told(header: bytes | None, time: int) -> tuple[int, int, int]:
+    """Records, least and greatest time, as the header has them; anything else there is taken for no header."""
+    words = (header or b"").split(b" ")
+    if all(word.isdigit() and len(word) < 19 for word in words):
         if len(words) == 1:
             return int(words[0]), time, time
         if len(words) == 3:

@@ -24,3 +24,11 @@ def give_up(connection: apsw.Connection, lease: Lease) -> None:
         "UPDATE leases SET holder = '', expires = 0 WHERE name = ? AND epoch = ? AND holder = ?",
         (lease.name, lease.epoch, lease.holder),
     )
+
+
+def held(connection: apsw.Connection, prefix: str, now: int) -> list[str]:
+    """Names of the leases held that begin so, in order."""
+    query = (
+        "SELECT name FROM leases WHERE name >= ? AND name < ? AND holder != '' AND expires > ? ORDER BY name"
+    )
+    return [str(name) for (name,) in fetch(connection, query, (prefix, prefix + "\U0010ffff", now))]

@@ -12,6 +12,7 @@ import apsw
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
 from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
+from foldline.log.shares import Seats, Share
 from foldline.log.sqlite import catalogue, cleaning, forks, leases
 from foldline.log.sqlite.connections import Connections
 from foldline.log.sqlite.opening import check_library
@@ -137,6 +138,11 @@ class SqliteLog:
         with self._connections.transaction() as connection:
             leases.give_up(connection, lease)
 
+    def share(self, topic: str, group: str, member: str) -> Share:
+        """See `Log.share`. Evenly among the processes that are there."""
+        partitions = self.topic(topic).partitions
+        return Seats(self, f"share/{group}/{topic}/", member, partitions, self._clock, self._held)
+
     def clean(self) -> int:
         """See `Log.clean`. O(rows of compacted topics + rows dropped), in small transactions."""
         return cleaning.clean(self._connections, self._clock())
@@ -157,6 +163,10 @@ class SqliteLog:
             self._new_locks()
         else:
             self._connections.resume()
+
+    def _held(self, prefix: str) -> list[str]:
+        with self._connections.reading() as connection:
+            return leases.held(connection, prefix, self._clock())
 
     def __enter__(self) -> Self:
         return self

@@ -1,10 +1,12 @@
 """Leases, threads and closing."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from foldline.errors import FoldlineError
 from foldline.log.protocol import Lease, Topic
+from foldline.log.shares import LOOK_MS, Share
 from foldline.testing.log_checks.subject import (
     WAKE_S,
     LogSubject,
@@ -12,6 +14,7 @@ from foldline.testing.log_checks.subject import (
     appended,
     batch_of,
     equal,
+    expect,
     lines_of,
     open_new,
     read_all,
@@ -190,3 +193,35 @@ def a_closed_log_refuses(subject: LogSubject) -> None:
     }
     for name, call in calls.items():
         refused("log.closed", call, f"{name} on a closed log")
+
+
+def members_share_evenly(subject: LogSubject) -> None:
+    """Who is alone has every partition, two have half each, and who leaves gives all back."""
+    clock = SetClock()
+    with open_new(subject, clock) as log:
+        log.create(Topic("t", 4))
+
+        def dealt(shares: list[Share], sizes: list[int]) -> None:
+            deadline = time.monotonic() + WAKE_S
+            while True:
+                clock.now += LOOK_MS
+                found = [share.partitions() for share in shares]
+                mine = [part for part in found if part is not None]
+                if len(mine) == len(shares) and [len(part) for part in mine] == sizes:
+                    break
+                expect(time.monotonic() < deadline, f"shares of sizes {sizes}, found {found!r}")
+                time.sleep(0.01)
+            equal(frozenset().union(*mine), frozenset(range(4)), "partitions that are somebody's")
+
+        one = log.share("t", "group", "one")
+        dealt([one], [4])
+        two = log.share("t", "group", "two")
+        dealt([one, two], [2, 2])
+        one.reached({0: 1})
+        apart = log.share("t", "another group", "three")
+        dealt([apart], [4])
+        one.close()
+        one.close()
+        dealt([two], [4])
+        two.close()
+        apart.close()

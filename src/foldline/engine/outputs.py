@@ -1,0 +1,139 @@
+"""Output records on the log: each carries where it comes from, so that whoever reads them can drop repeats.
+
+The engine appends two fields to each line that a fold returned, the last two of the record: `time`, when it was
+appended, and `source`, its identity: which fold, and the place of the record it follows from. Places are numbered by
+the log's offsets: `index` counts the outputs of one offset, whether it holds one record or a packed message of many.
+A worker reads messages whole, so the numbers are the same for batches of any size and after any restart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from foldline.engine.identity import Identity
+from foldline.fold.outputs import Outputs
+from foldline.log.protocol import Batch, Row
+
+BATCH_BYTES: Final = 1 << 20
+"""A batch of outputs is closed once it holds so many bytes."""
+
+Int64s = npt.NDArray[np.int64]
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an output comes from: its identity.
+
+    Attributes:
+        fold: the fold's name.
+        key: the fold's identity, 32 hex digits: another version, other parameters or another partition have
+            another. Outputs of one key rise by offset and index.
+        topic: topic the fold reads.
+        partition: partition it reads; the output stands on the partition of the same number.
+        offset: offset of the record it follows from.
+        index: which of the outputs of that offset, from 0.
+    """
+
+    fold: str
+    key: str
+    topic: str
+    partition: int
+    offset: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Outputs of a batch with their numbers, waiting to be appended.
+
+    Attributes:
+        outputs: as the fold returned them, at least one.
+        offsets: (n,) of the records they follow from.
+        indexes: (n,) within their offset.
+    """
+
+    outputs: Outputs
+    offsets: Int64s
+    indexes: Int64s
+
+
+def number(outputs: Outputs, rows: Sequence[Row]) -> Numbered:
+    """Number the outputs of a batch that was read as these rows. O(rows + outputs).
+
+    Example:
+        >>> rows = [Row(5, 2, b"a\\nb", 0, 0), Row(9, 2, b"c\\nd", 0, 0, packed=True)]
+        >>> made = number(Outputs(b"{}\\n{}\\n{}\\n{}", np.array([0, 1, 2, 3])), rows)
+        >>> made.offsets.tolist(), made.indexes.tolist()
+        ([5, 6, 9, 9], [0, 0, 0, 1])
+    """
+    counts = np.array([row.count for row in rows], np.int64)
+    ends = np.cumsum(counts)
+    at = np.searchsorted(ends, outputs.rows, side="right")
+    within = outputs.rows - (ends - counts)[at]
+    within[np.array([row.packed for row in rows])[at]] = 0
+    offsets: Int64s = np.array([row.offset for row in rows], np.int64)[at] + within
+    # Outputs of one offset stand together: its index counts from the first of them.
+    firsts = np.flatnonzero(np.diff(offsets, prepend=offsets[0] - 1))
+    lengths = np.diff(firsts, append=len(offsets))
+    indexes: Int64s = np.arange(len(offsets), dtype=np.int64) - np.repeat(firsts, lengths)
+    return Numbered(outputs, offsets, indexes)
+
+
+def output_batches(waiting: Sequence[Numbered], topic: str, identity: Identity, *, time: int) -> list[Batch]:
+    """What to append for outputs, in order. O(bytes).
+
+    Args:
+        waiting: outputs of batches that were folded one after another.
+        topic: where to.
+        identity: of the fold.
+        time: milliseconds, stamps them.
+    """
+    fold, key, name = map(msgspec.json.encode, (identity.fold, identity.key(), identity.topic))
+    head = b',"time":%d,"source":{"fold":%b,"key":%b,' % (time, fold, key)
+    tail = head + b'"topic":%b,"partition":%d,"offset":' % (name, identity.partition)
+    batches: list[Batch] = []
+    lines: list[bytes] = []
+    size = 0
+    for part in waiting:
+        places = zip(part.outputs.split(), part.offsets.tolist(), part.indexes.tolist(), strict=True)
+        for line, offset, index in places:
+            lines.append(b'%b%b%d,"index":%d}}' % (line[:-1], tail, offset, index))
+            size += len(lines[-1])
+            if size >= BATCH_BYTES:
+                batches.append(Batch(topic, identity.partition, b"\n".join(lines), len(lines), time, time))
+                lines, size = [], 0
+    if lines:
+        batches.append(Batch(topic, identity.partition, b"\n".join(lines), len(lines), time, time))
+    return batches
+
+
+_SOURCE = msgspec.json.Decoder(Source)
+
+
+class _HasSource(msgspec.Struct):
+    source: Source | None = None
+
+
+_RECORD = msgspec.json.Decoder(_HasSource)
+
+
+def source_of(line: bytes) -> Source | None:
+    """The source of an output record; None for a record that has none, as another program's.
+
+    Example:
+        >>> source_of(b'{"type":"seen","id":"a"}') is None
+        True
+    """
+    _, found, last = line.rpartition(b',"source":')
+    if found:
+        try:
+            return _SOURCE.decode(last[:-1])
+        except msgspec.MsgspecError:
+            pass  # written by another program, with its fields in another order
+    try:
+        return _RECORD.decode(line).source
+    except msgspec.MsgspecError:
+        return None

@@ -18,6 +18,7 @@ from foldline.engine.host import Host
 from foldline.engine.learner import Pace
 from foldline.engine.warming import warm_up
 from foldline.errors import LogError
+from foldline.experiments.catalogue import EXPERIMENTS
 from foldline.log.open import open_log
 from foldline.log.outbox.log import OutboxLog
 from foldline.log.protocol import Log
@@ -162,7 +163,7 @@ def _with_outbox(url: str, settings: ServiceSettings, *, learn: bool) -> OutboxL
     from foldline.serving.keys import KEYS
     from foldline.serving.outboxes import OUTBOXES
 
-    followed = {CATALOGUE, KEYS, OUTBOXES}
+    followed = {CATALOGUE, EXPERIMENTS, KEYS, OUTBOXES}
     return OutboxLog(
         url,
         settings.outbox,

@@ -9,12 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from foldline.app.experiment import Experiment
     from foldline.app.foldline import Foldline
     from foldline.app.foldline import open_foldline as open
     from foldline.app.loop import Loop
     from foldline.client.edge import Edge
     from foldline.client.http import AsyncClient, Client
     from foldline.errors import FoldlineError
+    from foldline.experiments.goals import Mean, Proportion, Ratio
+    from foldline.experiments.results import Results
+    from foldline.experiments.verdict import Verdict
     from foldline.fold.protocol import Fold
     from foldline.log.protocol import Log
     from foldline.policies.constant_step import ConstantStep
@@ -36,6 +40,12 @@ __all__ = [
     "Client",
     "AsyncClient",
     "Edge",
+    "Experiment",
+    "Results",
+    "Verdict",
+    "Proportion",
+    "Mean",
+    "Ratio",
     "Decision",
     "EpsilonGreedy",
     "ConstantStep",
@@ -57,6 +67,12 @@ _HOMES = {
     "Client": ("foldline.client.http", "Client"),
     "AsyncClient": ("foldline.client.http", "AsyncClient"),
     "Edge": ("foldline.client.edge", "Edge"),
+    "Experiment": ("foldline.app.experiment", "Experiment"),
+    "Results": ("foldline.experiments.results", "Results"),
+    "Verdict": ("foldline.experiments.verdict", "Verdict"),
+    "Proportion": ("foldline.experiments.goals", "Proportion"),
+    "Mean": ("foldline.experiments.goals", "Mean"),
+    "Ratio": ("foldline.experiments.goals", "Ratio"),
     "Decision": ("foldline.records.types", "Decision"),
     "EpsilonGreedy": ("foldline.policies.epsilon_greedy", "EpsilonGreedy"),
     "ConstantStep": ("foldline.policies.constant_step", "ConstantStep"),

@@ -24,6 +24,7 @@ CODES: dict[str, str] = {
     "input.unknown_action": "the action is not one of the loop's; add it to the definition or correct the name",
     "input.unknown_decision": "the decision named has no valid id; pass the decision or the id that decide returned",
     "input.unknown_loop": "no loop of that name stands on this log; define it first",
+    "input.unknown_experiment": "no experiment of that name stands on this log; define it first",
     "input.unknown_policy": "no policy of that kind is registered; `foldline policies list` shows them",
     "input.no_action": "no action is left to choose from; allow at least one",
     "input.unreadable": "a file given cannot be read in the expected format; check path and format",

@@ -137,7 +137,7 @@ class Honest:
         if kind < 0.5:
             return self._retry(rng.choice(decisions))
         if kind < 0.6:
-            fields = msgspec.structs.asdict(self._decide_somehow())
+            fields = outcome_fields(self._decide_somehow())
             return Outcome(**fields, reward=rng.choice([0.1, 1 / 3, 1.0]))
         if kind < 0.63:
             first = rng.choice(self.loop.actions)
@@ -212,3 +212,9 @@ def audited(log: Log, **given: Any) -> Audit:
 def found(result: Audit) -> list[tuple[FindingKind, str, int, int]]:
     """Kind and place of each finding listed."""
     return [(f.kind, f.topic, f.partition, f.offset) for f in result.findings]
+
+
+def outcome_fields(decision: Decision) -> dict[str, Any]:
+    """What an outcome has of a decision: all but experiment, variant and its probability."""
+    fields = msgspec.structs.asdict(decision)
+    return {name: value for name, value in fields.items() if name in Outcome.__struct_fields__}

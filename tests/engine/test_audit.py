@@ -17,7 +17,7 @@ from foldline.log.open import open_log
 from foldline.log.protocol import Batch, Log
 from foldline.records.codec import encode
 from foldline.records.types import Decision, Outcome, Record
-from tests.engine.deciding import Honest, audited, found, rewrite
+from tests.engine.deciding import Honest, audited, found, outcome_fields, rewrite
 from tests.engine.traffic import definition
 
 POLICIES: list[dict[str, Any]] = [
@@ -152,7 +152,7 @@ def _masked_propensity(honest: Honest) -> tuple[Record, FindingKind]:
 
 
 def _outcome_propensity(honest: Honest) -> tuple[Record, FindingKind]:
-    fields = msgspec.structs.asdict(honest.decide())
+    fields = outcome_fields(honest.decide())
     return Outcome(**{**fields, "propensity": 0.25}, reward=1.0), "propensity_differs"
 
 

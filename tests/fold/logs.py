@@ -45,6 +45,9 @@ def columns(events: Sequence[Event]) -> Columns:
         name=np.array([names.index(e.name) for e in events], np.int32),
         value=np.array([e.value for e in events], np.float64),
         propensity=np.full(len(events), 0.5),
+        experiment=np.zeros((len(events), 2), np.uint64),
+        variant=np.zeros((len(events), 2), np.uint64),
+        probability=np.full(len(events), np.nan),
         actions=actions,
         names=names,
     )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from foldline.records.columns import Columns, Dead, Kind
+from foldline.records.columns import ARRAYS, Columns, Dead, Kind
 from foldline.records.hashing import hash128
 from foldline.records.judge import judge
 from foldline.records.types import (
@@ -15,12 +15,11 @@ from foldline.records.types import (
     Definition,
     Observation,
     Outcome,
+    Phase,
     Record,
     Reward,
     Tick,
 )
-
-ARRAYS = ("kind", "time", "id", "unit", "reward_id", "action", "name", "value", "propensity")
 
 
 def slow_decode(data: bytes) -> Columns:
@@ -42,6 +41,9 @@ def columns_of(found: list[Any]) -> Columns:
         name=np.full(n, -1, np.int32),
         value=np.full(n, np.nan),
         propensity=np.full(n, np.nan),
+        experiment=np.zeros((n, 2), np.uint64),
+        variant=np.zeros((n, 2), np.uint64),
+        probability=np.full(n, np.nan),
     )
     for row, record in enumerate(found):
         if isinstance(record, tuple):
@@ -68,10 +70,16 @@ def _put(record: Record, row: int, columns: Columns) -> None:
         columns.reward_id[row] = hash128(record.id)
         columns.id[row] = hash128(record.decision or "")
         columns.unit[row] = hash128(record.unit or "")
+    if isinstance(record, Decision):
+        columns.experiment[row] = hash128(record.experiment or "")
+        columns.variant[row] = hash128(record.variant or "")
+        columns.probability[row] = math.nan if record.probability is None else record.probability
     if isinstance(record, Activation):
         columns.id[row] = hash128(record.decision)
     if isinstance(record, Definition):
         columns.markers[row] = record
+    if isinstance(record, Phase):
+        columns.phases[row] = record
 
 
 def _index(text: str, known: list[str]) -> int:
@@ -121,7 +129,12 @@ _extras = {
     "definition": st.integers(-5, 1 << 62),
 }
 _chosen = {"time": times, "id": ids, "unit": ids, "action": names, "propensity": probabilities, **_extras}
-decisions = st.builds(Decision, **_chosen)
+_assigned = {
+    "experiment": st.one_of(st.none(), names),
+    "variant": st.one_of(st.none(), names),
+    "probability": st.one_of(st.none(), probabilities),
+}
+decisions = st.one_of(st.builds(Decision, **_chosen), st.builds(Decision, **_chosen, **_assigned))
 outcomes = st.builds(Outcome, reward=numbers, **_chosen)
 rewards = st.one_of(
     st.builds(Reward, time=times, id=ids, decision=ids, name=names, value=numbers, occurred=_occurred),
@@ -141,7 +154,14 @@ definitions = st.builds(
     low=numbers,
     high=numbers,
 )
-records = st.one_of(decisions, rewards, outcomes, observations, activations, ticks, definitions)
+phases = st.builds(
+    Phase,
+    time=times,
+    experiment=names,
+    version=st.integers(1, 99),
+    state=st.sampled_from(["draft", "running", "ended"]),
+)
+records = st.one_of(decisions, rewards, outcomes, observations, activations, ticks, definitions, phases)
 
 
 def canonical(count: int, seed: int = 0) -> list[Record]:
@@ -165,6 +185,7 @@ def canonical(count: int, seed: int = 0) -> list[Record]:
             Observation(unit=unit, name="revenue", value=value, **stamped),
             Activation(time=time, decision=id),
             Tick(time=time),
+            Decision(**chosen, experiment="ctr", variant=f"v{i % 3}", probability=p, occurred=time),
         ]
-        made.append(kinds[i % 7])
+        made.append(kinds[i % 8])
     return made

@@ -55,7 +55,7 @@ def _rows_left(data: bytes) -> int:
     n = count_lines(buffer)
     counts = np.empty(6, np.int64)
     scan(
-        buffer, np.empty(n, np.int8), np.empty(n, np.int64), np.empty((3, n, 2), np.uint64), np.empty((2, n)),
+        buffer, np.empty(n, np.int8), np.empty(n, np.int64), np.empty((5, n, 2), np.uint64), np.empty((3, n)),
         np.empty((2, n), np.int32), np.zeros((2, 2 << n.bit_length()), np.int32), np.empty((2, n, 2), np.int64),
         np.empty((3, n), np.int64), counts,
     )  # fmt: skip

@@ -7,9 +7,10 @@ from foldline.records.schemas import schema, schemas
 
 
 def test_every_type_has_a_schema_that_names_its_tag() -> None:
-    """Seven types, each with its `type` and required fields."""
+    """Eight types, each with its `type` and required fields."""
     found = schemas()
-    assert set(found) == {"decision", "reward", "outcome", "activation", "tick", "observation", "definition"}
+    events = {"decision", "reward", "outcome", "activation", "tick", "observation"}
+    assert set(found) == events | {"definition", "phase"}
     for name, whole in found.items():
         body = whole["$defs"][name.capitalize()]
         assert body["properties"]["type"]["enum"] == [name]

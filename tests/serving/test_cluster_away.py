@@ -2,7 +2,6 @@
 
 import json
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,18 +25,11 @@ CONFIG = '[loops.news]\nactions = ["a", "b"]\nsalt = "salt"\npartitions = 2\n'
 def cluster(tmp_path: Path, broker: Shared) -> Iterator[Cluster]:
     """A node of its own, to be killed; that the shared one stands says that it can be had."""
     made = Cluster(tmp_path / "kafka")
-    _leaving_it(made.up)
+    made.up()
     try:
         yield made
     finally:
         made.down()
-
-
-def _leaving_it(start: Callable[[], object]) -> None:
-    """Start a node, which goes on by itself: it is stopped by its number."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        start()
 
 
 def _until(ready: Callable[[], Any], what: str, timeout_s: float = 90.0) -> None:
@@ -136,7 +128,7 @@ def test_broker_and_service_killed_under_load_lose_and_double_nothing(
                 assert second.ready()["url"] == base
                 load.await_more(200)
                 _until(lambda: _readiness(client)["status"] == "degraded", "the service to notice")
-                _leaving_it(lambda: cluster.start(0))
+                cluster.start(0)
                 _until(lambda: _readiness(client)["status"] == "ready", "the outbox to drain")
                 assert _metric(client, "foldline_cluster_away") == 0
                 assert _metric(client, "foldline_outbox_sent_records_total") > 400

@@ -208,9 +208,9 @@ def test_pages_of_origins_allowed_may_ask() -> None:
 def test_what_goes_wrong_within_is_500_and_told_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
     """The caller sees a code; the traceback stands in the service's log."""
     with direct({"news": NEWS}) as asked:
-        decider, asked.host._hosted["news"].replica.decider = asked.host._hosted["news"].replica.decider, 7  # type: ignore[assignment]  # a fault no check expects
+        decider, asked.host._hosted["news"].replica.chooser = asked.host._hosted["news"].replica.chooser, 7  # type: ignore[assignment]  # a fault no check expects
         replied = asked.ask("POST", "/v1/loops/news/decisions", {"unit": "secret"})
-        asked.host._hosted["news"].replica.decider = decider
+        asked.host._hosted["news"].replica.chooser = decider
     assert (replied.status, replied.error["code"]) == (500, "http.failed")
     assert "AttributeError" in replied.error["message"]
     assert "Traceback" not in replied.body.decode()

@@ -229,6 +229,10 @@ class Cluster:
         deadline = time.monotonic() + seconds
         while any(map(_is_alive, pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
+        for child in self._children:
+            if child.pid in pids and not _is_alive(child.pid):
+                # It has lost its command line a moment before it can be collected.
+                child.wait()
         self._children = [child for child in self._children if child.poll() is None]
 
 

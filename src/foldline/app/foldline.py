@@ -90,7 +90,7 @@ class Foldline:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         create_catalogue(log)
         self._host = Host(
-            log, holder=self._holder, learn=learn, clock=wall_clock, pace=pace, timeline=timeline
+            log, holder=self._holder, learn=learn, clock=wall_clock, pace=pace, timeline=timeline, stamp=clock
         )
         self._loops: dict[str, Loop] = {}
         self._closed = False

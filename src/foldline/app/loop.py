@@ -2,22 +2,30 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import msgspec
+
+from foldline.app.experiment import Experiment
 from foldline.engine.host import Host
 from foldline.engine.learnt import Learnt
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, InputError
+from foldline.experiments.definition import Learns, Variant
+from foldline.experiments.goals import Mean, Proportion, Ratio
+from foldline.experiments.measure import Goal
+from foldline.experiments.settings import ExperimentSettings
 from foldline.log.places import appended_places
 from foldline.log.protocol import Batch, Log
 from foldline.loops.bundle import Bundle
-from foldline.loops.deciding import Decider
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.estimate import Counts, Estimate
 from foldline.loops.reports import Made, Placed, Reports
 from foldline.loops.topics import topics_of
+from foldline.loops.trying import Chooser
+from foldline.policies.protocol import Policy
 from foldline.records.codec import encode
 from foldline.records.ids import parse_decision_id
 from foldline.records.types import Decision
@@ -224,6 +232,80 @@ class Loop:
         self._raise_failure()
         return self._learnt.counts(self.definition)
 
+    def experiment(
+        self,
+        name: str,
+        *,
+        control: Policy | None = None,
+        challenger: Policy | None = None,
+        challengers: Mapping[str, Policy] | None = None,
+        goal: Proportion | Mean | Ratio | Goal | None = None,
+        max_days: float | None = None,
+        learns: Learns = "own",
+        start: bool = True,
+        **settings: Any,
+    ) -> Experiment:
+        """An experiment on this loop: define it and start it, or attach to one that stands on the log.
+
+        While it runs, `decide` draws a unit's variant by its hash, then the action by the variant's policy.
+
+        Args:
+            name: letters, digits, `-` and `_`. With nothing else, attaches.
+            control: the policy that stands, of the variant `control`.
+            challenger: the policy compared with it, of the variant `challenger`.
+            challengers: where there are several, by key.
+            goal: what decides, with its design.
+            max_days: the verdict comes at latest so many days after the start.
+            learns: from which decisions the variants' policies learn: `own`, `shared` or `frozen`.
+            start: whether to start it at once.
+            **settings: others of `foldline.experiments.settings.ExperimentSettings`, such as power, alpha,
+                sample_size, rule, window_s, guardrails, coverage, condition.
+
+        Raises:
+            InputError: `input.unknown_experiment` to attach to; a value is not well formed.
+            DefinitionError: the design contradicts itself, or an experiment of this name is another.
+
+        Example:
+            >>> import foldline as fl
+            >>> with fl.open("memory://") as app:
+            ...     news = app.loop("news", actions=["a", "b"])
+            ...     test = news.experiment(
+            ...         "b-or-a", control=fl.Fixed("a"), challenger=fl.Fixed("b"),
+            ...         goal=fl.Proportion("reward", baseline=0.07, effect=0.04), power=0.9, max_days=28)
+            ...     choice = news.decide(unit="u1")
+            ...     test.definition.sample_sizes, choice.variant in ("control", "challenger")
+            ((1124, 1124), True)
+        """
+        experiment = Experiment(self._log, self._host, self._name, name, self._clock)
+        policies = {"control": control, "challenger": challenger, **(challengers or {})}
+        given = {key: policy for key, policy in policies.items() if policy is not None}
+        if not given and goal is None:
+            experiment.attach()
+            return experiment
+        if goal is None or max_days is None:
+            raise InputError(
+                "input.invalid",
+                f"experiment {name!r} has no {'goal' if goal is None else 'max_days'}; it is fixed before the start",
+                field="goal" if goal is None else "max_days",
+            )
+        variants = tuple(
+            Variant(key=key, policy=msgspec.to_builtins(policy), learns=learns)
+            for key, policy in given.items()
+        )
+        try:
+            wanted = ExperimentSettings(
+                variants=variants,
+                goal=goal if isinstance(goal, Goal) else goal.goal(),
+                max_days=max_days,
+                **settings,
+            )
+        except TypeError as error:
+            raise InputError("input.invalid", f"experiment {name!r}: {error}") from error
+        experiment.define(wanted)
+        if start:
+            experiment.start()
+        return experiment
+
     def catch_up(self, timeout_s: float = BUNDLE_TIMEOUT_S) -> None:
         """Wait until the bundle covers everything this handle has appended.
 
@@ -256,8 +338,8 @@ class Loop:
         for error in learner.failed.values() if learner is not None else ():
             raise error
 
-    def _decider(self) -> Decider:
-        decider = self._replica.decider
+    def _decider(self) -> Chooser:
+        decider = self._replica.chooser
         if decider is None:
             raise FoldError("fold.no_bundle", f"loop {self._name!r} has no bundle yet; is a learner running?")
         return decider

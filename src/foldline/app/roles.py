@@ -5,16 +5,19 @@ import os
 import signal
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from foldline.app.foldline import wall_clock
 from foldline.engine.defining import create_catalogue, define, read_catalogue
 from foldline.engine.host import Host
 from foldline.engine.learner import Pace
 from foldline.engine.warming import warm_up
+from foldline.errors import LogError
 from foldline.log.open import open_log
 from foldline.log.outbox.log import OutboxLog
 from foldline.log.protocol import Log
@@ -25,6 +28,13 @@ from foldline.loops.topics import CATALOGUE, POLICY
 from foldline.serving.settings import ServiceSettings
 
 _logger = logging.getLogger("foldline.app")
+
+Result = TypeVar("Result")
+
+START_S: Final = 60.0
+"""How long a role waits at its start for a cluster that was reached, but cannot do what is asked just now."""
+
+RETRY_S: Final = 0.5
 
 
 def serve(
@@ -85,7 +95,7 @@ def learn(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with hosting(url, learn=True, pace=pace, loops=loops or {}) as (_, host):
+    with hosting(url, learn=True, pace=pace, loops=loops or {}, wait=stop.wait) as (_, host):
         ready()
         # Python runs signal handlers between waits only, so the wait is not for ever.
         while not stop.wait(0.2) and host.failure is None:
@@ -102,29 +112,50 @@ def hosting(
     pace: Pace | None,
     loops: Mapping[str, LoopSettings],
     outbox: ServiceSettings | None = None,
+    wait: Callable[[float], object] = time.sleep,
 ) -> Iterator[tuple[Log, Host]]:
     """An open log and a host that follows every loop on it; both are closed in the end.
 
-    With `outbox` the log takes what is appended also while its cluster is away, see `OutboxLog`.
+    With `outbox` the log takes what is appended also while its cluster is away, see `OutboxLog`. `wait` waits so many
+    seconds between two tries, and returns whether to give up.
     """
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     with open_log(url) if outbox is None else _with_outbox(url, outbox, learn=learn) as log:
-        create_catalogue(log)
+        patiently = partial(_patiently, url, wait)
+        patiently(lambda: create_catalogue(log))
         for name, settings in loops.items():
             if isinstance(log, OutboxLog) and log.away:
                 _logger.warning("the cluster is away: loop %r stays as it was last defined", name)
                 continue
             define_loop(log, name, settings, holder=holder, now=wall_clock())
         catalogue = Catalogue()
-        read_catalogue(log, catalogue)
+        patiently(lambda: read_catalogue(log, catalogue))
         warm_up(map(catalogue.one, catalogue.names()))
         host = Host(log, holder=holder, learn=learn, clock=wall_clock, pace=pace, every_loop=True)
-        host.round()
+        patiently(host.round)
         host.start()
         try:
             yield log, host
         finally:
             host.close()
+
+
+def _patiently(url: str, wait: Callable[[float], object], act: Callable[[], Result]) -> Result:
+    """Do what needs the log; where a cluster cannot do it just now, as while leaders change, again and again."""
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            return act()
+        except LogError as error:
+            if (
+                error.code != "log.unavailable"
+                or not url.startswith("kafka://")
+                or time.monotonic() > deadline
+            ):
+                raise
+            _logger.warning("the log does not answer, trying again: %s", error)
+            if wait(RETRY_S):
+                raise
 
 
 def _with_outbox(url: str, settings: ServiceSettings, *, learn: bool) -> OutboxLog:

@@ -28,6 +28,7 @@ NOUNS = {
     "evaluate": "foldline.cli.evaluate",
     "replay": "foldline.cli.replay",
     "loops": "foldline.cli.loops",
+    "experiments": "foldline.cli.experiments",
     "policies": "foldline.cli.policies",
     "keys": "foldline.cli.keys",
     "topics": "foldline.cli.topics",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foldline.cli.instants import parse_instant
+from foldline.cli.cuts import cut_of
 from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from foldline.engine.replay import Replay
-    from foldline.log.protocol import Log
-    from foldline.loops.cut import Cut
     from foldline.loops.definition import LoopDefinition
 
 app = noun()
@@ -78,7 +76,7 @@ def replay(
         definition = catalogue.one(loop if loop is not None else names[0])
         cut = None
         if at is not None:
-            cut = _cut(opened, definition, at)
+            cut = cut_of(opened, definition, at)
         with nullcontext() if json or not sys.stderr.isatty() else _progress() as progress:
             done = _advance(progress)
             if audit:
@@ -97,17 +95,6 @@ def replay(
         agree = all(comparison.agrees for comparison in result.comparisons)
     if not agree:
         raise typer.Exit(1)
-
-
-def _cut(log: "Log", definition: "LoopDefinition", at: str) -> "Cut":
-    """A time where it reads as one, else a cut."""
-    from foldline.engine.replay import cut_at
-    from foldline.loops.cut import parse_cut
-
-    if ":" in at and not set(at) & {"-", "T"}:
-        return parse_cut(at, definition.partitions)
-    time = parse_instant(at, field="at")
-    return cut_at(log, definition, 0 if time is None else time)
 
 
 def _progress() -> Any:

@@ -13,18 +13,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from foldline.engine.defining import read_catalogue
+from foldline.engine.experimenting import read_experiments
 from foldline.engine.findings import Finding, FindingKind, Findings
 from foldline.engine.published import read_published
 from foldline.engine.recompute import BundleTally, Recomputer
 from foldline.engine.replay import check_cut
 from foldline.engine.shelf import Shelf
 from foldline.engine.verify import DecisionTally, Verifier
+from foldline.experiments.catalogue import ExperimentCatalogue
 from foldline.log.places import offsets_of
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.cut import Cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
+from foldline.loops.variants import Definitions, VariantCatalogue
 from foldline.records.codec import decode_each
 
 Progress = Callable[[str, int], None]
@@ -104,17 +107,28 @@ def audit(
     lost_headers = _lost(log, topics.bundles, 1)
     findings.add(lost_headers)
     # In this order every bundle that a decision before the ends names has been read, and every version it is of.
-    published, unreadable = read_published(log, topics)
+    read = [(one, read_published(log, topics_of(one.one(name)))) for one in _catalogues(log, catalogue, name)]
     read_catalogue(log, catalogue)
+    bundles = BundleTally()
     with Shelf() as shelf:
-        recomputer = Recomputer(
-            log, catalogue, definition, cut, batch=batch, progress=lambda count: progress("folding", count)
-        )
-        bundles = recomputer.run(published, shelf)
-        findings.add(unreadable + bundles.found)
+        for one, (published, unreadable) in read:
+            recomputer = Recomputer(
+                log, one, one.one(name), cut, batch=batch, progress=lambda count: progress("folding", count)
+            )
+            bundles.add(recomputer.run(published, shelf))
+            findings.add(unreadable)
+        findings.add(bundles.found)
         verifier = Verifier(definition, shelf, catalogue.actions(name), headers_lost=bool(lost_headers))
         _verify(log, definition, cut or ends, verifier, findings, batch, progress)
     return _audit(name, cut or ends, bundles, verifier.tally, findings)
+
+
+def _catalogues(log: Log, catalogue: Catalogue, name: str) -> list[Definitions]:
+    """The loop's own definitions, and those of every variant of its experiments."""
+    experiments = ExperimentCatalogue()
+    read_experiments(log, experiments)
+    tried = map(experiments.one, experiments.names(name))
+    return [catalogue, *(VariantCatalogue(catalogue, one, key) for one in tried for key in one.keys)]
 
 
 def _lost(log: Log, topic: str, partitions: int) -> list[Finding]:

@@ -50,7 +50,7 @@ def define(
     Raises:
         InputError, DefinitionError: the definition is refused; nothing was written.
     """
-    lease = _lease(log, f"define/{name}", holder)
+    lease = taken_lease(log, f"define/{name}", holder)
     try:
         read_catalogue(log, catalogue)
         old = catalogue.get(name)
@@ -85,7 +85,12 @@ def _create_topics(log: Log, definition: LoopDefinition) -> None:
     log.create(Topic(topics.policy, 1, "compact"))
 
 
-def _lease(log: Log, name: str, holder: str) -> Lease:
+def taken_lease(log: Log, name: str, holder: str) -> Lease:
+    """A lease, waited for while another process holds it.
+
+    Raises:
+        LogError: `log.unavailable` where it does not become free in time.
+    """
     deadline = clock.monotonic() + 2 * LEASE_S
     while clock.monotonic() < deadline:
         lease = log.acquire(name, holder, LEASE_S)

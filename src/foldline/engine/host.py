@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from foldline.engine.defining import read_catalogue
+from foldline.engine.experimenting import create_experiments, follow_experiments
 from foldline.engine.learner import Learner, Pace
 from foldline.engine.publisher import Publisher
 from foldline.engine.reading import Readings, read_batch
 from foldline.engine.replica import Replica
+from foldline.engine.trial import Trial
+from foldline.engine.worker import Read
 from foldline.errors import LeaseLost, LogError
+from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
 from foldline.log.protocol import Log
 from foldline.log.shares import FirstCome, Share
 from foldline.loops.catalogue import Catalogue
@@ -40,6 +44,8 @@ class Hosted:
     publisher: Publisher | None = None
     attached: dict[str, Learner] = field(default_factory=dict)
     share: Share = field(default_factory=FirstCome)
+    trials: dict[str, Trial] = field(default_factory=dict)
+    read: Read = read_batch
 
     @property
     def learners(self) -> list[Learner]:
@@ -51,10 +57,12 @@ class Host:
     """Runs loops for one process; with `every_loop` all that the catalogue names, as they come.
 
     With `timeline`, those who learn keep the loops' timelines too; and run what `folds` names for a version of a loop,
-    by default the folds of its definition.
+    by default the folds of its definition. `stamp` is the clock of what they append for experiments, where it is not
+    `clock`.
 
     Attributes:
         catalogue: the definitions, up to date as of the last round.
+        experiments: likewise.
         failure: the error that stopped the thread, or None.
         listeners: called, in the host's thread, after a replica has swapped to a newer bundle.
     """
@@ -69,6 +77,7 @@ class Host:
         pace: Pace | None = None,
         every_loop: bool = False,
         timeline: bool = True,
+        stamp: Callable[[], int] | None = None,
         folds: Callable[[LoopDefinition], Sequence[AttachedFold]] = attached_folds,
     ) -> None:
         self._log = log
@@ -77,6 +86,7 @@ class Host:
         self._timeline = timeline
         self._folds = folds
         self._clock = clock
+        self._stamp = stamp or clock
         self._pace = pace or Pace()
         self._hosted: dict[str, Hosted] = {}
         self._turn = threading.Lock()
@@ -85,6 +95,8 @@ class Host:
         self._thread: threading.Thread | None = None
         self._cleaned_at = clock()
         self.catalogue = Catalogue()
+        self.experiments = ExperimentCatalogue()
+        create_experiments(log)
         self.failure: BaseException | None = None
         self.listeners: list[Callable[[], None]] = []
         self._every_loop = every_loop
@@ -134,6 +146,8 @@ class Host:
                     _close_publisher(hosted.publisher, now)
                 for learner in hosted.attached.values():
                     learner.close(now=now)
+                for trial in hosted.trials.values():
+                    trial.close(now=now)
                 hosted.share.close()
             self._hosted.clear()
 
@@ -153,7 +167,7 @@ class Host:
         # With one fold there is nobody to keep a batch for.
         read = Readings().read if self._attached(definition) else read_batch
         learner = self._learner(definition, read=read, share=share)
-        hosted = Hosted(definition, replica, learner, publisher, share=share)
+        hosted = Hosted(definition, replica, learner, publisher, share=share, read=read)
         self._attach(hosted, definition)
         return hosted
 
@@ -191,7 +205,10 @@ class Host:
         if hosted.learner is not None and topics_of(hosted.definition) != topics_of(definition):
             hosted.share.close()
             hosted.share = self._share(definition)
-            for learner in hosted.learners:
+            for learner in [
+                *hosted.learners,
+                *(each for trial in hosted.trials.values() for each in trial.learners),
+            ]:
                 learner.share = hosted.share
         if hosted.learner is not None:
             hosted.learner.redefine(definition, now=self._clock())
@@ -203,6 +220,7 @@ class Host:
     def _round(self) -> int:
         folded, now = 0, self._clock()
         read_catalogue(self._log, self.catalogue)
+        follow_experiments(self._log, self.experiments)
         swapped = False
         if self._every_loop:
             for name in self.catalogue.names():
@@ -220,6 +238,9 @@ class Host:
                 elif hosted.publisher.publishes:
                     _close_publisher(hosted.publisher, now)
             swapped |= hosted.replica.step()
+            learnt, changed = self._try_out(name, hosted, now)
+            folded += learnt
+            swapped |= changed
         if swapped:
             with self._bundle_changed:
                 self._bundle_changed.notify_all()
@@ -232,6 +253,29 @@ class Host:
             self._cleaned_at = now
             self._log.clean()
         return folded
+
+    def _try_out(self, name: str, hosted: Hosted, now: int) -> tuple[int, bool]:
+        """One round of a loop's experiments: how many records were folded, and whether deciding changes."""
+        folded, running = 0, []
+        for one in map(self.experiments.one, self.experiments.names(name)):
+            trial = hosted.trials.get(one.name)
+            if trial is None and one.state != "draft":
+                trial = hosted.trials[one.name] = Trial(
+                    self._log, self.catalogue, hosted.definition, one,
+                    holder=self._holder, pace=self._pace, learn=self._learn, read=hosted.read, stamp=self._stamp,
+                    share=hosted.share,
+                )  # fmt: skip
+            if trial is None:
+                continue
+            trial.redefine(hosted.definition, one, now=now)
+            if one.state == "ended" and trial.is_over(self._stamp()):
+                trial.close(now=now)
+                continue
+            folded += trial.learn(now=now, every_ms=self._pace.publish_every_ms)
+            trial.follow()
+            decider = trial.decider()
+            running += [decider] if decider is not None else []
+        return folded, hosted.replica.try_out(running)
 
     def _publish(self, publisher: Publisher) -> None:
         try:
@@ -267,7 +311,7 @@ class Host:
 
     def _ends(self) -> dict[tuple[str, int], int]:
         """The positions up to which everything is read."""
-        ends = {(CATALOGUE, 0): self.catalogue.offset}
+        ends = {(CATALOGUE, 0): self.catalogue.offset, (EXPERIMENTS, 0): self.experiments.offset}
         for hosted in list(self._hosted.values()):
             topics = topics_of(hosted.definition)
             ends[topics.policy, 0] = hosted.replica.offset

@@ -1,24 +1,37 @@
 """What the partitions of a loop know, as their newest roots on the log say."""
 
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from foldline.engine.identity import Identity, identity_of
 from foldline.engine.restore import load_dump, rows_from, rows_here
 from foldline.engine.root import Root, decode_root
-from foldline.fold.event_fold import EventFold, HasVocabulary
+from foldline.fold.protocol import Fold
 from foldline.log.protocol import Log, Row
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.policies.fold import Known, PolicyFold
 
-Half = TypeVar("Half", bound=HasVocabulary)
+Half = TypeVar("Half")
+
+
+class MergingFold(Fold[Any], Protocol[Half]):
+    """A fold whose known half can be read from a root and merged by itself."""
+
+    def nothing(self) -> Half:
+        """The identity of the merge."""
+
+    def load_known(self, data: bytes) -> Half:
+        """The known half dumped."""
+
+    def merge_all(self, parts: Sequence[Half]) -> Half:
+        """The merge of a cut, in partition order."""
 
 
 class FoldStates(Generic[Half]):
     """Follows the roots of one fold of a loop; each `read` costs only what is new."""
 
-    def __init__(self, log: Log, definition: LoopDefinition, fold: EventFold[Half]) -> None:
+    def __init__(self, log: Log, definition: LoopDefinition, fold: MergingFold[Half]) -> None:
         self._log = log
         self._topic = topics_of(definition).roots
         self._fold = fold

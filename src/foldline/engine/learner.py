@@ -30,6 +30,11 @@ AWAITED_MS = 200
 """How often a lease is asked for that its holder is about to give up."""
 
 
+def policy_fold(definition: LoopDefinition) -> Fold[Any]:
+    """The fold that learns its policy, as the kind of definition has it."""
+    return definition.fold()
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How a learner spends its time.
@@ -67,7 +72,9 @@ class Learner:
         pace: micro-batches, roots, leases.
         fold_of: the fold to drive; the policy's by default.
         leads: whether it appends the loop's ticks and dead letters.
+        ticks: whether it appends ticks too, for what is pending in this fold alone.
         read: reads a micro-batch.
+        stamp: what time it is for ticks, milliseconds; the `now` of the round by default.
         share: says which partitions to work on.
         outputs_first: whether outputs are appended as they come, ahead of the root, and not in its commit.
         workers: by partition.
@@ -78,9 +85,11 @@ class Learner:
     definition: LoopDefinition
     holder: str
     pace: Pace = field(default_factory=Pace)
-    fold_of: Callable[[LoopDefinition], Fold[Any]] = LoopDefinition.fold
+    fold_of: Callable[[LoopDefinition], Fold[Any]] = policy_fold
     leads: bool = True
+    ticks: bool = False
     read: Read = read_batch
+    stamp: Callable[[], int] | None = None
     share: Share = field(default_factory=FirstCome)
     outputs_first: bool = False
     workers: dict[int, Worker] = field(default_factory=dict)
@@ -134,8 +143,8 @@ class Learner:
         count = worker.advance(now=now, max_records=self.pace.max_records)
         if self.outputs_first:
             worker.send_outputs(now=now)
-        if count == 0 and self.leads:
-            worker.tick(now=now)
+        if count == 0 and (self.leads or self.ticks):
+            worker.tick(now=now if self.stamp is None else self.stamp())
         return count
 
     def _write(self, due: list[Worker], now: int) -> None:

@@ -8,16 +8,22 @@ from foldline.engine.known import KnownStates
 from foldline.engine.restore import rows_from
 from foldline.log.protocol import Batch, Lease, Log
 from foldline.loops.bundle import Bundle, compile_bundle, decode_bundle, encode_bundle, header_of
-from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
+from foldline.loops.variants import Definitions
 
 
 class Publisher:
     """Publishes one loop's bundles while it holds the loop's publishing lease."""
 
     def __init__(
-        self, log: Log, catalogue: Catalogue, definition: LoopDefinition, holder: str, *, lease_s: float = 5.0
+        self,
+        log: Log,
+        catalogue: Definitions,
+        definition: LoopDefinition,
+        holder: str,
+        *,
+        lease_s: float = 5.0,
     ) -> None:
         self._log = log
         self._catalogue = catalogue
@@ -75,7 +81,7 @@ class Publisher:
     def _owns(self, now: int) -> bool:
         if not self._asked_at or now - self._asked_at >= self._lease_s * 1000 / 3:
             held = self._lease
-            self._lease = self._log.acquire(f"publish/{self._topics.events}", self._holder, self._lease_s)
+            self._lease = self._log.acquire(f"publish/{self._topics.policy}", self._holder, self._lease_s)
             self._asked_at = now
             if self._lease is not None and self._lease != held:
                 self._cut = self._last_cut()

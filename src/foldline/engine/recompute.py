@@ -14,10 +14,10 @@ from foldline.errors import FoldError
 from foldline.log.places import records_before
 from foldline.log.protocol import Log
 from foldline.loops.bundle import Bundle, compile_bundle, content_hash, header_of
-from foldline.loops.catalogue import Catalogue
 from foldline.loops.cut import Cut, format_cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import LoopTopics, topics_of
+from foldline.loops.variants import Definitions
 from foldline.policies.fold import Known, PolicyFold, PolicyState
 from foldline.records.columns import Columns
 
@@ -31,6 +31,12 @@ class BundleTally:
     bundles: int = 0
     agree: int = 0
     found: list[Finding] = field(default_factory=list)
+
+    def add(self, other: "BundleTally") -> None:
+        """Take in what became of other headers."""
+        self.bundles += other.bundles
+        self.agree += other.agree
+        self.found += other.found
 
 
 class Recomputer:
@@ -54,7 +60,7 @@ class Recomputer:
     def __init__(
         self,
         log: Log,
-        catalogue: Catalogue,
+        catalogue: Definitions,
         definition: LoopDefinition,
         at: Cut | None,
         *,

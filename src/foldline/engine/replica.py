@@ -1,24 +1,33 @@
 """A replica: a reader's current bundle, swapped whole when a newer one stands on the log."""
 
 import logging
+from collections.abc import Sequence
 
 from foldline.engine.restore import rows_here
 from foldline.errors import FoldlineError
 from foldline.log.protocol import Log
 from foldline.loops.bundle import decode_bundle
 from foldline.loops.deciding import Decider
+from foldline.loops.trying import Chooser, TrialDecider, Trying
 
 _logger = logging.getLogger("foldline.engine")
 
 
 class Replica:
-    """Follows one loop's policy topic. `decider` is replaced atomically; readers take it once per decision."""
+    """Follows one loop's policy topic. `decider` is replaced atomically; readers take it once per decision.
+
+    Attributes:
+        decider: the newest bundle, ready to decide; None before the first.
+        chooser: the same, with the running experiments before it.
+    """
 
     def __init__(self, log: Log, topic: str) -> None:
         self._log = log
         self._topic = topic
         self.offset = 0
         self.decider: Decider | None = None
+        self.chooser: Chooser | None = None
+        self._trials: tuple[TrialDecider, ...] = ()
 
     def step(self) -> bool:
         """Read what has come and swap to the newest bundle; True if there was a newer one."""
@@ -34,4 +43,23 @@ class Replica:
             place = f"before offset {self.offset} of {self._topic}"
             _logger.error("passing over the bundle %s: %s", place, error)  # noqa: TRY400 - its text says all
             return False
+        self._choose()
         return True
+
+    def try_out(self, trials: Sequence[TrialDecider]) -> bool:
+        """Let these experiments decide first; True if they are others than before."""
+        if self._trials == tuple(trials):
+            return False
+        self._trials = tuple(trials)
+        self._choose()
+        return True
+
+    def tries(self, experiment: str) -> bool:
+        """Whether deciding asks this experiment first."""
+        return any(trial.definition.name == experiment for trial in self._trials)
+
+    def _choose(self) -> None:
+        if self.decider is None or not self._trials:
+            self.chooser = self.decider
+        else:
+            self.chooser = Trying(self.decider, self._trials)

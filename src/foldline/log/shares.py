@@ -1,13 +1,17 @@
 """Who of a group works on which partitions of a topic: a matter of even work, never of safety, which leases hold."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
+from foldline.errors import LogError
 from foldline.log.clock import Clock
 
 if TYPE_CHECKING:
     from foldline.log.protocol import Lease
+
+_logger = logging.getLogger("foldline.log")
 
 SEAT_S: Final = 5.0
 """A member that is gone without a word is missed after this long."""
@@ -28,7 +32,7 @@ class Share(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave the group. Idempotent."""
+        """Leave the group. Idempotent; a log that fails keeps nobody from leaving."""
         ...
 
 
@@ -111,9 +115,13 @@ class Seats:
         with self._lock:
             self._closed = True
             self._mine = frozenset()
-            if self._seat is not None:
+            if self._seat is None:
+                return
+            try:
                 self._log.release(self._seat)
-                self._seat = None
+            except LogError as error:
+                _logger.warning("seat %s is free in %g s only: %s", self._seat.name, SEAT_S, error)
+            self._seat = None
 
     def _look(self, now: int) -> None:
         if self._seat is None or now - self._sat_at >= SEAT_S * 1000 / 3:

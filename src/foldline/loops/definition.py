@@ -54,6 +54,11 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     salt: str
     folds: tuple[dict[str, Any], ...] = ()
 
+    @property
+    def branch(self) -> str:
+        """What its roots and bundles are named by besides the loop: nothing, but for an experiment's variants."""
+        return ""
+
     def build_policy(self) -> Policy:
         """The policy as an object."""
         return policy_from(self.policy)
@@ -86,7 +91,7 @@ def checked(definition: LoopDefinition) -> LoopDefinition:
         DefinitionError: `definition.incoherent`, naming what contradicts what.
     """
     try:
-        msgspec.convert(msgspec.to_builtins(definition), LoopDefinition)
+        msgspec.convert(msgspec.to_builtins(definition), type(definition))
     except msgspec.ValidationError as error:
         raise InputError("input.invalid", f"defining loop {definition.name!r}: {error}") from error
     _check_actions(definition)

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from foldline.errors import InputError
-from foldline.loops.deciding import Decider
 from foldline.loops.definition import LoopDefinition
+from foldline.loops.trying import Chooser
 from foldline.records.hashing import partition_of
 from foldline.records.ids import checked_name, decision_id, parse_decision_id
 from foldline.records.types import Activation, AnyRecord, Decision, Outcome, Reward
@@ -74,7 +74,7 @@ class Reports:
 
     def decide(
         self,
-        decider: Decider,
+        decider: Chooser,
         unit: str,
         local: str,
         time: int,
@@ -93,7 +93,7 @@ class Reports:
 
     def choose(
         self,
-        decider: Decider,
+        decider: Chooser,
         unit: str,
         local: str,
         time: int,

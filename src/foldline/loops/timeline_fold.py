@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.errors import FoldError
-from foldline.fold.arrays import Arrays, dump_arrays, load_arrays
+from foldline.fold.arrays import Arrays, dump_arrays, load_arrays, narrowed
 from foldline.fold.counters import Counter
 from foldline.fold.event_fold import EventFold, Told
 from foldline.fold.vocabulary import Vocabulary
@@ -30,8 +30,6 @@ _EVENTS = {
     Event.UNMATCHED: Counter.UNMATCHED,
     Event.DEAD: Counter.DEAD,
 }
-
-_NARROW = (np.dtype(np.int8), np.dtype(np.int32))
 
 
 class TimelineFold(EventFold[Timeline]):
@@ -73,7 +71,7 @@ class TimelineFold(EventFold[Timeline]):
     def dump_known(self, known: Timeline) -> bytes:
         """See `EventFold.dump_known`. Each array is dumped in the narrowest type that holds it."""
         head = msgspec.json.encode((known.vocabulary, known.stream_time, known.doublings))
-        arrays: Arrays = {name: _narrowed(getattr(known, name)) for name in (*COUNTED, *SQUARES)}
+        arrays: Arrays = {name: narrowed(getattr(known, name)) for name in (*COUNTED, *SQUARES)}
         arrays["buckets"] = known.buckets
         arrays["head"] = np.frombuffer(head, np.uint8)
         return dump_arrays(arrays)
@@ -104,13 +102,3 @@ def _become(known: Timeline, other: Timeline) -> None:
     if other is not known:
         for name in Timeline.__slots__:
             setattr(known, name, getattr(other, name))
-
-
-def _narrowed(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """The same integers in fewer bytes, where they have room: a function of the values alone."""
-    least, most = (int(array.min()), int(array.max())) if array.size else (0, 0)
-    for dtype in _NARROW:
-        room = np.iinfo(dtype)
-        if room.min <= least and most <= room.max:
-            return array.astype(dtype)
-    return array

@@ -40,6 +40,12 @@ def topics_of(definition: LoopDefinition) -> LoopTopics:
     """The topics of the loop's present generation."""
     name = definition.name
     stem = f"{name}.g{definition.generation}" if definition.generation else name
+    own = stem + definition.branch
     return LoopTopics(
-        f"{stem}.events", f"{stem}.events.dlq", f"{stem}.roots", f"{stem}.bundles", f"{stem}{POLICY}", stem
+        f"{stem}.events", f"{stem}.events.dlq", f"{own}.roots", f"{own}.bundles", f"{own}{POLICY}", own
     )
+
+
+def verdicts_of(definition: LoopDefinition, experiment: str) -> str:
+    """The topic of an experiment's verdicts, kept for ever."""
+    return topics_of(definition).events.removesuffix("events") + f"{experiment}.verdicts"

@@ -44,6 +44,7 @@ def encode(record: Record) -> bytes:
     # Written out for the two types on the path of a decision; NaN fails every comparison.
     if kind is Decision:
         plain = 0.0 <= record.propensity <= 1.0 and record.context is None  # type: ignore[attr-defined]  # both types have it
+        plain = plain and (record.probability is None or 0.0 <= record.probability <= 1.0)  # type: ignore[attr-defined]  # decisions have it
     elif kind is Reward:
         plain = -_GREATEST <= record.value <= _GREATEST  # type: ignore[attr-defined]  # both types have it
     else:
@@ -173,7 +174,7 @@ def _scanned(data: bytes) -> Columns:
     buffer = np.frombuffer(data, np.uint8)
     count = count_lines(buffer)
     kind, time = np.empty(count, np.int8), np.empty(count, np.int64)
-    hashes, numbers = np.empty((3, count, 2), np.uint64), np.empty((2, count))
+    hashes, numbers = np.empty((5, count, 2), np.uint64), np.empty((3, count))
     codes, tables = np.empty((2, count), np.int32), np.zeros((2, 2 << count.bit_length()), np.int32)
     spans, left, counts = (
         np.empty((2, count, 2), np.int64),
@@ -184,6 +185,7 @@ def _scanned(data: bytes) -> Columns:
     found = counts.tolist()
     columns = Columns(
         kind, time, hashes[0], hashes[1], hashes[2], codes[0], codes[1], numbers[0], numbers[1],
+        hashes[3], hashes[4], numbers[2],
         actions=_texts(data, spans[0, : found[ACTIONS]], ""),
         names=_texts(data, spans[1, : found[NAMES]], "reward"),
     )  # fmt: skip

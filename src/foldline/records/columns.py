@@ -6,12 +6,18 @@ hashes; strings with few values (actions, names) as indexes into a batch-local d
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from foldline.records.types import Definition
+from foldline.records.types import Definition, Phase
+
+ARRAYS: Final = (
+    "kind", "time", "id", "unit", "reward_id", "action", "name", "value", "propensity", "experiment", "variant",
+    "probability",
+)  # fmt: skip
+"""The columns that hold an entry for each row."""
 
 
 class Kind(IntEnum):
@@ -25,6 +31,7 @@ class Kind(IntEnum):
     TICK = 5
     DEFINITION = 6
     OBSERVATION = 7
+    PHASE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +58,13 @@ class Columns:
         name: (n,) int32, index into `names`, -1 where absent.
         value: (n,) float64, reward or observed value, NaN where absent.
         propensity: (n,) float64, NaN where absent.
+        experiment: (n, 2) uint64, hash of the experiment's name (decision), else zeros.
+        variant: (n, 2) uint64, hash of the variant's key (decision), else zeros.
+        probability: (n,) float64, of the variant (decision), NaN where absent.
         actions: the actions named in this batch, by first appearance.
         names: the reward and observation names in this batch, by first appearance.
         markers: definition markers by row.
+        phases: experiments' markers by row.
         dead: the rows of kind DEAD with their errors, by row.
     """
 
@@ -66,9 +77,13 @@ class Columns:
     name: npt.NDArray[np.int32]
     value: npt.NDArray[np.float64]
     propensity: npt.NDArray[np.float64]
+    experiment: npt.NDArray[np.uint64]
+    variant: npt.NDArray[np.uint64]
+    probability: npt.NDArray[np.float64]
     actions: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     markers: dict[int, Definition] = field(default_factory=dict)
+    phases: dict[int, Phase] = field(default_factory=dict)
     dead: list[Dead] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -76,14 +91,12 @@ class Columns:
 
     def slice(self, start: int, stop: int) -> "Columns":
         """Rows `start` to `stop` as views; row numbers of markers and dead rows are shifted."""
-        arrays: dict[str, Any] = {
-            name: getattr(self, name)[start:stop]
-            for name in ("kind", "time", "id", "unit", "reward_id", "action", "name", "value", "propensity")
-        }
+        arrays: dict[str, Any] = {name: getattr(self, name)[start:stop] for name in ARRAYS}
         return Columns(
             **arrays,
             actions=self.actions,
             names=self.names,
             markers={row - start: marker for row, marker in self.markers.items() if start <= row < stop},
+            phases={row - start: phase for row, phase in self.phases.items() if start <= row < stop},
             dead=[Dead(d.row - start, d.code, d.message) for d in self.dead if start <= d.row < stop],
         )

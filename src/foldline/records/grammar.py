@@ -15,10 +15,10 @@ from foldline.records.columns import Kind
 STRING, NUMBER, INTEGER, END = range(4)
 """What a step reads after its literal."""
 
-ID, UNIT, REWARD_ID, TEXT, IGNORED = range(5)
-"""Where a string goes: three hashed columns, the dictionary's text (action or name), nowhere."""
+ID, UNIT, REWARD_ID, EXPERIMENT, VARIANT, TEXT, IGNORED = range(7)
+"""Where a string goes: five hashed columns, the dictionary's text (action or name), nowhere."""
 
-VALUE, PROPENSITY = range(2)
+VALUE, PROPENSITY, PROBABILITY = range(3)
 """Where a number goes."""
 
 SIZE, READS, GOES, LEAST, GREATEST, OPTIONAL = range(6)
@@ -59,7 +59,18 @@ _VALUE = Step(b'","value":', NUMBER, VALUE)
 _OCCURRED = Step(b',"occurred":', INTEGER, greatest=LATEST, optional=True)
 
 STEPS: Final[dict[Kind, tuple[Step, ...]]] = {
-    Kind.DECISION: (_OWN_ID, _UNIT, _ACTION, _PROPENSITY, _BUNDLE, _DEFINITION, _OCCURRED),
+    Kind.DECISION: (
+        _OWN_ID,
+        _UNIT,
+        _ACTION,
+        _PROPENSITY,
+        _BUNDLE,
+        _DEFINITION,
+        Step(b',"experiment":"', STRING, EXPERIMENT, 1, 256, optional=True),
+        Step(b'","variant":"', STRING, VARIANT, 1, 256, optional=True),
+        Step(b'","probability":', NUMBER, PROBABILITY, optional=True),
+        _OCCURRED,
+    ),
     Kind.REWARD: (
         _OWN_ID._replace(goes=REWARD_ID),
         Step(b'","decision":"', STRING, ID, 1, 512, optional=True),
@@ -84,6 +95,9 @@ STEPS: Final[dict[Kind, tuple[Step, ...]]] = {
 }
 
 
+_MOST: Final = max(map(len, STEPS.values()))
+
+
 def word(text: bytes) -> int:
     """At most 8 bytes as the low bytes of a word."""
     return int.from_bytes(text, "little")
@@ -99,7 +113,7 @@ def _openings() -> npt.NDArray[np.uint64]:
 
 
 def _rules() -> npt.NDArray[np.int64]:
-    rules = np.zeros((len(Kind), 9, 6), np.int64)
+    rules = np.zeros((len(Kind), _MOST + 1, 6), np.int64)
     rules[:, :, READS] = END
     for kind, steps in STEPS.items():
         for place, (literal, *rest) in enumerate(steps):
@@ -108,7 +122,7 @@ def _rules() -> npt.NDArray[np.int64]:
 
 
 def _words() -> npt.NDArray[np.uint64]:
-    words = np.zeros((len(Kind), 9, 3), np.uint64)
+    words = np.zeros((len(Kind), _MOST + 1, 3), np.uint64)
     for kind, steps in STEPS.items():
         for place, step in enumerate(steps):
             first, last = step.literal[:8], step.literal[-8:]

@@ -11,6 +11,7 @@ from foldline.records.types import (
     Definition,
     Observation,
     Outcome,
+    Phase,
     Reward,
     Tick,
 )
@@ -23,7 +24,7 @@ DECODER: Final = msgspec.json.Decoder(AnyRecord)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TYPES = {
     kind.__name__.lower(): kind
-    for kind in (Activation, Decision, Definition, Observation, Outcome, Reward, Tick)
+    for kind in (Activation, Decision, Definition, Observation, Outcome, Phase, Reward, Tick)
 }
 
 

@@ -22,6 +22,7 @@ from foldline.records.types import (
     Definition,
     Observation,
     Outcome,
+    Phase,
     Reward,
     Tick,
 )
@@ -36,6 +37,7 @@ _KINDS: Final[dict[type, int]] = {
     Tick: int(Kind.TICK),
     Definition: int(Kind.DEFINITION),
     Observation: int(Kind.OBSERVATION),
+    Phase: int(Kind.PHASE),
 }
 
 
@@ -51,6 +53,9 @@ def blank(count: int) -> Columns:
         name=np.full(count, -1, np.int32),
         value=np.full(count, np.nan),
         propensity=np.full(count, np.nan),
+        experiment=np.zeros((count, 2), np.uint64),
+        variant=np.zeros((count, 2), np.uint64),
+        probability=np.full(count, np.nan),
     )
 
 
@@ -199,6 +204,8 @@ def _apart(lines: list[bytes], rows: Rows, dead: list[Dead]) -> tuple[list[AnyRe
     return records, np.array(good, dtype=np.int64)
 
 
+_NAN: Final = float("nan")
+
 Getter = Callable[[Any], list[Any]]
 
 
@@ -218,8 +225,16 @@ class _Layout:
 
 _LAYOUTS: Final[dict[type, _Layout]] = {
     Decision: _Layout(
-        hashed=(("id", lambda some: [r.id for r in some]), ("unit", lambda some: [r.unit for r in some])),
-        numbers=(("propensity", lambda some: [r.propensity for r in some]),),
+        hashed=(
+            ("id", lambda some: [r.id for r in some]),
+            ("unit", lambda some: [r.unit for r in some]),
+            ("experiment", lambda some: [r.experiment for r in some]),
+            ("variant", lambda some: [r.variant for r in some]),
+        ),
+        numbers=(
+            ("propensity", lambda some: [r.propensity for r in some]),
+            ("probability", lambda some: [_NAN if r.probability is None else r.probability for r in some]),
+        ),
         action=lambda some: [r.action for r in some],
     ),
     Outcome: _Layout(
@@ -247,6 +262,7 @@ _LAYOUTS: Final[dict[type, _Layout]] = {
     Activation: _Layout(hashed=(("id", lambda some: [r.decision for r in some]),)),
     Tick: _Layout(),
     Definition: _Layout(),
+    Phase: _Layout(),
 }
 
 
@@ -259,6 +275,8 @@ def _write(groups: _Groups, rows: Rows, columns: Columns, actions: Dictionary, n
         at = rows[chosen]
         if kind is Definition:
             columns.markers.update(zip(at.tolist(), some, strict=True))
+        elif kind is Phase:
+            columns.phases.update(zip(at.tolist(), some, strict=True))
         _write_kind(some, at, _LAYOUTS[kind], columns, hashed, actions, names)
     hashed.write()
 

@@ -106,7 +106,7 @@ def _steps(
                 counts[START], counts[STOP] = start, place
         elif reads == NUMBER:
             value, place = number(buffer, start)
-            if place < 0 or (goes == PROPENSITY and not 0.0 <= value <= 1.0):
+            if place < 0 or (goes >= PROPENSITY and not 0.0 <= value <= 1.0):
                 return LEFT
             numbers[goes, row] = value
         else:
@@ -129,9 +129,9 @@ def _end(buffer: Bytes, place: Int) -> Int:
 @inlined
 def _clear(row: Int, kinds: Any, times: Any, hashes: Any, numbers: Any, codes: Any) -> None:
     kinds[row], times[row] = 0, 0
-    for which in range(3):
+    for which in range(5):
         hashes[which, row, 0] = hashes[which, row, 1] = np.uint64(0)
-    numbers[0, row] = numbers[1, row] = np.nan
+    numbers[0, row] = numbers[1, row] = numbers[2, row] = np.nan
     codes[0, row] = codes[1, row] = -1
 
 
@@ -162,8 +162,8 @@ def scan(
         buffer: (m,) uint8, n lines.
         kinds: (n,) int8, written; 0 on rows left.
         times: (n,) int64, written; 0 on rows left.
-        hashes: (3, n, 2) uint64, written: id, unit, reward id.
-        numbers: (2, n) float64, written: value, propensity.
+        hashes: (5, n, 2) uint64, written: id, unit, reward id, experiment, variant.
+        numbers: (3, n) float64, written: value, propensity, probability.
         codes: (2, n) int32, written: action, name.
         tables: (2, power of two above 2 n) int32, zeros, scratch.
         spans: (2, n, 2) int64, written: where each action and name first stood; (0, 0) is the name `reward`.

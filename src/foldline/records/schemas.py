@@ -11,6 +11,7 @@ from foldline.records.types import (
     Definition,
     Observation,
     Outcome,
+    Phase,
     Record,
     Reward,
     Tick,
@@ -18,7 +19,7 @@ from foldline.records.types import (
 
 _TYPES: Final[dict[str, type[Record]]] = {
     kind.__name__.lower(): kind
-    for kind in (Decision, Reward, Outcome, Activation, Tick, Observation, Definition)
+    for kind in (Decision, Reward, Outcome, Activation, Tick, Observation, Definition, Phase)
 }
 
 
@@ -28,8 +29,8 @@ def schema(type_name: str) -> dict[str, Any]:
     It says all but one rule: a reward names exactly one of `decision` and `unit`.
 
     Args:
-        type_name: the record's `type`: `decision`, `reward`, `outcome`, `activation`, `tick`, `observation` or
-            `definition`.
+        type_name: the record's `type`: `decision`, `reward`, `outcome`, `activation`, `tick`, `observation`,
+            `definition` or `phase`.
 
     Raises:
         InputError: `input.invalid` where there is no such type.

@@ -5,7 +5,7 @@ left out, `type` first. Times are integer milliseconds since 1970-01-01 UTC. `ti
 appends; `occurred` is what a client claims and never moves a clock.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -34,6 +34,10 @@ class Decision(Record, frozen=True, kw_only=True):
         propensity: P(action | variant, available actions), exact (an integer over 2^53).
         bundle: content hash of the bundle decided with.
         definition: version of the loop's definition.
+        experiment: the experiment that decided which policy chose, or None.
+        variant: the variant whose policy chose; with `experiment`.
+        probability: P(variant) among the enrolled; None where no chance was involved, as for forced units. It is
+            apart from the propensity, which is P(action | variant).
         available: the actions allowed, where they were fewer than the definition's.
         context: features, by value.
         occurred: the time the client claims.
@@ -52,6 +56,9 @@ class Decision(Record, frozen=True, kw_only=True):
     propensity: Probability
     bundle: str
     definition: int
+    experiment: Name | None = None
+    variant: Name | None = None
+    probability: Probability | None = None
     available: list[str] | None = None
     context: dict[str, Any] | None = None
     occurred: Time | None = None
@@ -129,4 +136,18 @@ class Definition(Record, frozen=True, kw_only=True):
     high: float = 1.0
 
 
-AnyRecord = Decision | Reward | Outcome | Activation | Tick | Observation | Definition
+class Phase(Record, frozen=True, kw_only=True):
+    """The marker of an experiment's version: applies to its partition from this record on.
+
+    Attributes:
+        experiment: its name.
+        version: counts up from 1; a version is never overwritten.
+        state: draft, running, paused or ended.
+    """
+
+    experiment: Name
+    version: Annotated[int, Meta(ge=1)]
+    state: Literal["draft", "running", "paused", "ended"]
+
+
+AnyRecord = Decision | Reward | Outcome | Activation | Tick | Observation | Definition | Phase

@@ -139,7 +139,7 @@ def _decided(served: Served, request: DecisionRequest, now: int) -> tuple[Placed
         available=request.available,
     )
     made: Any = placed.record
-    return placed, DecisionAnswer(made.id, made.action, made.propensity, made.bundle)
+    return placed, DecisionAnswer(made.id, made.action, made.propensity, made.bundle, made.variant)
 
 
 def _rewarded(served: Served, request: RewardRequest, now: int) -> tuple[Placed, RewardAnswer]:

@@ -15,10 +15,10 @@ from foldline.engine.learnt import Learnt
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, FoldlineError, InputError, RequestError
 from foldline.log.protocol import Log
-from foldline.loops.deciding import Decider
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.reports import Reports
 from foldline.loops.topics import topics_of
+from foldline.loops.trying import Chooser
 from foldline.serving.appender import Appender
 from foldline.serving.calls import Call
 from foldline.serving.guard import Guard
@@ -55,13 +55,13 @@ class Served:
     replica: Replica
     learnt: Learnt
 
-    def decider(self) -> Decider:
+    def decider(self) -> Chooser:
         """What decides now.
 
         Raises:
             FoldError: `fold.no_bundle` before the first bundle.
         """
-        decider = self.replica.decider
+        decider = self.replica.chooser
         if decider is None:
             raise FoldError(
                 "fold.no_bundle",

@@ -17,9 +17,7 @@ import msgspec
 import numpy as np
 
 from foldline.fold.protocol import Dump, Fold
-from foldline.records.columns import Columns
-
-_ARRAYS = ("kind", "time", "id", "unit", "reward_id", "action", "name", "value", "propensity")
+from foldline.records.columns import ARRAYS, Columns
 
 
 def check_fold(fold: Fold[Any], columns: Columns) -> list[str]:
@@ -94,9 +92,9 @@ def check_outputs(fold: Fold[Any], columns: Columns) -> None:
 
 def check_input(fold: Fold[Any], columns: Columns) -> None:
     """The batch passed in is not changed."""
-    before = [getattr(columns, name).copy() for name in _ARRAYS]
+    before = [getattr(columns, name).copy() for name in ARRAYS]
     _folded(fold, columns, 0, len(columns), len(columns))
-    for name, array in zip(_ARRAYS, before, strict=True):
+    for name, array in zip(ARRAYS, before, strict=True):
         assert np.array_equal(getattr(columns, name), array, equal_nan=array.dtype.kind == "f"), (
             f"the fold changed {name!r} of its input"
         )

@@ -1,0 +1,183 @@
+"""An experiment's handle: start, pause, stop, see what is known."""
+
+import uuid
+from collections.abc import Callable
+
+import msgspec
+
+from foldline.engine.announcer import Announcement, read_announcements
+from foldline.engine.examining import AssignmentCheck, check_assignments, read_results
+from foldline.engine.experimenting import (
+    Change,
+    change_experiment,
+    ended,
+    paused,
+    ramped,
+    read_experiments,
+    started,
+)
+from foldline.engine.host import Host
+from foldline.errors import DefinitionError, FoldError, InputError
+from foldline.experiments.catalogue import ExperimentCatalogue
+from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.results import Results
+from foldline.experiments.settings import ExperimentSettings
+from foldline.log.protocol import Log
+from foldline.loops.cut import Cut
+
+READY_TIMEOUT_S = 30.0
+"""Generous: the first fold on a new machine compiles its kernels."""
+
+
+class Experiment:
+    """A test of policies against each other. Made by `Loop.experiment`; thread-safe.
+
+    Example:
+        >>> import foldline as fl
+        >>> with fl.open("memory://") as app:
+        ...     news = app.loop("news", actions=["a", "b"])
+        ...     goal = fl.Proportion("reward", baseline=0.07, effect=0.04)
+        ...     test = news.experiment(
+        ...         "b-or-a", control=fl.Fixed("a"), challenger=fl.Fixed("b"), goal=goal, max_days=28)
+        ...     test.stop()
+        ...     test.definition.state, test.results().verdict
+        ('ended', None)
+    """
+
+    def __init__(self, log: Log, host: Host, loop: str, name: str, clock: Callable[[], int]) -> None:
+        self._log, self._host, self._loop, self._clock = log, host, loop, clock
+        self.name = name
+        self._holder = f"experiment:{uuid.uuid4().hex[:8]}"
+
+    @property
+    def definition(self) -> ExperimentDefinition:
+        """The newest version of the definition. Reads the log."""
+        catalogue = ExperimentCatalogue()
+        read_experiments(self._log, catalogue)
+        return catalogue.one(self.name)
+
+    def attach(self) -> None:
+        """See that it stands on the log, on this loop.
+
+        Raises:
+            InputError: `input.unknown_experiment`; `input.invalid` where it is of another loop.
+        """
+        loop = self.definition.loop
+        if loop != self._loop:
+            raise InputError(
+                "input.invalid",
+                f"experiment {self.name!r} is of loop {loop!r}, not of {self._loop!r}",
+                field="name",
+            )
+
+    def define(self, settings: ExperimentSettings) -> None:
+        """Define it as a draft. The same settings again change nothing.
+
+        Raises:
+            InputError, DefinitionError: it is incoherent, or another experiment has this name.
+        """
+
+        def change(old: ExperimentDefinition | None) -> ExperimentDefinition:
+            salt = uuid.uuid4().hex if old is None else old.salt
+            wanted = settings.settle(self.name, self._loop, salt=salt, now=self._clock())
+            if old is None:
+                return wanted
+            if _fixed(wanted, old) != old:
+                raise DefinitionError(
+                    "definition.conflict",
+                    f"experiment {self.name!r} stands on the log with other settings; give it another name",
+                    field="name",
+                )
+            return old
+
+        self._change(change)
+
+    def start(self) -> None:
+        """Start it, or go on after a pause; returns once this process decides with it.
+
+        Raises:
+            DefinitionError: it has ended.
+            FoldError: `fold.no_bundle` where no learner made the variants ready in time.
+        """
+        self._change(lambda old: started(_there(old, self.name), self._clock()))
+        if not self._host.await_bundle(self._is_decided_with, READY_TIMEOUT_S):
+            if self._host.failure is not None:
+                raise self._host.failure
+            raise FoldError(
+                "fold.no_bundle",
+                f"experiment {self.name!r}: no bundle of every variant came within {READY_TIMEOUT_S:g} s; "
+                "is a learner running on this log?",
+            )
+
+    def pause(self) -> None:
+        """Assign nobody for now; units keep maturing."""
+        self._change(lambda old: paused(_there(old, self.name)))
+
+    def stop(self) -> None:
+        """End it by hand: without a verdict before, it is inconclusive."""
+        self._change(lambda old: ended(_there(old, self.name), self._clock()))
+
+    def ramp(self, coverage: float) -> None:
+        """Enrol another share of the eligible units; it only rises, and moves nobody between variants.
+
+        Raises:
+            DefinitionError: it would fall.
+        """
+        self._change(lambda old: ramped(_there(old, self.name), coverage))
+
+    def results(self, at: Cut | None = None, *, until: int | None = None) -> Results:
+        """What is known of it. Reads the log.
+
+        Args:
+            at: a cut, one offset for each partition: folds the log again to there. By default the newest roots are
+                read, which lag behind by a second or so.
+            until: stream time to stop at, milliseconds.
+
+        Raises:
+            InputError: the cut lies beyond the log.
+        """
+        return read_results(
+            self._log, self._host.catalogue.one(self._loop), self.definition, at=at, until=until
+        )
+
+    def announcements(self) -> list[Announcement]:
+        """Its verdict and breaches as they stand on the log, in order. Reads the log."""
+        return read_announcements(self._log, self._host.catalogue.one(self._loop), self.name)
+
+    def check(self) -> AssignmentCheck:
+        """Recompute the variant of every decision logged in it. Reads the whole log."""
+        catalogue = ExperimentCatalogue()
+        read_experiments(self._log, catalogue)
+        return check_assignments(
+            self._log, self._host.catalogue.one(self._loop), catalogue.versions(self.name)
+        )
+
+    def _change(self, change: Change) -> None:
+        change_experiment(
+            self._log,
+            ExperimentCatalogue(),
+            self._host.catalogue,
+            self.name,
+            change,
+            holder=self._holder,
+            now=self._clock(),
+        )
+        self._host.round()
+
+    def _is_decided_with(self) -> bool:
+        replica = self._host.replica(self._loop)
+        return replica is not None and replica.tries(self.name)
+
+
+def _there(old: ExperimentDefinition | None, name: str) -> ExperimentDefinition:
+    if old is None:
+        raise InputError(
+            "input.unknown_experiment", f"no experiment {name!r} stands on this log; define it first"
+        )
+    return old
+
+
+def _fixed(wanted: ExperimentDefinition, old: ExperimentDefinition) -> ExperimentDefinition:
+    """What is wanted, with what changes while an experiment runs as it is."""
+    moving = ("version", "time", "state", "coverage", "started", "ended", "ended_by")
+    return msgspec.structs.replace(wanted, **{name: getattr(old, name) for name in moving})

@@ -1,0 +1,142 @@
+"""Reading an experiment: what its tally says now, or said at a cut; and whether its assignments can be made again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from foldline.engine.known import FoldStates
+from foldline.engine.replay import check_cut
+from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.results import Results, results
+from foldline.experiments.tally import Tally
+from foldline.experiments.tally_fold import TallyFold
+from foldline.log.protocol import Log
+from foldline.loops.cut import Cut
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.topics import topics_of
+from foldline.loops.trying import TrialDecider
+from foldline.records.codec import decode, decode_each
+from foldline.records.types import Decision
+
+_KEPT = 20
+
+
+@dataclass(slots=True)
+class AssignmentCheck:
+    """Whether logged assignments are those that the plan gives.
+
+    Attributes:
+        decisions: decisions logged in the experiment.
+        agree: of those, the ones whose variant and probability the plan gives their unit.
+        chosen: of those, the ones by chance; the others were forced.
+        differ: the first that disagree: offset, partition, unit, logged and recomputed variant.
+    """
+
+    decisions: int = 0
+    agree: int = 0
+    chosen: int = 0
+    differ: list[tuple[int, int, str, str | None, str | None]] = field(default_factory=list)
+
+
+def tallies(log: Log, loop: LoopDefinition, experiment: ExperimentDefinition) -> FoldStates[Tally]:
+    """The roots of an experiment's tally, to be followed: each `read` costs only what is new."""
+    return FoldStates(log, loop, TallyFold(experiment))
+
+
+def read_results(
+    log: Log,
+    loop: LoopDefinition,
+    experiment: ExperimentDefinition,
+    *,
+    at: Cut | None = None,
+    until: int | None = None,
+) -> Results:
+    """What is known of an experiment.
+
+    Args:
+        log: only read.
+        loop: any version of its loop.
+        experiment: its newest version.
+        at: one offset for each partition: the log is folded again to there, from its beginning. By default the
+            newest roots are read, which lag behind by a second or so.
+        until: stream time to stop at, milliseconds.
+
+    Raises:
+        InputError: the cut lies beyond the log.
+    """
+    if at is None:
+        states = tallies(log, loop, experiment)
+        states.read()
+        return results(experiment, states.parts(), states.cut, until)
+    return results(experiment, folded_tallies(log, loop, experiment, at), at, until)
+
+
+def folded_tallies(log: Log, loop: LoopDefinition, experiment: ExperimentDefinition, at: Cut) -> list[Tally]:
+    """Each partition's tally at a cut, folded from the beginning.
+
+    Raises:
+        InputError: the cut lies beyond the log.
+    """
+    topic, fold = topics_of(loop).events, TallyFold(experiment)
+    check_cut(at, tuple(log.offsets(topic, p)[1] for p in range(loop.partitions)))
+    parts = []
+    for partition, stop in enumerate(at):
+        state, n = fold.empty(), 0
+        while n < stop:
+            rows = log.read(topic, partition, n, max_records=10_000, end=stop)
+            if not rows:
+                break
+            fold.apply(state, decode([row.payload for row in rows], counts=[row.count for row in rows]))
+            n = rows[-1].end
+        parts.append(state.known)
+    return parts
+
+
+def check_assignments(
+    log: Log, loop: LoopDefinition, versions: Sequence[ExperimentDefinition]
+) -> AssignmentCheck:
+    """Recompute the variant of every decision logged in an experiment, from its unit alone. Reads the whole log.
+
+    Coverage only rises, so the last version covers whoever any covered; the condition was judged by a context that
+    need not be logged, and is left out.
+
+    Args:
+        log: only read.
+        loop: any version of its loop.
+        versions: every version of the experiment.
+    """
+    newest = versions[-1]
+    fields: dict[str, Any] = {
+        "state": "running",
+        "condition": None,
+        "coverage": max(one.coverage for one in versions),
+    }
+    trial = TrialDecider(msgspec.structs.replace(newest, **fields), {})
+    found, topic = AssignmentCheck(), topics_of(loop).events
+    for partition in range(loop.partitions):
+        n, end = log.offsets(topic, partition)
+        while n < end:
+            rows = log.read(topic, partition, n, max_records=10_000, end=end)
+            if not rows:
+                break
+            for row in rows:
+                _check(found, trial, row.offset, partition, decode_each([row.payload], counts=[row.count]))
+            n = rows[-1].end
+    return found
+
+
+def _check(
+    found: AssignmentCheck, trial: TrialDecider, offset: int, partition: int, records: Sequence[object]
+) -> None:
+    for record in records:
+        if not isinstance(record, Decision) or record.experiment != trial.definition.name:
+            continue
+        found.decisions += 1
+        found.chosen += record.probability is not None
+        variant, _, probability, _ = trial.assign(record.unit)
+        if (variant, probability) == (record.variant, record.probability):
+            found.agree += 1
+        elif len(found.differ) < _KEPT:
+            found.differ.append((offset, partition, record.unit, record.variant, variant))

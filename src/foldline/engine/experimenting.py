@@ -1,0 +1,144 @@
+"""Defining experiments and changing their state: the catalogue and the markers, in one atomic append under a lease."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from foldline.engine.defining import taken_lease
+from foldline.engine.restore import rows_from, rows_here
+from foldline.errors import DefinitionError, LogError
+from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
+from foldline.experiments.definition import ExperimentDefinition, check_successor, checked
+from foldline.log.protocol import Batch, Log, Topic
+from foldline.loops.definition import LoopDefinition
+from foldline.loops.definition import checked as checked_loop
+from foldline.loops.topics import topics_of, verdicts_of
+from foldline.loops.variants import Definitions, variant_definition
+from foldline.records.codec import encode
+
+Change = Callable[[ExperimentDefinition | None], ExperimentDefinition]
+
+
+def create_experiments(log: Log) -> None:
+    """Create the topic of experiments if it is not there."""
+    log.create(Topic(EXPERIMENTS))
+
+
+def read_experiments(log: Log, catalogue: ExperimentCatalogue) -> None:
+    """Read the topic of experiments to its end; a log without one has none."""
+    try:
+        for row in rows_from(log, EXPERIMENTS, 0, catalogue.offset):
+            catalogue.apply(row.payload, row.end)
+    except LogError as error:
+        if error.code != "log.topic_missing":
+            raise
+
+
+def follow_experiments(log: Log, catalogue: ExperimentCatalogue) -> None:
+    """Read what has come to this process; see `rows_here`."""
+    for row in rows_here(log, EXPERIMENTS, 0, catalogue.offset):
+        catalogue.apply(row.payload, row.end)
+
+
+def change_experiment(
+    log: Log,
+    catalogue: ExperimentCatalogue,
+    loops: Definitions,
+    name: str,
+    change: Change,
+    *,
+    holder: str,
+    now: int,
+) -> ExperimentDefinition:
+    """Define an experiment, or its next version; the definition that stands afterwards.
+
+    Args:
+        log: the log.
+        catalogue: brought up to date.
+        loops: brought up to date before.
+        name: the experiment's.
+        change: from the newest version, or None, to the one wanted; the same object again changes nothing.
+        holder: names this process in the lease.
+        now: milliseconds, stamps definition and markers.
+
+    Raises:
+        InputError, DefinitionError: it is refused; nothing was written.
+    """
+    lease = taken_lease(log, f"define/experiment/{name}", holder)
+    try:
+        read_experiments(log, catalogue)
+        old = catalogue.get(name)
+        wanted = change(old)
+        if wanted is old:
+            return wanted
+        if old is not None:
+            wanted = msgspec.structs.replace(wanted, version=old.version + 1, time=now)
+            check_successor(old, wanted)
+        loop = loops.one(wanted.loop)
+        check_in_loop(wanted, loop)
+        _create_topics(log, wanted, loop)
+        log.append(_batches(wanted, loop, now), lease=lease)
+        read_experiments(log, catalogue)
+        return wanted
+    finally:
+        log.release(lease)
+
+
+def check_in_loop(definition: ExperimentDefinition, loop: LoopDefinition) -> None:
+    """Refuse an experiment that cannot run on its loop.
+
+    Raises:
+        InputError, DefinitionError: it, or a variant's policy with the loop's actions and rewards, is incoherent.
+    """
+    checked(definition)
+    if loop.complete:
+        raise DefinitionError(
+            "definition.incoherent",
+            f"experiment {definition.name!r}: loop {loop.name!r} takes complete outcomes, which name no variant; "
+            "use a loop of decisions and rewards",
+            field="loop",
+        )
+    for key in definition.keys:
+        checked_loop(variant_definition(loop, definition, key))
+
+
+def started(old: ExperimentDefinition, now: int) -> ExperimentDefinition:
+    """Running, for the first time or again after a pause."""
+    if old.state == "running":
+        return old
+    return msgspec.structs.replace(
+        old, state="running", started=old.started if old.started is not None else now
+    )
+
+
+def paused(old: ExperimentDefinition) -> ExperimentDefinition:
+    """With nobody assigned for now."""
+    return old if old.state == "paused" else msgspec.structs.replace(old, state="paused")
+
+
+def ended(old: ExperimentDefinition, now: int, by: str = "hand") -> ExperimentDefinition:
+    """Over."""
+    return (
+        old if old.state == "ended" else msgspec.structs.replace(old, state="ended", ended=now, ended_by=by)
+    )
+
+
+def ramped(old: ExperimentDefinition, coverage: float) -> ExperimentDefinition:
+    """With another share of the eligible units enrolled."""
+    return old if old.coverage == coverage else msgspec.structs.replace(old, coverage=coverage)
+
+
+def _batches(definition: ExperimentDefinition, loop: LoopDefinition, now: int) -> list[Batch]:
+    """The catalogue's record and a marker for every partition; all stand, or none."""
+    marker, events = encode(definition.marker(now)), topics_of(loop).events
+    markers = [Batch(events, p, marker, 1, now, now) for p in range(loop.partitions)]
+    return [Batch(EXPERIMENTS, 0, msgspec.json.encode(definition), 1, now, now), *markers]
+
+
+def _create_topics(log: Log, definition: ExperimentDefinition, loop: LoopDefinition) -> None:
+    for key in definition.keys:
+        topics = topics_of(variant_definition(loop, definition, key))
+        log.create(Topic(topics.roots, loop.partitions, "compact"))
+        log.create(Topic(topics.bundles))
+        log.create(Topic(topics.policy, 1, "compact"))
+    log.create(Topic(verdicts_of(loop, definition.name)))

@@ -1,0 +1,162 @@
+"""Results: what is known of an experiment at some point of its log, live or recomputed."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.effects import Effect
+from foldline.experiments.tally import Tally, Totals
+from foldline.experiments.tally_layout import MINUTE_MS, Count, Counter
+from foldline.experiments.verdict import Breach, Verdict, Walk
+
+
+class VariantResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant's units.
+
+    Attributes:
+        key: the variant's.
+        policy: kind of its policy.
+        learns: from which decisions it learns.
+        weight: its share, in whole parts.
+        decisions: decisions made for its units.
+        enrolled: units that met it first.
+        matured: units whose window has closed: these are analysed.
+        mixed: units found in another variant too.
+        planned: matured units planned.
+    """
+
+    key: str
+    policy: str
+    learns: str
+    weight: int
+    decisions: int
+    enrolled: int
+    matured: int
+    mixed: int
+    planned: int
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an experiment.
+
+    Attributes:
+        experiment: its name.
+        version: newest definition version within the log read.
+        state: draft, running, paused or ended, as the newest marker read says.
+        time: stream time up to which all is final, milliseconds; 0 before the first record.
+        cut: offsets covered, one a partition.
+        rule: how it is decided.
+        progress: matured units as a share of those planned, of the variant that lags; at most 1.
+        variants: the control first.
+        effects: the goal's, with limits that hold at every moment.
+        guardrails: theirs, likewise.
+        breaches: guardrails that did not hold.
+        sample_ratio_p: least p-value so far of the sequential test of shares.
+        counters: what became of records: counted, foreign, duplicates, late, outside, revisions, refused, forced,
+            unknown_variant.
+        verdict: once there is one.
+
+    Example:
+        >>> msgspec.json.decode(msgspec.json.encode(Results(
+        ...     experiment="ctr", version=1, state="draft", time=0, cut=(0,), rule="fixed", progress=0.0, variants=(),
+        ...     effects=(), guardrails=(), breaches=(), sample_ratio_p=1.0, counters={}, verdict=None)))["state"]
+        'draft'
+    """
+
+    experiment: str
+    version: int
+    state: str
+    time: int
+    cut: tuple[int, ...]
+    rule: str
+    progress: float
+    variants: tuple[VariantResult, ...]
+    effects: tuple[Effect, ...]
+    guardrails: tuple[Effect, ...]
+    breaches: tuple[Breach, ...]
+    sample_ratio_p: float
+    counters: dict[str, int]
+    verdict: Verdict | None
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A moment of an experiment's course.
+
+    Attributes:
+        time: the end of a minute, milliseconds of stream time.
+        effects: the goal's at that moment.
+        sample_ratio_p: least p-value up to then.
+        matured: matured units of each variant.
+    """
+
+    time: int
+    effects: tuple[Effect, ...]
+    sample_ratio_p: float
+    matured: tuple[int, ...]
+
+
+def results(
+    definition: ExperimentDefinition, parts: Sequence[Tally], cut: Sequence[int], until: int | None = None
+) -> Results:
+    """What is known of an experiment.
+
+    After the verdict the counts go on: the effects are those of all that is final, the verdict stays.
+
+    Args:
+        definition: any version from its start on.
+        parts: the tally of each partition, at the cut.
+        cut: offset covered by each.
+        until: stream time to stop at, milliseconds; all that is final by default.
+    """
+    walk = Walk(definition, parts)
+    verdict = walk.run(until)
+    tally, totals, keys = walk.tally, walk.totals, definition.keys
+    newest = max(tally.phases, key=lambda phase: phase.version, default=None)
+    lags = min(totals.of(k, Count.MATURED) / planned for k, planned in enumerate(definition.sample_sizes))
+    return Results(
+        experiment=definition.name,
+        version=newest.version if newest is not None else 1,
+        state=newest.state if newest is not None else "draft",
+        time=walk.minute * MINUTE_MS,
+        cut=tuple(cut),
+        rule=definition.rule,
+        progress=min(1.0, lags),
+        variants=tuple(_variant(definition, tally, totals, k) for k in range(len(keys))),
+        effects=walk.effects(),
+        guardrails=walk.guardrails(),
+        breaches=tuple(walk.breaches),
+        sample_ratio_p=walk.sample_ratio_p,
+        counters={counter.name.lower(): int(tally.counters[counter]) for counter in Counter},
+        verdict=verdict,
+    )
+
+
+def course(definition: ExperimentDefinition, parts: Sequence[Tally], points: int = 200) -> list[Point]:
+    """How the effect and the shares went, at about so many moments, the last one last."""
+    walk = Walk(definition, parts)
+    minutes = [int(minute) for minute in walk.tally.minutes.tolist() if minute < walk.final]
+    chosen = minutes[:: max(1, -(-len(minutes) // points))]
+    if minutes and chosen[-1] != minutes[-1]:
+        chosen.append(minutes[-1])
+    found = []
+    for minute in chosen:
+        walk.run((minute + 1) * MINUTE_MS)
+        matured = tuple(walk.totals.counts[:, Count.MATURED].tolist())
+        found.append(Point((minute + 1) * MINUTE_MS, walk.effects(), walk.sample_ratio_p, matured))
+    return found
+
+
+def _variant(definition: ExperimentDefinition, tally: Tally, totals: Totals, k: int) -> VariantResult:
+    variant = definition.variants[k]
+    return VariantResult(
+        key=variant.key,
+        policy=str(variant.policy.get("kind")),
+        learns=variant.learns,
+        weight=variant.weight,
+        decisions=int(tally.exposures[k]),
+        enrolled=totals.of(k, Count.ENROLLED),
+        matured=totals.of(k, Count.MATURED),
+        mixed=totals.of(k, Count.MIXED),
+        planned=definition.sample_sizes[k],
+    )

@@ -1,0 +1,145 @@
+"""Settings of an experiment as people give them: in Python, in a TOML or JSON file, over HTTP."""
+
+import tomllib
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from foldline.errors import InputError
+from foldline.experiments.definition import (
+    DAY_MS,
+    ExperimentDefinition,
+    ExperimentName,
+    Rule,
+    Variant,
+    planned_design,
+)
+from foldline.experiments.layer import Holdout, LayerRange
+from foldline.experiments.measure import Goal, Guardrail
+
+Seconds = Annotated[float, Meta(ge=0, le=400 * 86_400)]
+
+
+class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to define an experiment with.
+
+    Attributes:
+        variants: two or more, the control first.
+        goal: what decides, with baseline or sd, and the effect wanted.
+        max_days: the verdict comes at latest so many days after the start.
+        guardrails: what must not become worse (default none).
+        alpha: chance of a false win (default 0.05).
+        power: chance to find the effect (default 0.9; where a sample size is given, what it gives).
+        sample_size: units of the control (default: what the design needs).
+        rule: `fixed` (default) or `always_valid`.
+        window_s: seconds after a unit's first exposure in which its rewards count (default 3600).
+        maturity_s: seconds a unit waits after its window for what is on its way (default 0).
+        late_s: seconds after maturity in which late records still correct the tally (default 3600).
+        coverage: share of eligible units enrolled (default 1).
+        condition: who is eligible, over the context (default all).
+        layer: slots of a layer.
+        holdouts: groups left alone.
+        forced: units by id and the variant they get.
+        salt: of the hashes (default random).
+        unit_bits: sums are exact in units of 2^-unit_bits (default 32).
+
+    Example:
+        >>> settings = read_settings(b'''
+        ... max_days = 28
+        ... window_s = 3600
+        ... variants = [{key = "control", policy = {kind = "fixed", action = "a"}},
+        ...             {key = "challenger", policy = {kind = "fixed", action = "b"}}]
+        ... [goal]
+        ... name = "click"
+        ... baseline = 0.07
+        ... effect = 0.04
+        ... ''', "toml")
+        >>> settings.settle("ctr", "news", salt="s", now=0).sample_sizes
+        (1124, 1124)
+    """
+
+    variants: tuple[Variant, ...]
+    goal: Goal
+    max_days: Annotated[float, Meta(gt=0, le=400)]
+    guardrails: tuple[Guardrail, ...] = ()
+    alpha: Annotated[float, Meta(gt=0, lt=0.5)] = 0.05
+    power: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    sample_size: Annotated[int, Meta(ge=2)] | None = None
+    rule: Rule = "fixed"
+    window_s: Seconds = 3600.0
+    maturity_s: Seconds = 0.0
+    late_s: Seconds = 3600.0
+    coverage: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    condition: dict[str, Any] | None = None
+    layer: LayerRange | None = None
+    holdouts: tuple[Holdout, ...] = ()
+    forced: dict[str, str] = {}
+    salt: str | None = None
+    unit_bits: Annotated[int, Meta(ge=0, le=40)] = 32
+
+    def settle(self, name: ExperimentName, loop: str, *, salt: str, now: int) -> ExperimentDefinition:
+        """The definition asked for, a draft, still to be checked.
+
+        Args:
+            name: of the experiment.
+            loop: of its loop.
+            salt: where the settings name none.
+            now: milliseconds.
+
+        Raises:
+            InputError, DefinitionError: the design is incoherent; the message names the nearest that is not.
+        """
+        power = 0.9 if self.power is None and self.sample_size is None else self.power
+        weights = tuple(variant.weight for variant in self.variants)
+        if len(weights) < 2:
+            raise InputError(
+                "input.invalid",
+                f"experiment {name!r} has {len(weights)} variants; expected two or more, the control first",
+                field="variants",
+            )
+        found = planned_design(self.goal, self.alpha, power, weights, self.sample_size)
+        return ExperimentDefinition(
+            name=name,
+            version=1,
+            time=now,
+            loop=loop,
+            variants=self.variants,
+            goal=self.goal,
+            guardrails=self.guardrails,
+            alpha=self.alpha,
+            power=found.power,
+            sample_sizes=found.sample_sizes,
+            rule=self.rule,
+            max_duration_ms=round(self.max_days * DAY_MS),
+            window_ms=round(self.window_s * 1000),
+            maturity_ms=round(self.maturity_s * 1000),
+            late_ms=round(self.late_s * 1000),
+            coverage=self.coverage,
+            condition=self.condition,
+            layer=self.layer,
+            holdouts=self.holdouts,
+            forced=self.forced,
+            salt=self.salt or salt,
+            unit_bits=self.unit_bits,
+        )
+
+
+def read_settings(data: bytes, form: str) -> ExperimentSettings:
+    """The settings of a JSON or TOML text.
+
+    Args:
+        data: the text, UTF-8.
+        form: `json` or `toml`.
+
+    Raises:
+        InputError: `input.unreadable` where it is no such text; `input.invalid`, naming the field.
+    """
+    try:
+        fields = tomllib.loads(data.decode()) if form == "toml" else msgspec.json.decode(data)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InputError("input.unreadable", f"the experiment's settings are no {form}: {error}") from error
+    try:
+        return msgspec.convert(fields, ExperimentSettings)
+    except msgspec.ValidationError as error:
+        raise InputError("input.invalid", f"the experiment's settings: {error}") from error

@@ -1,0 +1,113 @@
+"""Deciding while experiments run: first the variant, by the unit's hash; then the action, by the variant's policy."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from foldline.experiments.assignment import Assignment, assigner
+from foldline.experiments.conditions import matches
+from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.reasons import Reason
+from foldline.loops.bundle import Bundle
+from foldline.loops.deciding import Decider
+from foldline.records.types import Decision
+
+
+class Chooser(Protocol):
+    """What decides: a bundle alone, or one with experiments before it."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """The loop's own bundle."""
+
+    def decide(
+        self,
+        unit: str,
+        local: str,
+        time: int,
+        *,
+        partition: int | None = None,
+        context: dict[str, Any] | None = None,
+        available: Collection[str] | None = None,
+        occurred: int | None = None,
+    ) -> Decision:
+        """See `Decider.decide`."""
+
+
+class TrialDecider:
+    """One running experiment, ready to decide; immutable.
+
+    Args:
+        definition: a running version.
+        deciders: of every variant, by key.
+    """
+
+    __slots__ = ("_assign", "_condition", "deciders", "definition")
+
+    def __init__(self, definition: ExperimentDefinition, deciders: Mapping[str, Decider]) -> None:
+        self.definition = definition
+        self.deciders = dict(deciders)
+        self._assign = assigner(definition.plan())
+        self._condition = definition.condition
+
+    def assign(self, unit: str, context: Mapping[str, Any] | None = None) -> Assignment:
+        """What the unit gets: a pure function of its id, and of whether the condition holds for its context."""
+        assignment = self._assign(unit)
+        if self._condition is None or assignment.variant is None or assignment.reason is Reason.FORCED:
+            return assignment
+        if matches(self._condition, context or {}):
+            return assignment
+        return Assignment(None, Reason.NOT_TARGETED)
+
+
+class Trying:
+    """A loop's decider with the experiments that run on it. The first that has the unit decides; immutable.
+
+    Args:
+        decider: the loop's own.
+        trials: running experiments, in the order in which they are asked.
+    """
+
+    __slots__ = ("_decider", "trials")
+
+    def __init__(self, decider: Decider, trials: Sequence[TrialDecider]) -> None:
+        self._decider = decider
+        self.trials = tuple(trials)
+
+    @property
+    def bundle(self) -> Bundle:
+        """The loop's own bundle."""
+        return self._decider.bundle
+
+    def decide(
+        self,
+        unit: str,
+        local: str,
+        time: int,
+        *,
+        partition: int | None = None,
+        context: dict[str, Any] | None = None,
+        available: Collection[str] | None = None,
+        occurred: int | None = None,
+    ) -> Decision:
+        """See `Decider.decide`; names experiment and variant where one of its variants decided."""
+        for trial in self.trials:
+            variant, _, probability, _ = trial.assign(unit, context)
+            if variant is None:
+                continue
+            made = trial.deciders[variant].decide(
+                unit,
+                local,
+                time,
+                partition=partition,
+                context=context,
+                available=available,
+                occurred=occurred,
+            )
+            return msgspec.structs.replace(
+                made, experiment=trial.definition.name, variant=variant, probability=probability
+            )
+        return self._decider.decide(
+            unit, local, time, partition=partition, context=context, available=available, occurred=occurred
+        )

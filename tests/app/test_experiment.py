@@ -1,0 +1,237 @@
+"""Experiments from a program: decide, reward, look; the log alone says the same again."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import foldline as fl
+from foldline.engine.audit import audit
+from foldline.engine.learner import Pace
+from foldline.errors import DefinitionError, InputError
+from foldline.experiments.measure import Guardrail
+from foldline.log.protocol import Batch
+from foldline.loops.catalogue import Catalogue
+from foldline.records.codec import encode
+from foldline.records.types import Tick
+
+FAST = Pace(root_every_ms=0, publish_every_ms=0, timeline_every_ms=0)
+START = 1_700_000_000_000
+GOAL = fl.Proportion("click", baseline=0.07, effect=0.04)
+
+
+@pytest.fixture
+def clock() -> Callable[[], int]:
+    """A tenth of a second passes with each call."""
+    times: Iterator[int] = count(START, 100)
+    return lambda: next(times)
+
+
+def _test(loop: fl.Loop, **settings: object) -> fl.Experiment:
+    given = {
+        "control": fl.Fixed("a"),
+        "challenger": fl.Fixed("b"),
+        "goal": GOAL,
+        "max_days": 28,
+        "window_s": 60,
+    }
+    return loop.experiment("b-or-a", **{**given, **settings})  # type: ignore[arg-type]  # by name
+
+
+def _visit(loop: fl.Loop, units: int) -> list[fl.Decision]:
+    """Every 14th reader of a clicks, every 8th of b."""
+    made, seen = [], {"a": 0, "b": 0}
+    with loop.batch():
+        for i in range(units):
+            choice = loop.decide(f"u{i}")
+            made.append(choice)
+            seen[choice.action] += 1
+            if seen[choice.action] % {"a": 14, "b": 8}[choice.action] == 0:
+                loop.reward(choice, 1, name="click")
+    return made
+
+
+def _pass(app: fl.Foldline, partitions: int = 1) -> tuple[int, ...]:
+    """An hour, on every partition; where the log ends then."""
+    tick, time = encode(Tick(time=START + 10_000_000)), START + 10_000_000
+    app.log.append([Batch("news.events", p, tick, 1, time, time) for p in range(partitions)])
+    return tuple(app.log.offsets("news.events", p)[1] for p in range(partitions))
+
+
+def test_a_test_from_start_to_verdict(clock: Callable[[], int], tmp_path: Path) -> None:
+    """Variants by hash, actions by policies; a verdict that the log alone gives again; an audit without finding."""
+    with fl.open(f"sqlite:///{tmp_path}/log.db", pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"], partitions=2)
+        test = _test(news)
+        made = _visit(news, 2600)
+        cut = _pass(app, 2)
+        found = test.results(at=cut)
+        verdict = found.verdict
+        assert verdict is not None
+        assert (verdict.result, verdict.winner, verdict.enrolled["control"] >= 1124) == (
+            "challenger_wins", "challenger", True,
+        )  # fmt: skip
+        assert sum(variant.decisions for variant in found.variants) == len(made)
+        assert all(
+            (c.variant, c.probability) == ({"a": "control", "b": "challenger"}[c.action], 0.5) for c in made
+        )
+        assert all(c.propensity == 1.0 for c in made)
+        assert test.results(at=tuple(n // 2 for n in cut)).verdict is None
+        checked = test.check()
+        assert (checked.decisions, checked.agree, checked.differ) == (2600, 2600, [])
+        seen = audit(app.log, Catalogue(), "news")
+        assert seen.agree, seen.findings
+        assert seen.decisions == 2600
+    with fl.open(f"sqlite:///{tmp_path}/log.db", learn=False) as app:
+        again = app.loop("news").experiment("b-or-a").results(at=cut)
+        assert msgspec.json.encode(again) == msgspec.json.encode(found)
+
+
+def test_a_planted_variant_is_found(clock: Callable[[], int]) -> None:
+    """A decision logged under another variant than its unit's hash gives."""
+    with fl.open("memory://", pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"])
+        test = _test(news)
+        choice = news.decide("u1")
+        other = {"control": "challenger", "challenger": "control"}[choice.variant or ""]
+        forged = msgspec.structs.replace(choice, id=choice.id + "x", variant=other)
+        app.log.append([Batch("news.events", 0, encode(forged), 1, forged.time, forged.time)])
+        found = test.check()
+    assert (found.decisions, found.agree) == (2, 1)
+    assert found.differ[0][2:] == ("u1", other, choice.variant)
+
+
+def test_only_the_eligible_and_enrolled_take_part(clock: Callable[[], int]) -> None:
+    """Others get the loop's own policy, and name no experiment; forced units name no probability."""
+    with fl.open("memory://", pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"], policy=fl.Fixed("a"))
+        test = _test(news, condition={"country": "DE"}, coverage=0.5, forced={"me": "challenger"})
+        there = [news.decide(f"u{i}", context={"country": "DE"}) for i in range(200)]
+        elsewhere = [news.decide(f"u{i}", context={"country": "FR"}) for i in range(50)]
+        me = news.decide("me")
+        assert 60 < sum(c.experiment == "b-or-a" for c in there) < 140
+        assert all((c.experiment, c.action) == (None, "a") for c in elsewhere)
+        assert (me.variant, me.probability, me.action) == ("challenger", None, "b")
+        before = {c.unit: c.variant for c in there}
+        test.ramp(1.0)
+        after = {u: news.decide(u, context={"country": "DE"}).variant for u in before}
+        assert all(after.values())
+        assert all(after[u] == v for u, v in before.items() if v)
+        with pytest.raises(DefinitionError):
+            test.ramp(0.2)
+
+
+def test_a_variant_learns_of_its_own_units(clock: Callable[[], int]) -> None:
+    """Its bundle follows its own rewards, not those of others."""
+    with fl.open("memory://", pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"], policy=fl.Fixed("a"), reward="click")
+        _test(news, challenger=fl.EpsilonGreedy(0.0))
+        for i in range(300):
+            choice = news.decide(f"u{i}")
+            if choice.action == ("b" if choice.variant == "challenger" else "a"):
+                news.reward(choice, 1)
+        news.catch_up()
+
+        def learnt() -> bool:
+            app._host.round()
+            chosen = [news.decide(f"v{i}") for i in range(40)]
+            return all(c.action == "b" for c in chosen if c.variant == "challenger")
+
+        assert _rounds(app, learnt)
+
+
+def _rounds(app: fl.Foldline, holds: Callable[[], bool]) -> bool:
+    """Turns of this process, as its thread takes them, until something holds."""
+    for _ in range(400):
+        if holds():
+            return True
+        app._host.round()
+    return False
+
+
+def test_a_verdict_is_announced_once_and_is_what_the_log_gives(
+    clock: Callable[[], int], tmp_path: Path
+) -> None:
+    """By whoever learns; another process, later, announces nothing more."""
+    url = f"sqlite:///{tmp_path}/log.db"
+    with fl.open(url, pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"])
+        test = _test(news)
+        _visit(news, 2600)
+        cut = _pass(app)
+        assert _rounds(app, lambda: bool(test.announcements()))
+        [said] = test.announcements()
+        assert (said.kind, said.verdict) == ("verdict", test.results(at=cut).verdict)
+        assert said.cut <= cut
+        test.stop()
+    with fl.open(url, pace=FAST, clock=clock) as app:
+        test = app.loop("news").experiment("b-or-a")
+        _pass(app)
+        assert _rounds(app, lambda: test.results().state == "ended")
+        assert test.announcements() == [said]
+
+
+def test_a_breach_is_announced_and_pauses(clock: Callable[[], int]) -> None:
+    """Errors with the challenger: nobody is assigned any more, and the log says why."""
+    rail = Guardrail(name="error", direction="decrease", margin=0.02)
+    with fl.open("memory://", pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"])
+        test = _test(news, guardrails=(rail,))
+        with news.batch():
+            for i in range(900):
+                choice = news.decide(f"u{i}")
+                if choice.variant == "challenger" and i % 3 == 0:
+                    news.reward(choice, 1, name="error")
+        _pass(app)
+        assert _rounds(app, lambda: test.definition.state == "paused")
+        said = test.announcements()
+        assert [one.kind for one in said] == ["breach"]
+        assert said[0].breach is not None
+        assert said[0].breach.effect.challenger == "challenger"
+        assert news.decide("u1").variant is None
+
+
+def test_pause_and_stop_assign_nobody(clock: Callable[[], int]) -> None:
+    """The loop's own policy decides; what has ended stays ended."""
+    with fl.open("memory://", pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"])
+        test = _test(news)
+        assert news.decide("u1").variant
+        test.pause()
+        assert news.decide("u1").variant is None
+        test.start()
+        assert news.decide("u1").variant
+        test.stop()
+        assert news.decide("u1").variant is None
+        with pytest.raises(DefinitionError):
+            test.start()
+        verdict = test.results(at=_pass(app)).verdict
+    assert verdict is not None
+    assert (verdict.result, verdict.reason) == ("inconclusive", "stopped by hand")
+
+
+def test_defining_again_attaches_or_conflicts(clock: Callable[[], int]) -> None:
+    """The same settings change nothing; others under the same name are refused; unknown ones are named."""
+    with fl.open("memory://", pace=FAST, clock=clock) as app:
+        news, other = app.loop("news", actions=["a", "b"]), app.loop("other", actions=["a", "b"])
+        first = _test(news).definition
+        assert _test(news).definition == first
+        assert news.experiment("b-or-a").definition == first
+        with pytest.raises(DefinitionError, match="other settings"):
+            _test(news, max_days=14)
+        with pytest.raises(InputError, match="of loop 'news'"):
+            other.experiment("b-or-a")
+        with pytest.raises(InputError) as caught:
+            news.experiment("nothing")
+        assert caught.value.code == "input.unknown_experiment"
+        with pytest.raises(InputError, match="max_days"):
+            news.experiment("x", control=fl.Fixed("a"), challenger=fl.Fixed("b"), goal=GOAL)
+        with pytest.raises(InputError, match="max_dais"):
+            _test(news, max_dais=1)
+        with pytest.raises(DefinitionError, match="'c'"):
+            other.experiment("y", control=fl.Fixed("a"), challenger=fl.Fixed("c"), goal=GOAL, max_days=2)
+        complete = app.loop("whole", actions=["a", "b"], complete=True)
+        with pytest.raises(DefinitionError, match="complete outcomes"):
+            complete.experiment("z", control=fl.Fixed("a"), challenger=fl.Fixed("b"), goal=GOAL, max_days=2)

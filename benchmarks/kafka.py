@@ -60,12 +60,12 @@ def definition() -> LoopDefinition:
 
 
 def line(n: int) -> bytes:
-    """One outcome, as the log has it."""
-    text = (
+    """One outcome, as the log has it: its fields in the order in which the codec writes them."""
+    return (
         f'{{"type":"outcome","time":{START + n},"id":"0.{n % PARTITIONS}.{n:032x}","unit":"user-{n % 9973}",'
-        f'"action":"article-{n % 20:02d}","propensity":0.05,"bundle":"091f50af201e7bac","definition":1,"reward":'
-    )
-    return text.encode() + (b"1.0}" if n % 33 == 0 else b"0.0}")
+        f'"action":"article-{n % 20:02d}","propensity":0.05,"reward":{1.0 if n % 33 == 0 else 0.0},'
+        '"bundle":"091f50af201e7bac","definition":1}'
+    ).encode()
 
 
 def batch(partition: int, lines: list[bytes]) -> Batch:

@@ -1,12 +1,14 @@
 """Fetching Kafka's jars, once a checkout, from Maven Central by the coordinates in `pom.xml`."""
 
 import fcntl
+import os
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 POM = Path(__file__).with_name("pom.xml")
+PROPERTY = "kafka.version"
 TOOLS = Path(__file__).resolve().parents[2] / ".tools"
 
 
@@ -15,8 +17,10 @@ class MissingTool(Exception):
 
 
 def version() -> str:
-    """The version of Kafka that the pom names."""
-    found = ET.parse(POM).getroot().findtext("{*}version")  # noqa: S314 - a file of this checkout
+    """The version of Kafka that `KAFKA_VERSION` in the environment names, else the pom."""
+    if asked := os.environ.get("KAFKA_VERSION"):
+        return asked
+    found = ET.parse(POM).getroot().findtext(f"{{*}}properties/{{*}}{PROPERTY}")  # noqa: S314 - a file of this checkout
     if found is None:
         raise MissingTool(f"{POM} names no version")
     return found
@@ -59,6 +63,7 @@ def _download(folder: Path) -> None:
         str(POM),
         "dependency:copy-dependencies",
         f"-DoutputDirectory={partly}",
+        f"-D{PROPERTY}={version()}",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -15,11 +15,13 @@ class Reading:
         start: the offset asked for; the first row may stand beyond it.
         rows: as they stand on the log, at least one.
         columns: their records.
+        size: bytes of their payloads.
     """
 
     start: int
     rows: list[Row]
     columns: Columns
+    size: int
 
     @property
     def end(self) -> int:
@@ -32,7 +34,9 @@ def read_batch(log: Log, topic: str, partition: int, offset: int, max_records: i
     rows = log.read(topic, partition, offset, max_records=max_records)
     if not rows:
         return None
-    return Reading(offset, rows, decode([row.payload for row in rows], counts=[row.count for row in rows]))
+    payloads = [row.payload for row in rows]
+    columns = decode(payloads, counts=[row.count for row in rows])
+    return Reading(offset, rows, columns, sum(map(len, payloads)))
 
 
 class Readings:

@@ -234,7 +234,7 @@ class Worker:
         self._changed |= applied.changed
         self.n = reading.end
         self._unrooted += len(columns)
-        self._pending_bytes_read += sum(len(row.payload) for row in rows)
+        self._pending_bytes_read += reading.size
 
     def _note_outputs(self, outputs: Outputs, reading: Reading) -> None:
         """Outputs wait for the root, as dead letters do; the root is due then even where nothing known changed."""

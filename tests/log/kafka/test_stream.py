@@ -29,6 +29,19 @@ def test_rows_are_found_by_offset_across_gaps() -> None:
     assert [stream.holds(offset) for offset in (5, 8, 9)] == [True, True, False]
 
 
+def test_rows_of_one_record_after_packed_ones_count_alike() -> None:
+    """Where no row is packed any more, rows are records; bounds hold on either side, and across."""
+    stream = Stream(0)
+    stream.feed([_row(0, 3), _row(1, 3)])
+    stream.feed([_row(offset) for offset in (2, 3, 5, 6)])
+    assert _offsets(stream, 2) == [2, 3, 5, 6]
+    assert _offsets(stream, 2, max_records=2) == [2, 3]
+    assert _offsets(stream, 3, end=6) == _offsets(stream, 3, max_records=2) == [3, 5]
+    assert _offsets(stream, 3, end=3) == []
+    assert _offsets(stream, 0, max_records=7) == _offsets(stream, 0, end=3) == [0, 1, 2]
+    assert [stream.peek(2, most, None)[1] for most in (1, 4, 5)] == [True, True, False]
+
+
 def test_what_comes_again_is_left_out() -> None:
     """After going on from where it stood, a consumer may bring rows that are there."""
     stream = Stream(0)

@@ -7,6 +7,9 @@ from confluent_kafka import KafkaError, KafkaException
 from foldline.errors import FoldlineError, InputError, LogError
 from foldline.log.validation import topic_missing
 
+OLDEST: Final = "3.6"
+"""The first to know `message.timestamp.after.max.ms`, with which topics are created."""
+
 UNKNOWN_TOPIC: Final = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -28,6 +31,17 @@ DENIED: Final = frozenset(
     }
 )
 """Trying again would be refused again."""
+
+_REFUSED: Final = frozenset(
+    {
+        KafkaError.INVALID_CONFIG,
+        KafkaError.INVALID_REPLICATION_FACTOR,
+        KafkaError.INVALID_PARTITIONS,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.UNSUPPORTED_VERSION,
+    }
+)
+"""What this cluster never does: for one older than the settings of topics here, or with rules of its own."""
 
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 
@@ -61,5 +75,10 @@ def fault(error: KafkaError, doing: str, *, topic: str = "") -> FoldlineError:
         return LogError(
             "log.unavailable",
             f"{doing}: the cluster refuses this client ({detail}); see user, password, rights",
+        )
+    if code in _REFUSED:
+        return LogError(
+            "log.unavailable",
+            f"{doing}: {detail}; Apache Kafka {OLDEST} or newer is needed, and rules of the cluster that allow it",
         )
     return LogError("log.unavailable", f"{doing}: {detail}; try again when the cluster answers")

@@ -46,6 +46,8 @@ class Stream:
         self._waiting: deque[_Chunk] = deque()
         self._kept: deque[_Chunk] = deque()
         self._waiting_bytes = self._waiting_rows = self._kept_bytes = 0
+        # The offset after the last row of several records: beyond it rows are records, and need not be counted.
+        self._packed_until = -1
 
     @property
     def is_full(self) -> bool:
@@ -72,6 +74,8 @@ class Stream:
         if not rows:
             return
         size = sum([len(row.payload) for row in rows]) + ROW_BYTES * len(rows)
+        if any(row.packed for row in rows):
+            self._packed_until = rows[-1].end
         self._rows += rows
         self._offsets += [row.offset for row in rows]
         self.high = rows[-1].end
@@ -87,6 +91,10 @@ class Stream:
         """Rows from an offset on as `Log.read` gives them, and whether more to come could not add any."""
         first = at = self._place(offset)
         left = max_records
+        if offset >= self._packed_until:
+            stop = len(self._rows) if end is None else self._place(end)
+            at = max(first, min(stop, first + left))
+            left -= at - first
         while at < len(self._rows) and left > 0 and (end is None or self._offsets[at] < end):
             left -= self._rows[at].count
             at += 1

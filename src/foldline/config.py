@@ -12,6 +12,12 @@ publish_every_ms = 50
 actions = ["a", "b"]
 policy = { kind = "epsilon_greedy", epsilon = 0.1 }
 reward_wait_s = 5
+
+[ingest.orders]
+topic = "shop.orders"
+loop = "news"
+type = "reward"
+fields = { unit = "customer.id", value = "total" }
 """
 
 import contextlib
@@ -26,6 +32,7 @@ from msgspec import Meta
 from foldline.engine.learner import Pace
 from foldline.errors import DefinitionError, FoldlineError, InputError
 from foldline.loops.definition import LoopDefinition, checked
+from foldline.loops.mapping_settings import MappingSettings, check_mapping
 from foldline.loops.settings import LoopSettings
 from foldline.serving.settings import ServiceSettings
 
@@ -64,12 +71,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         service: where to listen, and how much to take on.
         learning: micro-batches, roots, bundles, leases.
         loops: defined at start, or changed to this, by name.
+        ingest: foreign topics copied onto loops, by name.
     """
 
     log: str | None = None
     service: ServiceSettings = ServiceSettings()
     learning: Learning = Learning()
     loops: dict[str, LoopSettings] = {}
+    ingest: dict[str, MappingSettings] = {}
 
 
 def read_config(path: Path) -> Config:
@@ -91,13 +100,19 @@ def read_config(path: Path) -> Config:
         raise InputError(
             "input.unreadable", f"configuration {str(path)!r} is not TOML: {error}", field="config"
         ) from error
-    loops = values.pop("loops", {})
+    loops, ingest = values.pop("loops", {}), values.pop("ingest", {})
     config = _convert(path, values, Config, "")
     named = _convert(path, loops, dict[str, dict[str, Any]], "loops")
     settings = {name: _convert(path, part, LoopSettings, f"loops.{name}") for name, part in named.items()}
     for name, each in settings.items():
         _check_loop(path, name, each)
-    return msgspec.structs.replace(config, loops=settings)
+    copied = _convert(path, ingest, dict[str, dict[str, Any]], "ingest")
+    mappings = {
+        name: _convert(path, part, MappingSettings, f"ingest.{name}") for name, part in copied.items()
+    }
+    for name, mapping in mappings.items():
+        _check_mapping(path, name, mapping)
+    return msgspec.structs.replace(config, loops=settings, ingest=mappings)
 
 
 def _convert(path: Path, values: object, kind: type[Decoded], place: str) -> Decoded:
@@ -123,6 +138,13 @@ def _check_loop(path: Path, name: str, settings: LoopSettings) -> None:
     except FoldlineError as error:
         place = f"loops.{name}.{error.field}" if error.field else f"loops.{name}"
         raise _fault(path, place, str(error.args[0])) from error
+
+
+def _check_mapping(path: Path, name: str, mapping: MappingSettings) -> None:
+    try:
+        check_mapping(mapping)
+    except DefinitionError as error:
+        raise _fault(path, f"ingest.{name}.{error.field or 'fields'}", str(error.args[0])) from error
 
 
 def _fault(path: Path, field: str, text: str) -> InputError:

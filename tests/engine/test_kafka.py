@@ -24,6 +24,7 @@ from foldline.records.types import Decision
 from tests.engine import (
     test_audit,
     test_audit_bundles,
+    test_ingest,
     test_outputs,
     test_publisher,
     test_timelines,
@@ -46,6 +47,10 @@ test_bundles_recomputed = test_publisher.test_bundle_is_recomputed_from_its_cut
 test_learners_share = test_publisher.test_two_learners_share_partitions
 test_outputs_dropped = test_outputs.test_learners_dropped_at_random_leave_each_output_once
 test_outputs_resumed = test_outputs.test_a_reader_goes_on_from_what_it_kept
+test_ingest_dropped = test_ingest.test_dropped_at_random_it_copies_each_once
+test_ingest_fenced = test_ingest.test_who_lost_the_lease_copies_nothing
+test_ingest_dead = test_ingest.test_what_cannot_be_used_is_dead_lettered_and_counted
+test_ingest_made_again = test_ingest.test_a_source_made_again_is_refused
 test_timeline_apart = test_timelines.test_the_policys_roots_do_not_notice
 test_audit_of_versions = test_audit.test_definition_changes_agree
 test_audit_finds = test_audit.test_findings_say_what_is_logged_and_what_was_recomputed

@@ -24,6 +24,7 @@ from foldline.log.outbox.log import OutboxLog
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
+from foldline.loops.mapping_settings import MappingSettings
 from foldline.loops.settings import LoopSettings
 from foldline.loops.topics import CATALOGUE, POLICY
 from foldline.serving.settings import ServiceSettings
@@ -45,6 +46,7 @@ def serve(
     learn: bool,
     pace: Pace | None = None,
     loops: Mapping[str, LoopSettings] | None = None,
+    ingests: Mapping[str, MappingSettings] | None = None,
     ready: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Answer requests until SIGINT or SIGTERM, then finish what is under way and return.
@@ -55,6 +57,7 @@ def serve(
         learn: whether this process learns and publishes too.
         pace: of learning.
         loops: to define first.
+        ingests: foreign topics to copy meanwhile; one that cannot go on is told of by `/readyz`, and stops no other.
         ready: called with the service's address once it answers.
 
     Returns:
@@ -73,6 +76,7 @@ def serve(
         from foldline.serving.service import Service
     except ImportError as error:
         raise MissingExtra("serve", "the HTTP service") from error
+    from foldline.app.ingesting import Ingesting, holder_name
     from foldline.serving.keys import Keyring
 
     outbox = settings if url.startswith("kafka://") and settings.outbox else None
@@ -81,7 +85,11 @@ def serve(
         keyring.read()
         check_open(settings.host, keyring.closed)
         pages: Any = dashboard(log) if settings.pages else None
-        run_server(ServiceApp(lambda: Service(log, host, settings), pages), settings, ready)
+        with Ingesting(log, ingests or {}, holder_name()) as ingesting:
+            failures = ingesting.failures
+            run_server(
+                ServiceApp(lambda: Service(log, host, settings, failures=failures), pages), settings, ready
+            )
         return log.status().waiting if isinstance(log, OutboxLog) else 0
 
 

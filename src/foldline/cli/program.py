@@ -23,6 +23,7 @@ NOUNS = {
     "up": "foldline.cli.up",
     "serve": "foldline.cli.serve",
     "learn": "foldline.cli.learn",
+    "ingest": "foldline.cli.ingest",
     "demo": "foldline.cli.demo",
     "design": "foldline.cli.design",
     "evaluate": "foldline.cli.evaluate",

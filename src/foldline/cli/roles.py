@@ -94,7 +94,13 @@ def run_service(
             print(f"serving {address} on {url}{', learning' if learn else ''}; stop with Ctrl-C", flush=True)
 
     waiting = serve(
-        url, service, learn=learn, pace=settings.learning.pace(), loops=settings.loops, ready=ready
+        url,
+        service,
+        learn=learn,
+        pace=settings.learning.pace(),
+        loops=settings.loops,
+        ingests=settings.ingest if learn else {},
+        ready=ready,
     )
     where = f"of what was accepted {waiting} records wait in {service.outbox}" if waiting else ""
     logging.getLogger("foldline.cli").info("stopped; %s", where or "everything accepted is on the log")

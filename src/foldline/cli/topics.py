@@ -13,11 +13,12 @@ from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
-from foldline.errors import InputError
+from foldline.errors import InputError, LogError
 from foldline.log.follow import follow as rows_of
 from foldline.log.protocol import Log, Row
 
 if TYPE_CHECKING:
+    from foldline.engine.ingest_marks import IngestMark
     from foldline.engine.progress import Progress
     from foldline.records.dead_letter import DeadLetter
 
@@ -29,18 +30,21 @@ app = noun("What stands on the log.")
 
 @app.command("list")
 def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
-    """List topics, and how far each fold has come in them.
+    """List topics, and how far each fold and each ingest has come in them.
 
     Topics: partitions, cleanup, first and end offsets, and their span: on a compacted topic, and on Kafka, fewer
     records may stand than the offsets span. Offsets are summed over the partitions; JSON has them one by one. Folds:
-    the offset that the newest root covers, the partition's end, and the lag between.
+    the offset that the newest root covers, the partition's end, and the lag between. Ingests: the offset of the source
+    that is copied next, its end where the source is a topic of this log, and what became of its records.
 
     Example: foldline topics list --log sqlite:///news.db
     """
+    from foldline.engine.ingest_marks import marks_on
     from foldline.engine.progress import progress_of
 
     with open_existing(log) as opened:
         progress = progress_of(opened)
+        ingests = [_ingested(opened, mark) for mark in marks_on(opened)]
         topics = [
             {
                 "topic": topic.name,
@@ -49,11 +53,14 @@ def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
                 "retention_ms": topic.retention_ms,
                 "offsets": [opened.offsets(topic.name, p) for p in range(topic.partitions)],
                 "folds": [_folded(each) for each in progress if each.topic == topic.name],
+                "ingests": [each for each in ingests if each["topic"] == topic.name],
             }
             for topic in opened.topics()
         ]
     if json:
-        print_json(topics)
+        here = {topic["topic"] for topic in topics}
+        elsewhere = [each for each in ingests if each["topic"] not in here]
+        print_json(topics + ([{"topic": None, "ingests": elsewhere}] if elsewhere else []))
         return
     print_table(
         ["topic", "partitions", "cleanup", "first", "end", "span"], [_listed(topic) for topic in topics]
@@ -62,6 +69,30 @@ def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
         print()
         columns = ["fold", "topic", "partition", "offset", "end", "lag", "root written"]
         print_table(columns, [_come(each) for each in progress])
+    if ingests:
+        print()
+        columns = ["ingest", "topic", "partition", "loop", "offset", "end", "lag", "copied", "passed", "dead"]
+        print_table(columns, [[each[column] for column in columns] for each in ingests])
+
+
+def _ingested(log: Log, mark: "IngestMark") -> dict[str, Any]:
+    """A mark as shown; the end is known where the source stands on this log."""
+    end = None
+    with suppress(LogError):
+        if log.topic(mark.topic).id == mark.topic_id:
+            end = log.offsets(mark.topic, mark.partition)[1]
+    return {
+        "ingest": mark.ingest,
+        "topic": mark.topic,
+        "partition": mark.partition,
+        "loop": mark.loop,
+        "offset": mark.next,
+        "end": end,
+        "lag": None if end is None else max(0, end - mark.next),
+        "copied": mark.copied,
+        "passed": mark.passed,
+        "dead": mark.dead,
+    }
 
 
 @app.command("read")

@@ -27,6 +27,7 @@ def up(
 ) -> None:
     """Serve, learn and publish in one process, until Ctrl-C or SIGTERM; nothing accepted is lost.
 
+    The configuration's ingests run too: foreign topics are copied onto their loops.
     Prints the address once requests are answered.
 
     Example: foldline up --log sqlite:///news.db --port 8080

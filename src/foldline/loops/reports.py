@@ -13,7 +13,7 @@ from foldline.loops.definition import LoopDefinition
 from foldline.loops.trying import Chooser
 from foldline.records.hashing import partition_of
 from foldline.records.ids import checked_name, decision_id, parse_decision_id
-from foldline.records.types import Activation, AnyRecord, Decision, Outcome, Reward
+from foldline.records.types import Activation, AnyRecord, Decision, Observation, Outcome, Reward
 
 FALLBACK = "fallback"
 """The bundle named by a decision that an edge client made before any bundle came."""
@@ -179,6 +179,30 @@ class Reports:
         partition, fields = self._fields(made)
         return Placed(partition, Outcome(time=time, reward=float(reward), **fields))
 
+    def observation(
+        self, unit: str, name: str, value: float, *, id: str, time: int, occurred: int | None = None
+    ) -> Placed:
+        """A unit's value without a decision, such as revenue.
+
+        Raises:
+            InputError: `input.invalid`, `input.not_finite`.
+        """
+        partition = self.partition(checked_name(unit, "unit"))
+        _check_finite(value, "value")
+        observation = Observation(
+            time=time,
+            id=checked_name(id, "observation_id"),
+            unit=unit,
+            name=_reward_name(name),
+            value=float(value),
+            occurred=occurred,
+        )
+        return Placed(partition, observation)
+
+    def local_id(self, id: str, unit: str) -> str:
+        """The local part of a decision's id, of a unit of this loop; an id in another form is taken as local."""
+        return id.removeprefix(self._prefixes[self.partition(checked_name(unit, "unit"))])
+
     def partition(self, unit: str) -> int:
         """The partition of a unit."""
         return partition_of(unit, self._partitions) if self._partitions > 1 else 0
@@ -186,15 +210,8 @@ class Reports:
     def check_value(self, value: object, field: str = "value") -> None:
         """Refuse a reward that is not finite or outside the loop's range."""
         low, high = self.definition.low, self.definition.high
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise InputError(
-                "input.not_finite",
-                f"reward {value!r}: expected a finite number",
-                field=field,
-                value=repr(value),
-                expected="a finite number",
-            )
-        if not low <= value <= high:
+        number = _check_finite(value, field)
+        if not low <= number <= high:
             raise InputError(
                 "input.out_of_range",
                 f"reward {value!r} lies outside the range of loop {self.definition.name!r}, "
@@ -294,6 +311,18 @@ class Reports:
                 field="decision",
                 value=local,
             )
+
+
+def _check_finite(value: object, field: str) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(
+            "input.not_finite",
+            f"{field} {value!r}: expected a finite number",
+            field=field,
+            value=repr(value),
+            expected="a finite number",
+        )
+    return value
 
 
 def _reward_name(name: str) -> str:

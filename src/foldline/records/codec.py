@@ -14,7 +14,7 @@ from foldline.records.columns import Columns
 from foldline.records.dictionary import Dictionary
 from foldline.records.judge import MAX_DEPTH, judge
 from foldline.records.scanner import ACTIONS, LEFT_ROWS, NAMES, count_lines, scan
-from foldline.records.types import AnyRecord, Decision, Record, Reward
+from foldline.records.types import AnyRecord, Decision, Outcome, Record, Reward
 
 Payload = bytes | Sequence[bytes]
 
@@ -41,12 +41,15 @@ def encode(record: Record) -> bytes:
         b'{"type":"tick","time":5}'
     """
     kind = type(record)
-    # Written out for the two types on the path of a decision; NaN fails every comparison.
+    # Written out for the types on the path of a decision; NaN fails every comparison.
     if kind is Decision:
         plain = 0.0 <= record.propensity <= 1.0 and record.context is None  # type: ignore[attr-defined]  # both types have it
         plain = plain and (record.probability is None or 0.0 <= record.probability <= 1.0)  # type: ignore[attr-defined]  # decisions have it
     elif kind is Reward:
         plain = -_GREATEST <= record.value <= _GREATEST  # type: ignore[attr-defined]  # both types have it
+    elif kind is Outcome:
+        plain = 0.0 <= record.propensity <= 1.0 and record.context is None  # type: ignore[attr-defined]  # outcomes have it
+        plain = plain and -_GREATEST <= record.reward <= _GREATEST  # type: ignore[attr-defined]  # outcomes have it
     else:
         plain = False
     if not plain:

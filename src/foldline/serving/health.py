@@ -23,12 +23,19 @@ async def show_readiness(service: Service, _call: Call) -> Answer:
     missing = await asyncio.get_running_loop().run_in_executor(None, _missing, service)
     if missing:
         return answer({"status": "not ready", "missing": missing}, 503, (b"retry-after", b"1"))
-    if isinstance(service.log, OutboxLog) and (degraded := _degraded(service.log.status())):
+    if degraded := _degraded(service):
         return answer({"status": "degraded", "missing": [], "degraded": degraded})
     return answer({"status": "ready", "missing": []})
 
 
-def _degraded(status: OutboxStatus) -> list[str]:
+def _degraded(service: Service) -> list[str]:
+    degraded = [f"ingest {name!r} has stopped: {error}" for name, error in service.failures.items()]
+    if isinstance(service.log, OutboxLog):
+        degraded += _waiting(service.log.status())
+    return degraded
+
+
+def _waiting(status: OutboxStatus) -> list[str]:
     degraded = []
     if status.away_since is not None:
         since = datetime.fromtimestamp(status.away_since / 1000, UTC).isoformat(timespec="seconds")

@@ -69,6 +69,11 @@ class _ServiceCollector(Collector):
         if isinstance(self._service.log, OutboxLog):
             yield from _outbox(self._service.log.status())
         yield GaugeMetricFamily(
+            "foldline_ingests_failed",
+            "ingests of this process that have stopped",
+            value=len(self._service.failures),
+        )
+        yield GaugeMetricFamily(
             "foldline_host_failed",
             "1 where the thread that learns and follows has stopped",
             value=self._service.host.failure is not None,

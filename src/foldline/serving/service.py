@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -79,12 +79,20 @@ class Service:
         settings: limits and defaults.
         definer: the one thread that defines loops: two at a time would share this process's lease, and waiting for
             another process's must not take a thread from those who read.
+        failures: of work beside the service that has stopped, by the name of its ingest; may grow.
         closing: set when the service is about to stop; long answers then end.
     """
 
     def __init__(
-        self, log: Log, host: Host, settings: ServiceSettings, clock: Callable[[], int] = wall_clock
+        self,
+        log: Log,
+        host: Host,
+        settings: ServiceSettings,
+        clock: Callable[[], int] = wall_clock,
+        *,
+        failures: Mapping[str, FoldlineError] | None = None,
     ) -> None:
+        self.failures = {} if failures is None else failures
         self.log = log
         self.host = host
         self.settings = settings

@@ -1,0 +1,188 @@
+"""The copier: reads one partition of a source topic and appends what its records become, with how far it came.
+
+Copies, dead letters and the mark are one append under a lease, so each record of the source is copied once, whatever
+dies when. The order in which copies are appended is the truth from then on.
+"""
+
+from collections import defaultdict
+
+import msgspec
+
+from foldline.engine.ingest_marks import IngestMark, IngestMarks
+from foldline.errors import FoldError, FoldlineError, LogError
+from foldline.log.protocol import Batch, Lease, Log, Row, Topic
+from foldline.loops.mapping import Message, RecordMapping
+from foldline.loops.reports import Reports
+from foldline.loops.topics import topics_of
+from foldline.records.codec import encode
+from foldline.records.dead_letter import DeadLetter
+
+ID_DIGITS = 8
+"""Of a topic's id in a copy's id: what stood on a topic of the same name before is something else."""
+
+
+class Copier:
+    """Copies one partition. Not thread-safe.
+
+    Args:
+        log: that takes the copies.
+        source: that has the topic.
+        topic: the source topic as it stands.
+        name: the ingest's.
+        mapping: what records become.
+        partition: of the source topic.
+        lease: on the ingest's partition.
+        marks: of the log; read here.
+
+    Raises:
+        FoldError: `fold.topic_replaced`, where the topic is not the one that was copied before.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        source: Log,
+        topic: Topic,
+        name: str,
+        mapping: RecordMapping,
+        partition: int,
+        lease: Lease,
+        marks: IngestMarks,
+    ) -> None:
+        self.lease = lease
+        self.partition = partition
+        self._log = log
+        self._source = source
+        self._topic = topic
+        self._name = name
+        self._mapping = mapping
+        self._marks = marks
+        self._in_doubt = False
+        self._stem = f"{topic.name}@{topic.id[:ID_DIGITS]}/{partition}/"
+        self.mark = self._newest()
+
+    def step(self, reports: Reports, *, now: int, max_records: int) -> int:
+        """Copy what is there, up to `max_records`; how many records of the source were read.
+
+        Args:
+            reports: of the loop as it is defined now.
+            now: milliseconds, the time of the copies.
+            max_records: rows stay whole.
+
+        Raises:
+            LeaseLost: another owns the partition; drop this one.
+            FoldError: `fold.retention_overtook`, `fold.topic_replaced`.
+            LogError: a log does not answer; call it again.
+        """
+        if self._in_doubt:
+            self._settle()
+        rows = self._read(max_records)
+        if not rows:
+            return 0
+        batches, mark = self._copies(rows, reports, now)
+        self._in_doubt = True
+        self._log.append([*batches, mark.batch()], lease=self.lease)
+        self._in_doubt = False
+        self.mark = mark
+        return sum(row.count for row in rows)
+
+    def close(self) -> None:
+        """Give the lease up."""
+        if not self._in_doubt:
+            self._log.release(self.lease)
+
+    def _newest(self) -> IngestMark:
+        self._marks.read()
+        mark = self._marks.get(self._name, self.partition)
+        loop = self._mapping.settings.loop
+        if mark is None:
+            place = self._source.offsets(self._topic.name, self.partition)
+            first = place[self._mapping.settings.start == "latest"]
+            return IngestMark(
+                time=0,
+                ingest=self._name,
+                loop=loop,
+                topic=self._topic.name,
+                topic_id=self._topic.id,
+                partition=self.partition,
+                next=first,
+            )
+        if (mark.topic, mark.topic_id, mark.loop) != (self._topic.name, self._topic.id, loop):
+            raise FoldError(
+                "fold.topic_replaced",
+                f"ingest {self._name!r} has copied topic {mark.topic!r} (id {mark.topic_id}) to loop {mark.loop!r}, "
+                f"and is now to copy {self._topic.name!r} (id {self._topic.id}) to {loop!r}: give it another name",
+            )
+        return mark
+
+    def _settle(self) -> None:
+        """Find out whether the append in doubt was made: the mark says so."""
+        self._log.append([], lease=self.lease)  # decides what becomes of an append that is under way
+        self.mark = self._newest()
+        self._in_doubt = False
+
+    def _read(self, max_records: int) -> list[Row]:
+        try:
+            return self._source.read(
+                self._topic.name, self.partition, self.mark.next, max_records=max_records
+            )
+        except LogError as error:
+            if error.code not in {"log.offset_out_of_range", "log.topic_missing"}:
+                raise
+            raise FoldError(
+                "fold.retention_overtook",
+                f"ingest {self._name!r} stands at offset {self.mark.next} of {self._topic.name}[{self.partition}], "
+                f"which the source no longer holds ({error.args[0]}): copy what is left under another name",
+            ) from error
+
+    def _copies(self, rows: list[Row], reports: Reports, now: int) -> tuple[list[Batch], IngestMark]:
+        lines: defaultdict[int, list[bytes]] = defaultdict(list)
+        letters: list[Batch] = []
+        passed = 0
+        topics = topics_of(reports.definition)
+        for row in rows:
+            for index, value in enumerate([row.payload] if row.count == 1 else row.payload.split(b"\n")):
+                offset, inner = row.place(index)
+                if not value:
+                    passed += 1
+                    continue
+                message = Message(value, row.key, row.headers, row.greatest, f"{self._stem}{offset}.{inner}")
+                try:
+                    placed = self._mapping.place(message, reports, now=now)
+                    if placed is None:
+                        passed += 1
+                    else:
+                        lines[placed.partition].append(encode(placed.record))
+                except FoldlineError as error:
+                    letter = self._letter(error, value, row, offset, inner, now)
+                    target = self.partition % reports.definition.partitions
+                    letters.append(Batch(topics.dead, target, msgspec.json.encode(letter), 1, now, now))
+        batches = [
+            Batch(topics.events, partition, b"\n".join(part), len(part), now, now)
+            for partition, part in sorted(lines.items())
+        ]
+        mark = msgspec.structs.replace(
+            self.mark,
+            time=now,
+            next=rows[-1].end,
+            copied=self.mark.copied + sum(batch.count for batch in batches),
+            passed=self.mark.passed + passed,
+            dead=self.mark.dead + len(letters),
+        )
+        return batches + letters, mark
+
+    def _letter(
+        self, error: FoldlineError, value: bytes, row: Row, offset: int, index: int, now: int
+    ) -> DeadLetter:
+        return DeadLetter(
+            time=now,
+            fold=f"ingest/{self._name}",
+            topic=self._topic.name,
+            partition=self.partition,
+            offset=offset,
+            index=index,
+            code=error.code,
+            error=str(error.args[0]),
+            payload=value,
+            headers=row.headers,
+        )

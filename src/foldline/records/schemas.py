@@ -17,7 +17,7 @@ from foldline.records.types import (
     Tick,
 )
 
-_TYPES: Final[dict[str, type[Record]]] = {
+RECORD_TYPES: Final[dict[str, type[Record]]] = {
     kind.__name__.lower(): kind
     for kind in (Decision, Reward, Outcome, Activation, Tick, Observation, Definition, Phase)
 }
@@ -39,15 +39,15 @@ def schema(type_name: str) -> dict[str, Any]:
         >>> schema("tick")["$ref"]
         '#/$defs/Tick'
     """
-    if type_name not in _TYPES:
+    if type_name not in RECORD_TYPES:
         raise InputError(
             "input.invalid",
-            f"type_name is {type_name!r}, expected one of {', '.join(_TYPES)}",
+            f"type_name is {type_name!r}, expected one of {', '.join(RECORD_TYPES)}",
             field="type_name",
         )
-    return msgspec.json.schema(_TYPES[type_name])
+    return msgspec.json.schema(RECORD_TYPES[type_name])
 
 
 def schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema of every record type, by its `type`."""
-    return {name: schema(name) for name in _TYPES}
+    return {name: schema(name) for name in RECORD_TYPES}

@@ -18,6 +18,15 @@ PROPERTIES = "foldline.properties"
 CLOUD_EVENTS = "foldline.cloudevents"
 """Whether messages of one record carry the attributes of CloudEvents as headers; `false` where they are not wanted."""
 
+REGISTRY = "foldline.registry"
+"""URL of a schema registry: messages in Confluent's wire format are then read as the JSON they say."""
+
+REGISTRY_USER = "foldline.registry.secret"
+"""`name:password` for the registry; belongs into the file of properties."""
+
+FORMAT = "foldline.format"
+"""`avro`: records appended one at a time are written in that form; `json` by default."""
+
 INSTANCE = "foldline.instance"
 """This process's lasting name among learners: one that is started again under it takes up its share at once."""
 
@@ -54,6 +63,9 @@ class Address:
         properties: of the client, by name, as librdkafka calls them.
         instance: this process's lasting name in consumer groups; empty for none.
         cloud_events: whether messages of one record carry the attributes of CloudEvents.
+        registry: URL of a schema registry; empty for none.
+        registry_user: `name:password` for it.
+        writes_avro: whether records appended one at a time are written in Avro.
     """
 
     servers: str
@@ -62,6 +74,9 @@ class Address:
     properties: dict[str, str] = field(default_factory=dict, repr=False)
     cloud_events: bool = True
     instance: str = ""
+    registry: str = ""
+    registry_user: str = field(default="", repr=False)
+    writes_avro: bool = False
 
     def on_cluster(self, topic: str) -> str:
         """What a topic is called on the cluster."""
@@ -119,7 +134,23 @@ def parse_address(url: str, rest: str) -> Address:
     if fixed:
         raise LogError("log.url", f"{_hidden(url)!r}: {fixed[0]!r} is set by the log itself; leave it out")
     instance = properties.pop(INSTANCE, "")
-    return Address(servers, namespace, int(replication), properties, events == "true", instance)
+    registry, user = properties.pop(REGISTRY, ""), properties.pop(REGISTRY_USER, "")
+    form = properties.pop(FORMAT, "json")
+    if form not in ("json", "avro") or (form == "avro" and not registry):
+        raise LogError(
+            "log.url", f"{_hidden(url)!r}: {FORMAT} {form!r}, expected json, or avro together with {REGISTRY}"
+        )
+    return Address(
+        servers,
+        namespace,
+        int(replication),
+        properties,
+        events == "true",
+        instance,
+        registry,
+        user,
+        form == "avro",
+    )
 
 
 def shown_url(url: str) -> str:

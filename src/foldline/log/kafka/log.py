@@ -11,11 +11,12 @@ from foldline.errors import InputError, LogError
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
 from foldline.log.kafka.address import parse_address, shown_url
+from foldline.log.kafka.avro import AvroForm
 from foldline.log.kafka.catalogue import Catalogue
 from foldline.log.kafka.clients import MESSAGE_BYTES, Clients
 from foldline.log.kafka.leases import LEASES, SETTINGS, Leases
 from foldline.log.kafka.membership import Membership
-from foldline.log.kafka.messages import to_message
+from foldline.log.kafka.messages import in_avro, to_message
 from foldline.log.kafka.reader import Reader
 from foldline.log.kafka.transactions import Fenced, Outgoing, Transactor
 from foldline.log.kafka.writer import Writer
@@ -42,6 +43,9 @@ class KafkaLog:
         self.url = url
         self._clock = clock
         self._address = parse_address(url, url.partition("://")[2])
+        self._avro = (
+            AvroForm(self._address.registry, self._address.registry_user) if self._address.registry else None
+        )
         self._clients = Clients(self._address)
         admin = self._clients.connect()
         self._closed = False
@@ -106,7 +110,7 @@ class KafkaLog:
         rows = self._reader.read(*place, offset, max_records, end)
         if rows is None:
             raise validation.out_of_range(topic, partition, offset, *self._reader.ends(*place))
-        return rows
+        return rows if self._avro is None else self._avro.read(rows)
 
     def offsets(self, topic: str, partition: int) -> tuple[int, int]:
         """See `Log.offsets`. Asks the partition's leader; the end is that of the last committed transaction."""
@@ -181,8 +185,13 @@ class KafkaLog:
                 field="payload",
             )
         source = batch.topic if self._address.cloud_events else None
-        message = to_message(batch, compact=topic.cleanup == "compact", now=now_ms(), source=source)
-        return self._address.on_cluster(batch.topic), message
+        name, compact = self._address.on_cluster(batch.topic), topic.cleanup == "compact"
+        message = to_message(batch, compact=compact, now=now_ms(), source=source)
+        if self._avro is not None and self._address.writes_avro and batch.count == 1 and not compact:
+            value = self._avro.write(batch.payload, name)
+            if value is not None:
+                message = in_avro(message, value)
+        return name, message
 
     def _place(self, topic: str, partition: int) -> tuple[str, int]:
         validation.check_partition(topic, partition, self._catalogue.need(topic).partitions)

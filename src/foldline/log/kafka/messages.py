@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from confluent_kafka import Message
 
+from foldline.log.kafka.avro import CONTENT_TYPE
 from foldline.log.kafka.cloud_events import attributes_of, without_own
 from foldline.log.kafka.connect import from_connect, is_letter, to_connect
 from foldline.log.protocol import Batch, Row
@@ -52,6 +53,14 @@ def to_message(batch: Batch, *, compact: bool, now: int, source: str | None = No
     if headers:
         message["headers"] = headers
     return message
+
+
+def in_avro(message: dict[str, Any], value: bytes) -> dict[str, Any]:
+    """A message of one record with its value in that form, and its attributes saying so."""
+    headers = [
+        (name, CONTENT_TYPE if name == "content-type" else data) for name, data in message.get("headers", ())
+    ]
+    return message | {"value": value} | ({"headers": headers} if headers else {})
 
 
 def to_row(message: Message) -> Row:

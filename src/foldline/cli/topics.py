@@ -33,9 +33,11 @@ def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
     """List topics, and how far each fold and each ingest has come in them.
 
     Topics: partitions, cleanup, first and end offsets, and their span: on a compacted topic, and on Kafka, fewer
-    records may stand than the offsets span. Offsets are summed over the partitions; JSON has them one by one. Folds:
-    the offset that the newest root covers, the partition's end, and the lag between. Ingests: the offset of the source
-    that is copied next, its end where the source is a topic of this log, and what became of its records.
+    records may stand than the offsets span. Offsets are summed over the partitions; JSON has them one by one. Bytes
+    are those of the payloads, which Kafka does not tell.
+
+    Folds: the offset that the newest root covers, the partition's end, and the lag between. Ingests: the offset of the
+    source that is copied next, its end where the source is a topic of this log, and what became of its records.
 
     Example: foldline topics list --log sqlite:///news.db
     """
@@ -51,6 +53,7 @@ def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
                 "partitions": topic.partitions,
                 "cleanup": topic.cleanup,
                 "retention_ms": topic.retention_ms,
+                "bytes": opened.size(topic.name),
                 "offsets": [opened.offsets(topic.name, p) for p in range(topic.partitions)],
                 "folds": [_folded(each) for each in progress if each.topic == topic.name],
                 "ingests": [each for each in ingests if each["topic"] == topic.name],
@@ -63,7 +66,8 @@ def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
         print_json(topics + ([{"topic": None, "ingests": elsewhere}] if elsewhere else []))
         return
     print_table(
-        ["topic", "partitions", "cleanup", "first", "end", "span"], [_listed(topic) for topic in topics]
+        ["topic", "partitions", "cleanup", "first", "end", "span", "bytes"],
+        [_listed(topic) for topic in topics],
     )
     if progress:
         print()
@@ -228,7 +232,7 @@ def resend_letters(
 
 def _listed(topic: dict[str, Any]) -> list[object]:
     first, end = (sum(offsets[side] for offsets in topic["offsets"]) for side in (0, 1))
-    return [topic["topic"], topic["partitions"], topic["cleanup"], first, end, end - first]
+    return [topic["topic"], topic["partitions"], topic["cleanup"], first, end, end - first, topic["bytes"]]
 
 
 def _starts(log: Log, topic: str, partition: int | None, offset: int | None) -> dict[int, int]:

@@ -133,6 +133,11 @@ class MemoryLog:
             found = self._partition(self._stored(topic), partition)
             return found.first, found.end
 
+    def size(self, topic: str) -> int:
+        """See `Log.size`."""
+        with self._changed:
+            return sum(len(row.payload) for p in self._stored(topic).partitions for row in p.rows)
+
     def wait(self, ends: Mapping[tuple[str, int], int], timeout_s: float) -> bool:
         """See `Log.wait`. Woken by the append itself."""
         deadline = time.monotonic() + timeout_s

@@ -195,6 +195,10 @@ class Log(Protocol):
         """
         ...
 
+    def size(self, topic: str) -> int | None:
+        """Bytes of the payloads that stand on a topic; None where the log cannot tell, as on Kafka. O(rows)."""
+        ...
+
     def wait(self, ends: Mapping[tuple[str, int], int], timeout_s: float) -> bool:
         """Block until a record stands at or beyond the offset given for some partition, or the timeout.
 

@@ -117,6 +117,11 @@ class KafkaLog:
         self._check_open()
         return self._reader.ends(*self._place(topic, partition))
 
+    def size(self, topic: str) -> None:
+        """See `Log.size`. The client has no question for it."""
+        self._check_open()
+        self._catalogue.need(topic)
+
     def wait(self, ends: Mapping[tuple[str, int], int], timeout_s: float) -> bool:
         """See `Log.wait`. Woken by what the cluster sends, within the time that takes."""
         self._check_open()

@@ -190,6 +190,10 @@ class OutboxLog:
             lambda: (0, self._mirror.end((topic, partition))) if self._mirror.covers(topic) else None,
         )
 
+    def size(self, topic: str) -> int | None:
+        """See `Log.size`."""
+        return self._asked(lambda cluster: cluster.size(topic))
+
     def wait(self, ends: Mapping[tuple[str, int], int], timeout_s: float) -> bool:
         """See `Log.wait`; while the cluster is away until it is back."""
         if self.away:

@@ -40,6 +40,13 @@ class Place:
         return self.base + (1 << OFFSET_BITS) - 1
 
 
+def payload_bytes(connection: apsw.Connection, place: Place) -> int:
+    """Bytes of the payloads that stand on a partition."""
+    statement = "SELECT coalesce(sum(length(payload)), 0) FROM batches WHERE position BETWEEN ? AND ?"
+    found: int = fetch(connection, statement, (place.base, place.last))[0][0]
+    return found
+
+
 def find_topic(connection: apsw.Connection, name: str) -> Topic | None:
     """The topic of that name, or None."""
     found = fetch(connection, f"{_TOPIC} WHERE name = ?", (name,))

@@ -102,6 +102,13 @@ class SqliteLog:
             place = catalogue.find_place(connection, topic, partition)
             return first_offset(connection, place), end_offset(connection, place)
 
+    def size(self, topic: str) -> int:
+        """See `Log.size`."""
+        partitions = self.topic(topic).partitions
+        with self._connections.snapshot() as connection:
+            places = [catalogue.find_place(connection, topic, number) for number in range(partitions)]
+            return sum(catalogue.payload_bytes(connection, place) for place in places)
+
     def wait(self, ends: Mapping[tuple[str, int], int], timeout_s: float) -> bool:
         """See `Log.wait`. Woken by this process's appends, polls for others' every `POLL_S`."""
         self._awaited |= {topic for topic, _ in ends}

@@ -52,6 +52,17 @@ def records_have_places(subject: LogSubject) -> None:
             expect(not row.packed or (log.counts == "messages" and row.count > 1), f"{row!r} is packed")
 
 
+def sizes_are_told(subject: LogSubject) -> None:
+    """The bytes of a topic's payloads, or nothing where the log cannot know; of a topic that is not there an error."""
+    with open_new(subject) as log:
+        log.create(Topic("t", 2))
+        for partition, count in ((0, 3), (1, 5)):
+            log.append([batch_of("t", numbered(0, count), partition=partition)])
+        wanted = sum(len(batch_of("t", numbered(0, count)).payload) for count in (3, 5))
+        expect(log.size("t") in (wanted, None), f"size of the topic is {log.size('t')!r}, expected {wanted}")
+        refused("log.topic_missing", lambda: log.size("other"), "the size of a topic that is not there")
+
+
 def any_bytes_survive(subject: LogSubject) -> None:
     """A payload of one record may hold any bytes; key and times come back as given."""
     payloads = [bytes(range(256)), b"", b"\n", b"a\nb", b"\x00" * 9]

@@ -55,10 +55,13 @@ def _dead(offset: int) -> Batch:
 
 
 def test_list_counts_offsets(run: Run, url: str) -> None:
-    """Each topic has its partitions, cleanup, first and end offset."""
+    """Each topic has its partitions, cleanup, first and end offset, and the bytes that stand there."""
     rows = [line.split() for line in run("topics", "list", "--log", url).out.splitlines()]
-    assert ["news.events", "2", "delete", "0", "4", "4"] in rows
-    assert ["news.roots", "1", "compact", "0", "1", "1"] in rows
+    sizes = {row[0]: row[6] for row in rows[1:]}
+    with open_log(url) as log:
+        held = sum(len(row.payload) for p in range(2) for row in log.read("news.events", p, 0))
+    assert ["news.events", "2", "delete", "0", "4", "4", str(held)] in rows
+    assert ["news.roots", "1", "compact", "0", "1", "1", sizes["news.roots"]] in rows
 
 
 def test_list_as_json_has_offsets_by_partition(run: Run, url: str) -> None:

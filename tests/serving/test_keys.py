@@ -15,6 +15,7 @@ from foldline.serving.routes import ROUTES, Route
 from foldline.serving.server import check_open, is_loopback, listen
 from foldline.serving.settings import ServiceSettings
 from tests.serving.running import Running
+from tests.serving.test_experiments import CTR, SETTINGS
 
 ROLES: tuple[Role, ...] = ("decide", "reward", "admin")
 NOW = 1_700_000_000_000
@@ -26,11 +27,22 @@ BODIES = {
     "outcome": {"unit": "u", "action": "a", "propensity": 1, "reward": 1},
     "events": {"outbox": "box", "first": 0, "events": []},
     "put_loop": {},
+    "observe": {"unit": "u", "name": "revenue", "value": 1},
+    "put_experiment": SETTINGS,
+    "validate_experiment": SETTINGS,
+    "ramp_experiment": {"coverage": 1},
+    "make_token": {},
+    "evaluate_flag": {"context": {"targetingKey": "u"}},
+    "evaluate_flags": {"context": {"targetingKey": "u"}},
+    "seldon_predict": {"jsonData": {"unit": "u"}},
+    "seldon_feedback": {"response": {"meta": {"puid": "0.0.d"}}, "reward": 1},
 }
 
 
 def test_every_route_asks_for_its_role(served: Running) -> None:
     """The table of routes, every role, no key, a wrong one, a revoked one and one that has expired."""
+    served.client.put(CTR, json=SETTINGS)
+    token = served.client.post(f"{CTR}/tokens", json={}).json()["id"]
     tokens = {role: served.key(role)[1] for role in ROLES}
     revoked, revoked_token = served.key("admin")
     Keyring(served.log).revoke(revoked.id, now=wall_clock())
@@ -38,8 +50,8 @@ def test_every_route_asks_for_its_role(served: Running) -> None:
     served.service.keyring.read()
     metrics = Route("GET", "/metrics", ROUTES[0].handler, None, "metrics", "")
     for route in (*[r for r in ROUTES if not r.public], metrics):
-        for role, token in tokens.items():
-            status, code = _ask(served, route, f"Bearer {token}")
+        for role, shown in tokens.items():
+            status, code = _ask(served, route, f"Bearer {shown}", token)
             allowed = route.role is None or role in (route.role, "admin")
             assert (status < 300, code) == (allowed, None if allowed else "http.forbidden"), (route, role)
             assert allowed or status == 403
@@ -61,12 +73,13 @@ def test_every_route_asks_for_its_role(served: Running) -> None:
             assert (status, code) == (401, "http.unauthorized"), (route, authorization)
 
 
-def _ask(served: Running, route: Route, authorization: str | None) -> tuple[int, str | None]:
+def _ask(served: Running, route: Route, authorization: str | None, token: str = "") -> tuple[int, str | None]:
     body = BODIES.get(route.name)
     headers = [] if authorization is None else [(b"Authorization", authorization.encode("latin-1"))]
     answered = served.client.request(
         route.method,
-        route.path.replace("{loop}", "news"),
+        route.path.replace("{loop}", "news").replace("{experiment}", "ctr").replace("{flag}", "news"),
+        params={"loop": "news", "id": token},
         content=json.dumps(body) if body is not None else None,
         headers=headers,
     )

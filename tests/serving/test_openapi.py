@@ -1,6 +1,7 @@
 """The document says what the service does: schemathesis asks all that it allows and much that it does not."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from foldline.serving.routes import ROUTES
 from tests.serving.conftest import NEWS
 from tests.serving.direct import Direct
 from tests.serving.running import Running, running
+from tests.serving.test_experiments import SETTINGS
 
 CHECKS: list[Any] = [
     not_a_server_error,
@@ -28,13 +30,42 @@ CHECKS: list[Any] = [
 FEW_PARTITIONS = 8
 
 
+STATES = {"start": "draft", "pause": "running", "stop": "ended", "ramp": "ramped"}
+"""An experiment of its own for each operation that changes the state."""
+
+
+@dataclass
+class Asked:
+    """A service with a loop that has a bundle, and experiments in several states.
+
+    Attributes:
+        url: where it listens.
+        running: the service.
+        tokens: a token's id, and an admin's key.
+    """
+
+    url: str
+    running: Running
+    tokens: tuple[str, str]
+
+
 @pytest.fixture(scope="module")
-def served() -> Iterator[Running]:
-    """A service whose loop has a bundle."""
+def served() -> Iterator[Asked]:
+    """A service to ask."""
     with running(loops={"news": NEWS}) as made:
         made.client.post("/v1/loops/news/decisions", json={"unit": "u"})
         made.counts("news", decisions=1)
-        yield made
+        for name in ("ctr", *STATES.values()):
+            answered = made.client.put(f"/v1/experiments/{name}", json={**SETTINGS, "coverage": 0.0})
+            assert answered.status_code == 201, answered.text
+        for name in ("running", "ended"):
+            assert made.client.post(f"/v1/experiments/{name}/start").status_code == 200
+        token = made.client.post("/v1/experiments/ctr/tokens", json={}).json()["id"]
+        yield Asked(made.url, made, (token, made.key("admin")[1]))
+
+
+def _experiment(case: Any) -> str:
+    return STATES.get(case.path.rpartition("/")[2], "ctr")
 
 
 schema = schemathesis.openapi.from_dict(openapi())
@@ -61,18 +92,26 @@ def answered() -> Iterator[set[int]]:
 @settings(
     max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-def test_schemathesis_finds_nothing(case: Any, served: Running, answered: set[int]) -> None:
+def test_schemathesis_finds_nothing(case: Any, served: Asked, answered: set[int]) -> None:
     """No 5xx, and no status, content type or form of an answer that the document does not name."""
-    if len(str(case.path_parameters.get("loop", ""))) % 2 and case.method != "PUT":
-        # A name made up is answered with 404 alone: half of the cases ask for the loop there is.
-        case.path_parameters["loop"] = "news"
+    for name, there in (("loop", "news"), ("flag", "news"), ("experiment", _experiment(case))):
+        if (
+            len(str(case.path_parameters.get(name, ""))) % 2
+            and case.operation.label != "PUT /v1/loops/{loop}"
+        ):
+            # A name made up is answered with 404 alone: half of the cases ask for what there is.
+            case.path_parameters[name] = there
     if isinstance(case.body, dict) and isinstance(case.body.get("partitions"), int):
         # As many learners as partitions would be started: a few show the same.
         case.body["partitions"] = min(case.body["partitions"], FEW_PARTITIONS)
     if isinstance(case.query, dict) and _seconds(case.query.get("wait")):
         # As long as it says it would wait for a bundle that does not come: a moment shows the same.
         case.query["wait"] = 0.01
-    response = case.call(base_url=served.url)
+    if "id" in case.query or case.operation.label.startswith("DELETE"):
+        case.query = {"id": served.tokens[0]}
+    if "/api/" in case.path:
+        case.query = {**(case.query or {}), "loop": "news"}
+    response = case.call(base_url=served.url, headers={"Authorization": f"Bearer {served.tokens[1]}"})
     answered.add(response.status_code)
     assert response.status_code < 500
     case.validate_response(response, checks=CHECKS)
@@ -90,13 +129,20 @@ def test_the_document_names_every_route(asked: Direct) -> None:
     assert set(document["paths"]) == {route.path for route in ROUTES} | {"/metrics", "/openapi.json"}
 
 
-def test_examples_are_taken(served: Running) -> None:
+def test_examples_are_taken(served: Asked) -> None:
     """Every body the document shows does what it says."""
-    paths = served.client.get("/openapi.json").json()["paths"]
-    served.client.put("/v1/loops/shown", json={"actions": ["a", "b"], "salt": "s"})
+    client = served.running.client
+    client.headers["authorization"] = f"Bearer {served.tokens[1]}"
+    paths = client.get("/openapi.json").json()["paths"]
+    client.put("/v1/loops/shown", json={"actions": ["a", "b"], "salt": "s"})
     for path, methods in paths.items():
         for method, operation in methods.items():
             if "requestBody" in operation:
                 shown = operation["requestBody"]["content"]["application/json"]["example"]
-                url = path.replace("{loop}", "shown")
-                assert served.client.request(method, url, json=shown).status_code == 200, url
+                url = (
+                    path.replace("{loop}", "shown")
+                    .replace("{experiment}", "shown")
+                    .replace("{flag}", "shown")
+                )
+                answered = client.request(method, url, json=shown, params={"loop": "shown"})
+                assert answered.status_code in (200, 201), (url, answered.text)

@@ -59,6 +59,7 @@ def _shape(reply: Reply) -> Any:
         (f"{LOOP}/rewards", b'{"unit":"u","value":1}'),
         (f"{LOOP}/rewards", b'{"unit":"u","value":1e9}'),
         (f"{LOOP}/activations", b'{"decision":"0.0.x","unit":"u"}'),
+        (f"{LOOP}/observations", b'{"unit":"u","name":"revenue","value":2.5}'),
         (f"{LOOP}/outcomes", b'{"unit":"u","action":"a","propensity":0.5,"reward":1}'),
         ("/v1/loops/olds/decisions", b'{"unit":"u"}'),
         ("/v1/loops//decisions", b'{"unit":"u"}'),

@@ -3,21 +3,21 @@
 import uuid
 from collections.abc import Callable
 
-import msgspec
-
 from foldline.engine.announcer import Announcement, read_announcements
 from foldline.engine.examining import AssignmentCheck, check_assignments, read_results
 from foldline.engine.experimenting import (
     Change,
     change_experiment,
+    drafted,
     ended,
     paused,
     ramped,
     read_experiments,
     started,
+    there,
 )
 from foldline.engine.host import Host
-from foldline.errors import DefinitionError, FoldError, InputError
+from foldline.errors import FoldError, InputError
 from foldline.experiments.catalogue import ExperimentCatalogue
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.results import Results
@@ -76,21 +76,8 @@ class Experiment:
         Raises:
             InputError, DefinitionError: it is incoherent, or another experiment has this name.
         """
-
-        def change(old: ExperimentDefinition | None) -> ExperimentDefinition:
-            salt = uuid.uuid4().hex if old is None else old.salt
-            wanted = settings.settle(self.name, self._loop, salt=salt, now=self._clock())
-            if old is None:
-                return wanted
-            if _fixed(wanted, old) != old:
-                raise DefinitionError(
-                    "definition.conflict",
-                    f"experiment {self.name!r} stands on the log with other settings; give it another name",
-                    field="name",
-                )
-            return old
-
-        self._change(change)
+        salt, now = uuid.uuid4().hex, self._clock()
+        self._change(drafted(settings, self.name, self._loop, salt=salt, now=now))
 
     def start(self) -> None:
         """Start it, or go on after a pause; returns once this process decides with it.
@@ -99,7 +86,7 @@ class Experiment:
             DefinitionError: it has ended.
             FoldError: `fold.no_bundle` where no learner made the variants ready in time.
         """
-        self._change(lambda old: started(_there(old, self.name), self._clock()))
+        self._change(lambda old: started(there(old, self.name), self._clock()))
         if not self._host.await_bundle(self._is_decided_with, READY_TIMEOUT_S):
             if self._host.failure is not None:
                 raise self._host.failure
@@ -111,11 +98,11 @@ class Experiment:
 
     def pause(self) -> None:
         """Assign nobody for now; units keep maturing."""
-        self._change(lambda old: paused(_there(old, self.name)))
+        self._change(lambda old: paused(there(old, self.name)))
 
     def stop(self) -> None:
         """End it by hand: without a verdict before, it is inconclusive."""
-        self._change(lambda old: ended(_there(old, self.name), self._clock()))
+        self._change(lambda old: ended(there(old, self.name), self._clock()))
 
     def ramp(self, coverage: float) -> None:
         """Enrol another share of the eligible units; it only rises, and moves nobody between variants.
@@ -123,7 +110,7 @@ class Experiment:
         Raises:
             DefinitionError: it would fall.
         """
-        self._change(lambda old: ramped(_there(old, self.name), coverage))
+        self._change(lambda old: ramped(there(old, self.name), coverage))
 
     def results(self, at: Cut | None = None, *, until: int | None = None) -> Results:
         """What is known of it. Reads the log.
@@ -167,17 +154,3 @@ class Experiment:
     def _is_decided_with(self) -> bool:
         replica = self._host.replica(self._loop)
         return replica is not None and replica.tries(self.name)
-
-
-def _there(old: ExperimentDefinition | None, name: str) -> ExperimentDefinition:
-    if old is None:
-        raise InputError(
-            "input.unknown_experiment", f"no experiment {name!r} stands on this log; define it first"
-        )
-    return old
-
-
-def _fixed(wanted: ExperimentDefinition, old: ExperimentDefinition) -> ExperimentDefinition:
-    """What is wanted, with what changes while an experiment runs as it is."""
-    moving = ("version", "time", "state", "coverage", "started", "ended", "ended_by")
-    return msgspec.structs.replace(wanted, **{name: getattr(old, name) for name in moving})

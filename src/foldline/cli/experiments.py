@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foldline.cli.cuts import cut_of
-from foldline.cli.instants import format_instant
 from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
+from foldline.engine.cuts import cut_of
+from foldline.loops.instants import format_instant
 
 if TYPE_CHECKING:
     from foldline.engine.experimenting import Change

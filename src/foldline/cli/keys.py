@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foldline.cli.instants import format_instant
 from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
+from foldline.loops.instants import format_instant
 
 if TYPE_CHECKING:
     from foldline.serving.keys import Key

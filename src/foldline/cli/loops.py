@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from foldline.cli.instants import format_instant
 from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
+from foldline.loops.instants import format_instant
 
 app = noun("What is decided, and what was learnt.")
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foldline.cli.cuts import cut_of
 from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
+from foldline.engine.cuts import cut_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

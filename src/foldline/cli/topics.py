@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foldline.cli.instants import format_instant, parse_instant
 from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
@@ -16,6 +15,7 @@ from foldline.cli.output import print_json, print_table
 from foldline.errors import InputError, LogError
 from foldline.log.follow import follow as rows_of
 from foldline.log.protocol import Log, Row
+from foldline.loops.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
     from foldline.engine.ingest_marks import IngestMark

@@ -6,9 +6,10 @@ import msgspec
 
 from foldline.engine.defining import taken_lease
 from foldline.engine.restore import rows_from, rows_here
-from foldline.errors import DefinitionError, LogError
+from foldline.errors import DefinitionError, InputError, LogError
 from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
-from foldline.experiments.definition import ExperimentDefinition, check_successor, checked
+from foldline.experiments.definition import FREE, ExperimentDefinition, check_successor, checked
+from foldline.experiments.settings import ExperimentSettings
 from foldline.log.protocol import Batch, Log, Topic
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.definition import checked as checked_loop
@@ -100,6 +101,46 @@ def check_in_loop(definition: ExperimentDefinition, loop: LoopDefinition) -> Non
         )
     for key in definition.keys:
         checked_loop(variant_definition(loop, definition, key))
+
+
+def drafted(settings: ExperimentSettings, name: str, loop: str, *, salt: str, now: int) -> Change:
+    """The change that defines it as a draft; the same settings again change nothing.
+
+    Args:
+        settings: as given.
+        name: the experiment's.
+        loop: its loop's.
+        salt: of a new one whose settings name none.
+        now: milliseconds.
+    """
+
+    def change(old: ExperimentDefinition | None) -> ExperimentDefinition:
+        wanted = settings.settle(name, loop, salt=salt if old is None else old.salt, now=now)
+        if old is None:
+            return wanted
+        moving = {field: getattr(old, field) for field in FREE}
+        if msgspec.structs.replace(wanted, **moving) != old:
+            raise DefinitionError(
+                "definition.conflict",
+                f"experiment {name!r} stands on the log with other settings; give it another name",
+                field="name",
+            )
+        return old
+
+    return change
+
+
+def there(old: ExperimentDefinition | None, name: str) -> ExperimentDefinition:
+    """The version that stands.
+
+    Raises:
+        InputError: `input.unknown_experiment`.
+    """
+    if old is None:
+        raise InputError(
+            "input.unknown_experiment", f"no experiment {name!r} stands on this log; define it first"
+        )
+    return old
 
 
 def started(old: ExperimentDefinition, now: int) -> ExperimentDefinition:

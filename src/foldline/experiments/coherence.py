@@ -8,6 +8,9 @@ from foldline.stats.tails import Alternative, check_alternative
 
 LARGEST_ALPHA = 0.5
 
+SMALLEST = 1e-12
+"""Of alpha, and of what power lacks to 1: less is lost beside 1 in a float."""
+
 
 def check_request(
     metric: Metric,
@@ -58,11 +61,13 @@ def check_request(
 def _check_numbers(
     alpha: float | None, power: float | None, effect: float | None, sample_size: int | None, margin: float
 ) -> None:
-    if alpha is not None and not 0.0 < alpha < LARGEST_ALPHA:
+    if alpha is not None and not SMALLEST <= alpha < LARGEST_ALPHA:
         raise InputError(
-            "input.invalid", f"alpha is {alpha!r}; expected between 0 and 0.5, such as 0.05", field="alpha"
+            "input.invalid",
+            f"alpha is {alpha!r}; expected from {SMALLEST:g} to below 0.5, such as 0.05",
+            field="alpha",
         )
-    if power is not None and not 0.0 < power < 1.0:
+    if power is not None and not SMALLEST <= power <= 1.0 - SMALLEST:
         raise InputError(
             "input.invalid", f"power is {power!r}; expected between alpha and 1, such as 0.8", field="power"
         )

@@ -24,7 +24,7 @@ State = Literal["draft", "running", "paused", "ended"]
 Rule = Literal["fixed", "always_valid"]
 DAY_MS = 86_400_000
 
-_FREE = ("version", "time", "state", "coverage", "started", "ended", "ended_by")
+FREE = ("version", "time", "state", "coverage", "started", "ended", "ended_by")
 """What may differ between two versions once the first was started."""
 
 _NEXT: dict[str, tuple[str, ...]] = {
@@ -240,7 +240,7 @@ def check_successor(old: ExperimentDefinition, new: ExperimentDefinition) -> Non
     if old.state == "draft" and old.started is None:
         return
     for name in old.__struct_fields__:
-        if name not in _FREE and getattr(old, name) != getattr(new, name):
+        if name not in FREE and getattr(old, name) != getattr(new, name):
             raise _conflict(
                 old, f"was started with {name}={getattr(old, name)!r}, asked for {getattr(new, name)!r}", name
             )

@@ -59,6 +59,16 @@ class ActivationRequest(Body, frozen=True, kw_only=True):
     unit: Unit | None = None
 
 
+class ObservationRequest(Body, frozen=True, kw_only=True):
+    """A unit's value without a decision, such as revenue."""
+
+    unit: Unit
+    name: Annotated[str, Meta(min_length=1, max_length=256)]
+    value: float
+    observation_id: str | None = None
+    occurred: Occurred | None = None
+
+
 class OutcomeRequest(Body, frozen=True, kw_only=True):
     """A decision made elsewhere together with its reward."""
 
@@ -147,6 +157,12 @@ class RewardAnswer(msgspec.Struct, frozen=True, gc=False):
     """A reward taken in."""
 
     reward_id: str
+
+
+class ObservationAnswer(msgspec.Struct, frozen=True, gc=False):
+    """An observation taken in."""
+
+    observation_id: str
 
 
 class OutcomeAnswer(msgspec.Struct, frozen=True, gc=False):

@@ -16,17 +16,24 @@ from foldline.serving.bodies import read_whole
 from foldline.serving.calls import Answer, Asgi, Call, Gone, Receive, Scope, Send, Stream
 from foldline.serving.connection import WAITS
 from foldline.serving.guard import as_bearer
+from foldline.serving.keys import Key
 from foldline.serving.metrics import RequestCounts, show_metrics
 from foldline.serving.openapi import openapi
 from foldline.serving.refusals import refusal
-from foldline.serving.routes import LOOP, ROUTES, Route
+from foldline.serving.routes import EXPERIMENT, FLAG, LOOP, ROUTES, Route
 from foldline.serving.sending import send_answer, send_stream, while_there
 from foldline.serving.service import Service
 from foldline.serving.shortcut import Shortcut
 
 _logger = logging.getLogger("foldline.serving")
 
-_PREFIX: Final = "/v1/loops/"
+_NAMED: Final = {
+    LOOP.partition("{")[0]: LOOP,
+    EXPERIMENT.partition("{")[0]: EXPERIMENT,
+    FLAG.partition("{")[0]: FLAG,
+}
+"""Paths that go on with a name, by what comes before it."""
+
 _GONE: Final = 499
 """Counted, never sent: the client went away before its answer."""
 
@@ -48,11 +55,13 @@ class ServiceApp:
         self._service: Service | None = None
         self._counts = RequestCounts()
         self.shortcut = Shortcut(lambda: self.service, _admit, self._counts)
-        self._of_loops: dict[tuple[str, str], Route] = {}
+        self._named: dict[str, dict[tuple[str, str], Route]] = {prefix: {} for prefix in _NAMED}
         self._others: dict[tuple[str, str], Route] = {}
         for route in ROUTES:
-            if route.path.startswith(LOOP):
-                self._of_loops[route.method, route.path[len(LOOP) :].lstrip("/")] = route
+            for prefix, whole in _NAMED.items():
+                if route.path.startswith(whole):
+                    self._named[prefix][route.method, route.path[len(whole) :].lstrip("/")] = route
+                    break
             else:
                 self._others[route.method, route.path] = route
         self._others["GET", "/metrics"] = Route(
@@ -80,10 +89,11 @@ class ServiceApp:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         path, method = scope["path"], scope["method"]
-        loop, route = "", None
-        if path.startswith(_PREFIX):
-            loop, _, verb = path[len(_PREFIX) :].partition("/")
-            route = self._of_loops.get((method, verb))
+        name, route = "", None
+        prefix = next((each for each in _NAMED if path.startswith(each)), None)
+        if prefix is not None:
+            name, _, verb = path[len(prefix) :].partition("/")
+            route = self._named[prefix].get((method, verb))
         else:
             route = self._others.get((method, path))
             if route is None and self._pages is not None and not self._ours(path):
@@ -94,13 +104,14 @@ class ServiceApp:
             if route is None:
                 raise self._no_route(method, path)
             service, headers = self.service, scope["headers"]
+            key = None
             if service.keyring.closed and not route.public:
-                _admit(service, route, headers)
+                key = _admit(service, route, headers, name)
             body = b""
             if route.reads is not None:
                 settings = service.settings
                 body = await read_whole(headers, receive, settings.max_body_bytes, settings.body_timeout_s)
-            work = route.handler(service, Call(loop, scope["query_string"], headers, body))
+            work = route.handler(service, Call(name, scope["query_string"], headers, body, key))
             if route.waits:
                 scope[WAITS] = True
                 work = while_there(work, receive)
@@ -148,13 +159,16 @@ class ServiceApp:
             closing.cancel()
 
     def _ours(self, path: str) -> bool:
-        return path.startswith("/v1/") or any(path == known for _, known in self._others)
+        return path.startswith(("/v1/", "/ofrep/", "/api/")) or any(
+            path == known for _, known in self._others
+        )
 
     def _no_route(self, method: str, path: str) -> RequestError:
         table = self._others
         key = path
-        if path.startswith(_PREFIX):
-            table, key = self._of_loops, path[len(_PREFIX) :].partition("/")[2]
+        for prefix in _NAMED:
+            if path.startswith(prefix):
+                table, key = self._named[prefix], path[len(prefix) :].partition("/")[2]
         allowed = sorted({m for m, known in table if known == key})
         if not allowed:
             return RequestError(
@@ -191,8 +205,9 @@ async def _close_socket(send: Send) -> None:
     await send({"type": "websocket.close", "code": 1003})
 
 
-def _admit(service: Service, route: Route, headers: list[tuple[bytes, bytes]]) -> None:
-    service.guard.admit(_authorization(headers), route.role, now=service.clock())
+def _admit(service: Service, route: Route, headers: list[tuple[bytes, bytes]], name: str) -> Key | None:
+    given = _authorization(headers)
+    return service.guard.admit(given, route.role, now=service.clock(), loop=name)
 
 
 def _authorization(headers: list[tuple[bytes, bytes]]) -> str | None:

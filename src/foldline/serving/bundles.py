@@ -14,16 +14,16 @@ KEEP_ALIVE_S = 15.0
 
 async def newest_bundle(service: Service, call: Call) -> Answer | Stream:
     """The loop's newest bundle, unless the caller has it; with `wait` as soon as there is a newer one."""
-    served = service.served(call.loop)
+    served = service.served(call.name)
     if "text/event-stream" in (call.header(b"accept") or ""):
-        return Stream(_stream(service, call.loop, call.header(b"last-event-id")))
+        return Stream(_stream(service, call.name, call.header(b"last-event-id")))
     known = _known(call)
     deadline = time.monotonic() + _wait_s(call)
     while _unchanged(served, known) and (left := deadline - time.monotonic()) > 0:
         if service.closing.is_set():
             break
         await service.swap(left)
-        served = service.served(call.loop)
+        served = service.served(call.name)
     bundle = served.decider().bundle
     headers = ((b"etag", f'"{bundle.hash}"'.encode()), (b"cache-control", b"no-cache"))
     if bundle.hash in known or "*" in known:

@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from foldline.serving.keys import Key
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Coroutine[Any, Any, MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -23,16 +25,18 @@ class Call(NamedTuple):
     """A request.
 
     Attributes:
-        loop: the loop named in the path, or "".
+        name: the loop or experiment that the path names, or "".
         query: what follows the question mark, raw.
         headers: names in lower case.
         body: whole.
+        key: that it showed; None where the service is open.
     """
 
-    loop: str
+    name: str
     query: bytes
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    key: Key | None = None
 
     def header(self, name: bytes) -> str | None:
         """The first header of a name in lower case, or None."""

@@ -37,7 +37,7 @@ async def list_loops(service: Service, _call: Call) -> Answer:
 
 async def show_loop(service: Service, call: Call) -> Answer:
     """A loop: definition, bundle, estimates and counts."""
-    served = service.served(call.loop)
+    served = service.served(call.name)
     return answer(await _in_thread(functools.partial(view_of, served)))
 
 
@@ -46,9 +46,9 @@ async def put_loop(service: Service, call: Call) -> Answer:
     settings = read_body(_SETTINGS, call.body)
     service.refuse_if_closing()
     definition, new = await asyncio.get_running_loop().run_in_executor(
-        service.definer, functools.partial(_define, service, call.loop, settings)
+        service.definer, functools.partial(_define, service, call.name, settings)
     )
-    served = service.served(call.loop)
+    served = service.served(call.name)
     deadline = time.monotonic() + service.settings.bundle_timeout_s
     while not _covers(served, definition) and (left := deadline - time.monotonic()) > 0:
         await service.swap(left)

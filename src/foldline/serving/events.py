@@ -28,7 +28,7 @@ _EVENT: Any = msgspec.json.Decoder(Event)
 
 async def take_events(service: Service, call: Call) -> Answer:
     """Append events that have not come before, and the mark of how far the outbox was received, in one commit."""
-    served = service.served(call.loop)
+    served = service.served(call.name)
     service.refuse_if_closing()
     request = read_body(_REQUEST, call.body)
     if len(request.events) > service.settings.max_items:
@@ -38,10 +38,10 @@ async def take_events(service: Service, call: Call) -> Answer:
             field="events",
             value=len(request.events),
         )
-    async with service.outboxes.turn(call.loop, request.outbox):
+    async with service.outboxes.turn(call.name, request.outbox):
         # Another process may have received what this one has not heard of yet.
         await asyncio.get_running_loop().run_in_executor(None, service.outboxes.read)
-        return await _take(service, served, call.loop, request)
+        return await _take(service, served, call.name, request)
 
 
 async def _take(service: Service, served: Served, loop: str, request: EventsRequest) -> Answer:

@@ -2,34 +2,45 @@
 
 import base64
 import math
+from collections.abc import Callable
 from typing import Final
 
 from foldline.errors import RequestError
+from foldline.experiments.definition import ExperimentDefinition
 from foldline.serving.keys import Key, Keyring, Role
 
 _SCHEME: Final = "bearer "
 
 
 class Guard:
-    """Checks the key of a request against the keyring."""
+    """Checks the key of a request against the keyring.
 
-    def __init__(self, keyring: Keyring) -> None:
+    Args:
+        keyring: the keys.
+        experiment: the newest version of an experiment, or None.
+    """
+
+    def __init__(
+        self, keyring: Keyring, experiment: Callable[[str], ExperimentDefinition | None] = lambda _: None
+    ) -> None:
         self._keyring = keyring
+        self._experiment = experiment
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def admit(self, authorization: str | None, role: Role | None, *, now: int) -> None:
-        """Let a request through.
+    def admit(self, authorization: str | None, role: Role | None, *, now: int, loop: str = "") -> Key | None:
+        """Let a request through; the key it showed, None where the service is open.
 
         Args:
             authorization: the header's value, None where there is none.
             role: what it wants to do; None where any key will do.
             now: milliseconds.
+            loop: that it reports to, "" where the path names none.
 
         Raises:
             RequestError: `http.unauthorized`, `http.forbidden`, `http.rate`.
         """
         if not self._keyring.closed:
-            return
+            return None
         if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
             raise RequestError(
                 "http.unauthorized",
@@ -43,6 +54,8 @@ class Guard:
                 "the key given is unknown, revoked or expired; ask for a new one (foldline keys add)",
                 field="Authorization",
             )
+        if key.experiment is not None:
+            self._check_token(key, key.experiment, role, loop)
         if not key.allows(role):
             raise RequestError(
                 "http.forbidden",
@@ -52,6 +65,26 @@ class Guard:
             )
         if key.rate is not None:
             self._spend(key, key.rate, now)
+        return key
+
+    def _check_token(self, key: Key, experiment: str, role: Role | None, loop: str) -> None:
+        """An experiment's token reports to its loop, and while it has not ended."""
+        if role not in ("decide", "reward") or loop not in ("", key.loop):
+            raise RequestError(
+                "http.forbidden",
+                f"the token of experiment {experiment!r} decides and reports in loop {key.loop!r} alone; results and "
+                "everything else want a key of their own",
+                field="Authorization",
+                expected=key.loop,
+            )
+        found = self._experiment(experiment)
+        if found is None or found.state == "ended":
+            raise RequestError(
+                "http.forbidden",
+                f"experiment {experiment!r}, whose token this is, "
+                + ("does not stand on this log" if found is None else "has ended"),
+                field="Authorization",
+            )
 
     def _spend(self, key: Key, rate: float, now: int) -> None:
         """A token bucket of one second's worth."""

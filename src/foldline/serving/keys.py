@@ -34,6 +34,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="key"
         expires: milliseconds; None for never.
         rate: requests a second it may make, with bursts of as many; None for any number.
         revoked: whether it was taken back.
+        experiment: the experiment whose token it is: it then reports to that experiment's loop alone, until the
+            experiment has ended.
+        loop: of that experiment.
     """
 
     id: str
@@ -44,6 +47,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="key"
     expires: int | None = None
     rate: Annotated[float, Meta(gt=0)] | None = None
     revoked: bool = False
+    experiment: str | None = None
+    loop: str | None = None
 
     def allows(self, role: Role | None) -> bool:
         """Whether it may act in a role; None asks for any key at all."""
@@ -81,13 +86,23 @@ class Keyring:
         now: int,
         expires: int | None = None,
         rate: float | None = None,
+        experiment: str | None = None,
+        loop: str | None = None,
     ) -> tuple[Key, str]:
-        """Make a key; the key and its token, which is stored nowhere."""
+        """Make a key, or an experiment's token; the key and its token, which is stored nowhere."""
         if not roles:
             raise InputError("input.invalid", f"key {name!r}: expected at least one role", field="role")
         id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         key = Key(
-            id=id, hash=_hashed(secret), name=name, roles=roles, created=now, expires=expires, rate=rate
+            id=id,
+            hash=_hashed(secret),
+            name=name,
+            roles=roles,
+            created=now,
+            expires=expires,
+            rate=rate,
+            experiment=experiment,
+            loop=loop,
         )
         self._write(key, now)
         return key, f"fl_{id}_{secret}"

@@ -11,6 +11,16 @@ from foldline.serving.routes import ROUTES, Route
 
 _EVENTS = DecisionEvent | RewardEvent | OutcomeEvent | ActivationEvent
 
+_EXPERIMENT: dict[str, Any] = {
+    "loop": "news",
+    "variants": [
+        {"key": "control", "policy": {"kind": "fixed", "action": "a"}},
+        {"key": "challenger", "policy": {"kind": "fixed", "action": "b"}},
+    ],
+    "goal": {"name": "reward", "baseline": 0.07, "effect": 0.04},
+    "max_days": 28,
+}
+
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "decide": {"unit": "u1", "context": {"device": "phone"}, "available": ["a", "b"], "decision": "order-17"},
     "reward": {"decision": "0.0.order-17", "value": 1, "reward_id": "click-88"},
@@ -21,6 +31,15 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "first": 0,
         "events": [{"type": "reward", "unit": "u1", "value": 1, "reward_id": "77ab"}],
     },
+    "observe": {"unit": "u1", "name": "revenue", "value": 12.5, "observation_id": "order-17"},
+    "put_experiment": _EXPERIMENT,
+    "validate_experiment": _EXPERIMENT,
+    "ramp_experiment": {"coverage": 0.5},
+    "make_token": {"name": "shop", "days": 60},
+    "evaluate_flag": {"context": {"targetingKey": "u1", "device": "phone"}},
+    "evaluate_flags": {"context": {"targetingKey": "u1"}},
+    "seldon_predict": {"jsonData": {"unit": "u1", "context": {"device": "phone"}}},
+    "seldon_feedback": {"response": {"meta": {"puid": "0.0.order-17"}}, "reward": 1},
     "put_loop": {
         "actions": ["a", "b"],
         "policy": {"kind": "epsilon_greedy", "epsilon": 0.1},
@@ -36,7 +55,7 @@ _MEANINGS = {
     400: "the request is not as it should be",
     401: "no valid key",
     403: "the key lacks the role",
-    404: "no such loop",
+    404: "no such loop or experiment",
     408: "the body did not come in time",
     409: "contradicts what stands",
     413: "too large",
@@ -74,6 +93,8 @@ def _types(route: Route) -> Iterator[Any]:
     for _, kind in route.answers:
         if kind is not None:
             yield kind
+    if route.fault is not None:
+        yield route.fault
 
 
 def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -93,9 +114,10 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
-    if "{loop}" in route.path:
-        schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}
-        yield {"name": "loop", "in": "path", "required": True, "schema": schema}
+    for name in ("loop", "experiment", "flag"):
+        if f"{{{name}}}" in route.path:
+            schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}
+            yield {"name": name, "in": "path", "required": True, "schema": schema}
     for name, schema in route.query:
         yield {"name": name, "in": "query", "schema": schema}
     if route.name == "bundle":
@@ -121,6 +143,8 @@ def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     guarded = () if route.public else (401, 403, 429)
     for status in sorted({*route.errors, *guarded}):
         schema = schemas[repr(dict[str, Any])] if route.public else fault
+        if route.fault is not None:
+            schema = {"anyOf": [schemas[repr(route.fault)], fault]}
         responses[str(status)] = {
             "description": _MEANINGS[status],
             "content": {"application/json": {"schema": schema}},

@@ -12,6 +12,7 @@ _STATUS: Final = {
     "http.forbidden": 403,
     "http.not_found": 404,
     "input.unknown_loop": 404,
+    "input.unknown_experiment": 404,
     "http.method": 405,
     "http.slow": 408,
     "definition.conflict": 409,

@@ -12,6 +12,8 @@ from foldline.loops.messages import (
     DecisionAnswer,
     DecisionRequest,
     FaultAnswer,
+    ObservationAnswer,
+    ObservationRequest,
     OutcomeAnswer,
     OutcomeRequest,
     RewardAnswer,
@@ -32,6 +34,7 @@ _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _DECISION = msgspec.json.Decoder(DecisionRequest)
 _REWARD = msgspec.json.Decoder(RewardRequest)
 _ACTIVATION = msgspec.json.Decoder(ActivationRequest)
+_OBSERVATION = msgspec.json.Decoder(ObservationRequest)
 _OUTCOME = msgspec.json.Decoder(OutcomeRequest)
 
 
@@ -70,6 +73,11 @@ def accept_outcome(service: Service, call: Call) -> Accepted:
     return _accept(service, call, _OUTCOME, _outcome)
 
 
+def accept_observation(service: Service, call: Call) -> Accepted:
+    """Take in values of units that no decision led to."""
+    return _accept(service, call, _OBSERVATION, _observed)
+
+
 def answering(accept: Accept) -> Callable[[Service, Call], Awaitable[Answer]]:
     """The handler that accepts a request and awaits its group."""
 
@@ -85,7 +93,7 @@ def answering(accept: Accept) -> Callable[[Service, Call], Awaitable[Answer]]:
 def _accept(
     service: Service, call: Call, decoder: "msgspec.json.Decoder[Request]", place: Place[Request]
 ) -> Accepted:
-    served = service.served(call.loop)
+    served = service.served(call.name)
     durable = service.durable(call)
     service.refuse_if_closing()
     body = call.body
@@ -158,6 +166,14 @@ def _rewarded(served: Served, request: RewardRequest, now: int) -> tuple[Placed,
 
 def _activated(served: Served, request: ActivationRequest, now: int) -> tuple[Placed, ActivationAnswer]:
     return served.reports.activation(request.decision, time=now, unit=request.unit), ActivationAnswer()
+
+
+def _observed(served: Served, request: ObservationRequest, now: int) -> tuple[Placed, ObservationAnswer]:
+    id = fresh_id() if request.observation_id is None else request.observation_id
+    placed = served.reports.observation(
+        request.unit, request.name, request.value, id=id, time=now, occurred=request.occurred
+    )
+    return placed, ObservationAnswer(id)
 
 
 def _outcome(served: Served, request: OutcomeRequest, now: int) -> tuple[Placed, OutcomeAnswer]:

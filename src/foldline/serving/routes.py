@@ -17,6 +17,8 @@ from foldline.loops.messages import (
     EventsRequest,
     LoopList,
     LoopView,
+    ObservationAnswer,
+    ObservationRequest,
     OutcomeAnswer,
     OutcomeRequest,
     RewardAnswer,
@@ -27,21 +29,55 @@ from foldline.serving.bundles import newest_bundle
 from foldline.serving.calls import Answer, Call, Stream
 from foldline.serving.definitions import list_loops, put_loop, show_loop
 from foldline.serving.events import take_events
+from foldline.serving.experiments import (
+    ExperimentList,
+    ExperimentRequest,
+    ExperimentView,
+    RampRequest,
+    ResultsAnswer,
+    TokenAnswer,
+    TokenList,
+    TokenRequest,
+    list_experiments,
+    list_tokens,
+    make_token,
+    pause_experiment,
+    put_experiment,
+    ramp_experiment,
+    revoke_token,
+    show_experiment,
+    show_results,
+    start_experiment,
+    stop_experiment,
+    validate_experiment,
+)
+from foldline.serving.flags import FlagAnswer, FlagList, FlagRequest, evaluate_flag, evaluate_flags
 from foldline.serving.health import show_health, show_readiness
 from foldline.serving.keys import Role
 from foldline.serving.reporting import (
     Accept,
     accept_activation,
     accept_decision,
+    accept_observation,
     accept_outcome,
     accept_reward,
     answering,
+)
+from foldline.serving.seldon import (
+    FeedbackAnswer,
+    FeedbackRequest,
+    PredictionAnswer,
+    PredictionRequest,
+    seldon_feedback,
+    seldon_predict,
 )
 from foldline.serving.service import Service
 
 Handler = Callable[[Service, Call], Awaitable[Answer | Stream]]
 
 LOOP: Final = "/v1/loops/{loop}"
+EXPERIMENT: Final = "/v1/experiments/{experiment}"
+FLAG: Final = "/ofrep/v1/evaluate/flags/{flag}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +86,7 @@ class Route:
 
     Attributes:
         method: in capitals.
-        path: with `{loop}` where a loop's name stands.
+        path: with `{loop}`, `{experiment}` or `{flag}` where a name stands.
         handler: answers.
         role: needed for it; None: any key will do.
         name: in metrics and as operation id.
@@ -63,6 +99,7 @@ class Route:
         public: whether it is answered without a key.
         waits: whether the answer may take long.
         accept: what the handler does before it waits for the log, where that is all it waits for.
+        fault: type of its errors' bodies, where it has one of its own besides the common one.
     """
 
     method: str
@@ -79,9 +116,11 @@ class Route:
     public: bool = False
     waits: bool = False
     accept: Accept | None = None
+    fault: Any = None
 
 
 _DURABILITY = ("durability", {"type": "string", "enum": ["durable", "fast"]})
+_LOOP = ("loop", {"type": "string"})
 _WAIT = ("wait", {"type": "number", "minimum": 0, "maximum": 60})
 _TAKES = (400, 404, 408, 413, 503)
 
@@ -106,6 +145,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         OutcomeRequest, True, ((200, OutcomeAnswer),), _TAKES, (_DURABILITY,), accept=accept_outcome,
     ),
     Route(
+        "POST", f"{LOOP}/observations", answering(accept_observation), "reward", "observe",
+        "Report a unit's value without a decision, such as revenue",
+        ObservationRequest, True, ((200, ObservationAnswer),), _TAKES, (_DURABILITY,), accept=accept_observation,
+    ),
+    Route(
         "POST", f"{LOOP}/events", take_events, "reward", "events", "Deliver what stands in an edge client's outbox",
         EventsRequest, False, ((200, EventsAnswer),), (*_TAKES, 409),
     ),
@@ -124,6 +168,77 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         "GET", "/v1/loops", list_loops, None, "list_loops", "Every loop",
         answers=((200, LoopList),), errors=(503,),
+    ),
+    Route(
+        "GET", "/v1/experiments", list_experiments, None, "list_experiments", "Every experiment",
+        answers=((200, ExperimentList),), errors=(503,),
+    ),
+    Route(
+        "GET", EXPERIMENT, show_experiment, None, "show_experiment", "An experiment's definition",
+        answers=((200, ExperimentView),), errors=(404, 503),
+    ),
+    Route(
+        "PUT", EXPERIMENT, put_experiment, "admin", "put_experiment", "Define an experiment as a draft",
+        ExperimentRequest, False, ((200, ExperimentView), (201, ExperimentView)), (*_TAKES, 409),
+    ),
+    Route(
+        "POST", f"{EXPERIMENT}/validate", validate_experiment, "admin", "validate_experiment",
+        "What the settings would define, or why not; nothing is written",
+        ExperimentRequest, False, ((200, ExperimentView),), _TAKES,
+    ),
+    Route(
+        "POST", f"{EXPERIMENT}/start", start_experiment, "admin", "start_experiment",
+        "Start, or go on after a pause", answers=((200, ExperimentView),), errors=(400, 404, 409, 503),
+    ),
+    Route(
+        "POST", f"{EXPERIMENT}/pause", pause_experiment, "admin", "pause_experiment", "Assign nobody for now",
+        answers=((200, ExperimentView),), errors=(404, 409, 503),
+    ),
+    Route(
+        "POST", f"{EXPERIMENT}/stop", stop_experiment, "admin", "stop_experiment", "End it by hand",
+        answers=((200, ExperimentView),), errors=(404, 409, 503),
+    ),
+    Route(
+        "POST", f"{EXPERIMENT}/ramp", ramp_experiment, "admin", "ramp_experiment", "Enrol a larger share",
+        RampRequest, False, ((200, ExperimentView),), (*_TAKES, 409),
+    ),
+    Route(
+        "GET", f"{EXPERIMENT}/results", show_results, None, "show_results",
+        "What is known, now or at a cut or time", answers=((200, ResultsAnswer),), errors=(400, 404, 503),
+        query=(("at", {"type": "string"}),),
+    ),
+    Route(
+        "GET", f"{EXPERIMENT}/tokens", list_tokens, "admin", "list_tokens", "Its tokens",
+        answers=((200, TokenList),), errors=(404, 503),
+    ),
+    Route(
+        "POST", f"{EXPERIMENT}/tokens", make_token, "admin", "make_token",
+        "Make a token to decide and report in it; shown this once",
+        TokenRequest, False, ((201, TokenAnswer),), _TAKES,
+    ),
+    Route(
+        "DELETE", f"{EXPERIMENT}/tokens", revoke_token, "admin", "revoke_token", "Take a token back",
+        answers=((200, TokenList),), errors=(400, 404, 503), query=(("id", {"type": "string"}),),
+    ),
+    Route(
+        "POST", FLAG, evaluate_flag, "decide", "evaluate_flag",
+        "Decide for a unit, as OpenFeature SDKs ask (OFREP)",
+        FlagRequest, False, ((200, FlagAnswer),), (400, 404, 408, 413, 503), fault=FlagAnswer,
+    ),
+    Route(
+        "POST", "/ofrep/v1/evaluate/flags", evaluate_flags, "decide", "evaluate_flags",
+        "Look at every loop for a unit, logging nothing (OFREP)",
+        FlagRequest, False, ((200, FlagList), (304, None)), (400, 408, 413, 503), fault=FlagAnswer,
+    ),
+    Route(
+        "POST", "/api/v1.0/predictions", seldon_predict, "decide", "seldon_predict",
+        "Decide for a unit, in the shape of Seldon's protocol",
+        PredictionRequest, False, ((200, PredictionAnswer),), _TAKES, (_LOOP, _DURABILITY),
+    ),
+    Route(
+        "POST", "/api/v1.0/feedback", seldon_feedback, "reward", "seldon_feedback",
+        "Report how a prediction went, in the shape of Seldon's protocol",
+        FeedbackRequest, False, ((200, FeedbackAnswer),), _TAKES, (_LOOP, _DURABILITY),
     ),
     Route(
         "GET", "/healthz", show_health, None, "health", "Whether the process answers", public=True,

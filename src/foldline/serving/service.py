@@ -99,7 +99,7 @@ class Service:
         self.clock = clock
         self.holder = f"service:{uuid.uuid4().hex[:8]}"
         self.keyring = Keyring(log)
-        self.guard = Guard(self.keyring)
+        self.guard = Guard(self.keyring, host.experiments.get)
         self.outboxes = Outboxes(log)
         self.keyring.read()
         self._served: dict[str, Served] = {}

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from foldline.errors import FoldlineError, RequestError
 from foldline.serving.calls import Call
+from foldline.serving.keys import Key
 from foldline.serving.metrics import RequestCounts
 from foldline.serving.refusals import refusal
 from foldline.serving.reporting import Accept, Accepted
@@ -113,7 +114,7 @@ class Shortcut:
     def __init__(
         self,
         service: Callable[[], Service],
-        admit: Callable[[Service, Route, list[tuple[bytes, bytes]]], None],
+        admit: Callable[[Service, Route, list[tuple[bytes, bytes]], str], Key | None],
         counts: RequestCounts,
     ) -> None:
         self._service = service
@@ -151,9 +152,8 @@ class Shortcut:
         accept, route, loop, query = target
         try:
             service = self._service()
-            if service.keyring.closed:
-                self._admit(service, route, headers)
-            accepted = accept(service, Call(loop, query, headers, body))
+            key = self._admit(service, route, headers, loop) if service.keyring.closed else None
+            accepted = accept(service, Call(loop, query, headers, body, key))
         except FoldlineError as error:
             accepted = Accepted(refusal(error), None)
             if accepted.reply.status == 500:

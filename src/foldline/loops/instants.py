@@ -1,4 +1,4 @@
-"""Points in time as people write them on the command line."""
+"""Points in time as people write them."""
 
 from datetime import UTC, datetime
 
@@ -26,7 +26,7 @@ def parse_instant(text: str | None, *, field: str) -> int | None:
     except ValueError as error:
         raise InputError(
             "input.invalid",
-            f"--{field} {text!r}: expected milliseconds since 1970 or ISO 8601 such as '2026-01-31T12:00'",
+            f"{field} {text!r}: expected milliseconds since 1970 or ISO 8601 such as '2026-01-31T12:00'",
             field=field,
         ) from error
     zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

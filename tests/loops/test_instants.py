@@ -2,8 +2,8 @@
 
 import pytest
 
-from foldline.cli.instants import format_instant, parse_instant
 from foldline.errors import InputError
+from foldline.loops.instants import format_instant, parse_instant
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,200 @@
+"""Experiments over HTTP: from the draft to results, what is refused, and who may."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from foldline.app.foldline import wall_clock
+from foldline.serving.keys import Key, Keyring
+from tests.serving.running import Running
+
+SETTINGS: dict[str, Any] = {
+    "loop": "news",
+    "variants": [
+        {"key": "control", "policy": {"kind": "fixed", "action": "a"}},
+        {"key": "challenger", "policy": {"kind": "fixed", "action": "b"}},
+    ],
+    "goal": {"name": "reward", "baseline": 0.07, "effect": 0.04},
+    "max_days": 28,
+}
+CTR = "/v1/experiments/ctr"
+
+
+def _ok(response: httpx.Response, status: int = 200) -> Any:
+    assert response.status_code == status, response.text
+    return response.json()
+
+
+def _started(served: Running, name: str = "ctr", **changed: Any) -> Any:
+    _ok(served.client.put(f"/v1/experiments/{name}", json={**SETTINGS, **changed}), 201)
+    view = _ok(served.client.post(f"/v1/experiments/{name}/start"))
+    assert view["decides"]
+    return view
+
+
+def test_from_draft_to_results(served: Running) -> None:
+    """Defined, the same again; started, decided with, ramped, paused, gone on with, stopped; results now and then."""
+    client = served.client
+    made = _ok(client.put(CTR, json=SETTINGS), 201)
+    assert made["definition"]["state"] == "draft"
+    assert made["definition"]["sample_sizes"] == [1124, 1124]
+    assert not made["decides"]
+    assert _ok(client.put(CTR, json=SETTINGS))["definition"] == made["definition"]
+    assert _ok(client.post(f"{CTR}/start"))["decides"]
+    decided = [_ok(client.post("/v1/loops/news/decisions", json={"unit": f"u{n}"})) for n in range(40)]
+    assert {(one["variant"], one["action"]) for one in decided} == {("control", "a"), ("challenger", "b")}
+    _ok(client.post("/v1/loops/news/rewards", json={"decision": decided[0]["decision"], "value": 1}))
+    cut = f"0:{served.log.offsets('news.events', 0)[1]}"
+    found = _ok(client.get(f"{CTR}/results", params={"at": cut}))["results"]
+    assert sum(variant["decisions"] for variant in found["variants"]) == 40
+    assert found["verdict"] is None
+    assert _ok(client.get(f"{CTR}/results"))["announced"] == []
+    assert _ok(client.post(f"{CTR}/pause"))["definition"]["state"] == "paused"
+    assert (
+        "variant" not in _ok(client.post("/v1/loops/news/decisions", json={"unit": "u1"}))
+        or not _ok(client.post("/v1/loops/news/decisions", json={"unit": "u1"}))["variant"]
+    )
+    assert _ok(client.post(f"{CTR}/start"))["definition"]["state"] == "running"
+    assert _ok(client.post(f"{CTR}/stop"))["definition"]["ended_by"] == "hand"
+    (line,) = _ok(client.get("/v1/experiments"))["experiments"]
+    assert (line["name"], line["state"], line["variants"]) == ("ctr", "ended", ["control", "challenger"])
+    assert _ok(client.get(CTR))["definition"]["version"] == 5
+
+
+def test_a_ramp_only_rises(served: Running) -> None:
+    """Who is enrolled stays where they are; a fall is a conflict."""
+    _started(served, coverage=0.2)
+    client = served.client
+
+    def variants() -> dict[str, str | None]:
+        return {
+            unit: _ok(client.post("/v1/loops/news/decisions", json={"unit": unit}))["variant"]
+            for unit in (f"u{n}" for n in range(60))
+        }
+
+    before = variants()
+    assert _ok(client.post(f"{CTR}/ramp", json={"coverage": 0.8}))["definition"]["coverage"] == 0.8
+    after = variants()
+    assert sum(map(bool, after.values())) > sum(map(bool, before.values()))
+    assert all(after[unit] == variant for unit, variant in before.items() if variant)
+    assert client.post(f"{CTR}/ramp", json={"coverage": 0.5}).status_code == 409
+
+
+def test_validating_writes_nothing(served: Running) -> None:
+    """The design as it would be, or what contradicts what; and nothing stands on the log."""
+    client = served.client
+    ends = served.log.offsets("foldline.experiments", 0)
+    assert _ok(client.post(f"{CTR}/validate", json=SETTINGS))["definition"]["power"] >= 0.9
+    for changed, says in (
+        ({"power": 0.9, "sample_size": 100}, "power"),
+        ({"variants": SETTINGS["variants"][:1]}, "two or more"),
+        ({"loop": "none"}, "no loop 'none'"),
+        ({"condition": {"age": {"$near": 1}}}, "near"),
+        (
+            {"variants": [{"key": "x", "policy": {"kind": "fixed", "action": "z"}}, SETTINGS["variants"][1]]},
+            "z",
+        ),
+    ):
+        refused = client.post(f"{CTR}/validate", json={**SETTINGS, **changed})
+        assert refused.status_code in (400, 404), refused.text
+        assert says in refused.json()["error"]["message"]
+        assert client.put(CTR, json={**SETTINGS, **changed}).status_code == refused.status_code
+    assert served.log.offsets("foldline.experiments", 0) == ends
+    assert _ok(client.get("/v1/experiments")) == {"experiments": []}
+
+
+def test_what_is_not_there_or_stands_otherwise(served: Running) -> None:
+    """404 for unknown experiments, 409 for other settings under a name and for states that cannot follow."""
+    client = served.client
+    for method, path in (
+        ("GET", ""),
+        ("POST", "/start"),
+        ("GET", "/results"),
+        ("POST", "/tokens"),
+        ("GET", "/tokens"),
+    ):
+        answered = client.request(method, f"{CTR}{path}", json={} if method == "POST" else None)
+        assert answered.status_code == 404, answered.text
+        assert answered.json()["error"]["code"] == "input.unknown_experiment"
+    _started(served)
+    assert client.put(CTR, json={**SETTINGS, "max_days": 14}).status_code == 409
+    _ok(client.post(f"{CTR}/stop"))
+    assert client.post(f"{CTR}/start").status_code == 409
+    assert client.get(f"{CTR}/results", params={"at": "soon"}).status_code == 400
+    assert client.get(f"{CTR}/nothing").status_code == 404
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+def test_a_token_decides_and_reports_in_its_loop_alone(served: Running) -> None:
+    """Until it is revoked, expires, or the experiment ends; results want another key; refusals are counted."""
+    client = served.client
+    _started(served)
+    client.put("/v1/loops/other", json={"actions": ["x"]})
+    _, admin = served.key("admin")
+    made = _ok(client.post(f"{CTR}/tokens", json={"name": "shop"}, headers=_bearer(admin)), 201)
+    assert made["token"].encode() not in b"".join(
+        row.payload for row in served.log.read("foldline.keys", 0, 0)
+    )
+    mine = _bearer(made["token"])
+    decided = _ok(client.post("/v1/loops/news/decisions", json={"unit": "u1"}, headers=mine))
+    assert decided["variant"] in ("control", "challenger")
+    reward = {"decision": decided["decision"], "value": 1}
+    assert _ok(client.post("/v1/loops/news/rewards", json=reward, headers=mine))
+    revenue = {"unit": "u1", "name": "revenue", "value": 12.5}
+    assert _ok(client.post("/v1/loops/news/observations", json=revenue, headers=mine))
+    for method, path, says in (
+        ("GET", f"{CTR}/results", "want a key of their own"),
+        ("POST", f"{CTR}/stop", "want a key of their own"),
+        ("POST", "/v1/loops/other/decisions", "in loop 'news' alone"),
+        ("GET", "/v1/loops/news", "want a key of their own"),
+    ):
+        refused = client.request(method, path, headers=mine, json={"unit": "u"} if "other" in path else None)
+        assert refused.status_code == 403, path
+        assert says in refused.json()["error"]["message"]
+    assert _ok(client.get(f"{CTR}/results", headers=_bearer(admin)))["results"]["experiment"] == "ctr"
+    wrong = _bearer(made["token"][:-2] + "zz")
+    for headers in ({}, wrong, _bearer(_expired(served))):
+        assert (
+            client.post("/v1/loops/news/decisions", json={"unit": "u1"}, headers=headers).status_code == 401
+        )
+    second = _ok(client.post(f"{CTR}/tokens", json={}, headers=_bearer(admin)), 201)
+    listed = _ok(client.request("DELETE", f"{CTR}/tokens", params={"id": made["id"]}, headers=_bearer(admin)))
+    assert {one["id"]: one["revoked"] for one in listed["tokens"] if one["name"] != "old"} == {
+        made["id"]: True,
+        second["id"]: False,
+    }
+    assert client.post("/v1/loops/news/decisions", json={"unit": "u1"}, headers=mine).status_code == 401
+    _ok(client.post(f"{CTR}/stop", headers=_bearer(admin)))
+    over = client.post("/v1/loops/news/decisions", json={"unit": "u1"}, headers=_bearer(second["token"]))
+    assert over.status_code == 403
+    assert "has ended" in over.json()["error"]["message"]
+    metrics = client.get("/metrics", headers=_bearer(admin)).text
+    assert 'foldline_requests_total{route="decide",status="401"} 4.0' in metrics
+    assert 'foldline_requests_total{route="decide",status="403"} 2.0' in metrics
+
+
+def _expired(served: Running) -> str:
+    ring = Keyring(served.log)
+    ring.read()
+    made: tuple[Key, str] = ring.add(
+        "old", ("decide",), now=1_000, expires=wall_clock() - 1, experiment="ctr", loop="news"
+    )
+    served.service.keyring.read()
+    return made[1]
+
+
+@pytest.mark.parametrize("id", ["", "nobody"])
+def test_only_its_own_tokens_are_taken_back(served: Running, id: str) -> None:
+    """Another key's id is refused."""
+    _started(served)
+    key, admin = served.key("admin")
+    for given in (id, key.id):
+        refused = served.client.request(
+            "DELETE", f"{CTR}/tokens", params={"id": given}, headers=_bearer(admin)
+        )
+        assert refused.status_code == 400
+        assert "no token of experiment 'ctr'" in refused.json()["error"]["message"]

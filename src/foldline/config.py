@@ -30,6 +30,7 @@ import msgspec
 from msgspec import Meta
 
 from foldline.engine.learner import Pace
+from foldline.engine.webhook import WebhookSettings, check_webhook
 from foldline.errors import DefinitionError, FoldlineError, InputError
 from foldline.loops.definition import LoopDefinition, checked
 from foldline.loops.mapping_settings import MappingSettings, check_mapping
@@ -72,6 +73,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         learning: micro-batches, roots, bundles, leases.
         loops: defined at start, or changed to this, by name.
         ingest: foreign topics copied onto loops, by name.
+        webhooks: who is told of verdicts and breaches, by name.
     """
 
     log: str | None = None
@@ -79,6 +81,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     learning: Learning = Learning()
     loops: dict[str, LoopSettings] = {}
     ingest: dict[str, MappingSettings] = {}
+    webhooks: dict[str, WebhookSettings] = {}
 
 
 def read_config(path: Path) -> Config:
@@ -100,7 +103,7 @@ def read_config(path: Path) -> Config:
         raise InputError(
             "input.unreadable", f"configuration {str(path)!r} is not TOML: {error}", field="config"
         ) from error
-    loops, ingest = values.pop("loops", {}), values.pop("ingest", {})
+    loops, ingest, webhooks = (values.pop(name, {}) for name in ("loops", "ingest", "webhooks"))
     config = _convert(path, values, Config, "")
     named = _convert(path, loops, dict[str, dict[str, Any]], "loops")
     settings = {name: _convert(path, part, LoopSettings, f"loops.{name}") for name, part in named.items()}
@@ -112,7 +115,16 @@ def read_config(path: Path) -> Config:
     }
     for name, mapping in mappings.items():
         _check_mapping(path, name, mapping)
-    return msgspec.structs.replace(config, loops=settings, ingest=mappings)
+    hooks = {
+        name: _convert(path, part, WebhookSettings, f"webhooks.{name}")
+        for name, part in _convert(path, webhooks, dict[str, dict[str, Any]], "webhooks").items()
+    }
+    for name, hook in hooks.items():
+        try:
+            check_webhook(hook)
+        except InputError as error:
+            raise _fault(path, f"webhooks.{name}.url", str(error.args[0])) from error
+    return msgspec.structs.replace(config, loops=settings, ingest=mappings, webhooks=hooks)
 
 
 def _convert(path: Path, values: object, kind: type[Decoded], place: str) -> Decoded:

@@ -17,6 +17,7 @@ from foldline.engine.defining import create_catalogue, define, read_catalogue
 from foldline.engine.host import Host
 from foldline.engine.learner import Pace
 from foldline.engine.warming import warm_up
+from foldline.engine.webhook import WebhookSettings
 from foldline.errors import LogError
 from foldline.experiments.catalogue import EXPERIMENTS
 from foldline.log.open import open_log
@@ -47,6 +48,7 @@ def serve(
     pace: Pace | None = None,
     loops: Mapping[str, LoopSettings] | None = None,
     ingests: Mapping[str, MappingSettings] | None = None,
+    webhooks: Mapping[str, WebhookSettings] | None = None,
     ready: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Answer requests until SIGINT or SIGTERM, then finish what is under way and return.
@@ -58,6 +60,7 @@ def serve(
         pace: of learning.
         loops: to define first.
         ingests: foreign topics to copy meanwhile; one that cannot go on is told of by `/readyz`, and stops no other.
+        webhooks: who is told of verdicts and breaches meanwhile.
         ready: called with the service's address once it answers.
 
     Returns:
@@ -77,6 +80,7 @@ def serve(
     except ImportError as error:
         raise MissingExtra("serve", "the HTTP service") from error
     from foldline.app.ingesting import Ingesting, holder_name
+    from foldline.app.telling import Telling
     from foldline.serving.keys import Keyring
 
     outbox = settings if url.startswith("kafka://") and settings.outbox else None
@@ -85,7 +89,8 @@ def serve(
         keyring.read()
         check_open(settings.host, keyring.closed)
         pages: Any = dashboard(log) if settings.pages else None
-        with Ingesting(log, ingests or {}, holder_name()) as ingesting:
+        holder = holder_name()
+        with Telling(log, webhooks or {}, holder), Ingesting(log, ingests or {}, holder) as ingesting:
             failures = ingesting.failures
             run_server(
                 ServiceApp(lambda: Service(log, host, settings, failures=failures), pages), settings, ready
@@ -98,13 +103,23 @@ def learn(
     *,
     pace: Pace | None = None,
     loops: Mapping[str, LoopSettings] | None = None,
+    webhooks: Mapping[str, WebhookSettings] | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Learn and publish until SIGINT or SIGTERM, then write what is known and return."""
+    """Learn and publish until SIGINT or SIGTERM, then write what is known and return.
+
+    Meanwhile webhooks are told of verdicts and breaches.
+    """
+    from foldline.app.ingesting import holder_name
+    from foldline.app.telling import Telling
+
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with hosting(url, learn=True, pace=pace, loops=loops or {}, wait=stop.wait) as (_, host):
+    with (
+        hosting(url, learn=True, pace=pace, loops=loops or {}, wait=stop.wait) as (log, host),
+        Telling(log, webhooks or {}, holder_name()),
+    ):
         ready()
         # Python runs signal handlers between waits only, so the wait is not for ever.
         while not stop.wait(0.2) and host.failure is None:

@@ -30,5 +30,11 @@ def learn(
         else:
             print(f"learning on {url}; stop with Ctrl-C", flush=True)
 
-    run(url, pace=settings.learning.pace(), loops=settings.loops, ready=ready)
+    run(
+        url,
+        pace=settings.learning.pace(),
+        loops=settings.loops,
+        webhooks=settings.webhooks,
+        ready=ready,
+    )
     logging.getLogger("foldline.cli").info("stopped; what was learnt is on the log")

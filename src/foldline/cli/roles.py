@@ -100,6 +100,7 @@ def run_service(
         pace=settings.learning.pace(),
         loops=settings.loops,
         ingests=settings.ingest if learn else {},
+        webhooks=settings.webhooks if learn else {},
         ready=ready,
     )
     where = f"of what was accepted {waiting} records wait in {service.outbox}" if waiting else ""

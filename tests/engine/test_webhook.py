@@ -121,7 +121,7 @@ def announce(log: Log, *kinds: str, time: int = NOW) -> None:
     for number, kind in enumerate(kinds):
         verdict = msgspec.structs.replace(VERDICT, time=number)
         said: dict[str, Any] = {"verdict": verdict} if kind != "breach" else {}
-        one = Announcement(kind=kind, experiment="ctr", cut=(5,), time=time, **said)  # type: ignore[arg-type]  # a kind
+        one = Announcement(kind=kind, experiment="ctr", cut=(5,), time=time, **said)  # type: ignore[arg-type]  # one of the three kinds
         log.append([Batch(TOPIC, 0, msgspec.json.encode(one), 1, 1, 1)])
 
 

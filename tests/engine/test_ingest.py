@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from foldline.engine.copier import RECORD_BYTES
 from foldline.engine.ingest import Ingest
 from foldline.engine.ingest_marks import IngestMarks
 from foldline.engine.restore import rows_from
@@ -182,15 +183,17 @@ def test_a_source_made_again_is_refused(log: Log, defined: Define) -> None:
     finish(running)
     log.delete("orders")
     log.create(Topic("orders", 1))
-    produce(log, 5, partitions=1)
+    produce(log, 9, partitions=1)  # beyond where it stands: nothing of these is copied under the old ids
     with pytest.raises(FoldError, match="made again") as raised:
         running.step(now=NOW + 60_000)
     assert raised.value.code == "fold.topic_replaced"
+    with pytest.raises(FoldError, match="made again"):
+        running.step(now=NOW + 1)  # also between two looks at the leases
     running.close()
     with pytest.raises(FoldError, match="give it another name"):
         ingest(log, log).step(now=NOW + 60_000)
     finish(ingest(log, log, name="shop-2", holder="h2"))
-    assert len({each["id"] for each in copies(log)}) == 10
+    assert len({each["id"] for each in copies(log)}) == len(copies(log)) == 14
 
 
 def test_what_retention_took_is_an_error(tmp_path: Path) -> None:
@@ -240,6 +243,66 @@ def test_it_begins_where_it_is_told(log: Log, defined: Define) -> None:
     produce(log, 3, partitions=1, first=10)
     finish(running)
     assert len(copies(log)) == 3
+
+
+def test_where_it_began_is_known_before_anything_came(log: Log, defined: Define) -> None:
+    """What comes while nobody runs it, after it began at the end, is copied too."""
+    defined(definition(2))
+    log.create(Topic("orders", 1))
+    produce(log, 10, partitions=1)
+    running = ingest(log, log, start="latest")
+    running.step(now=NOW)
+    running.close()
+    produce(log, 3, partitions=1, first=10)
+    finish(ingest(log, log, start="latest", holder="next"))
+    assert len(copies(log)) == 3
+
+
+def test_who_copies_to_another_log_shares_nothing() -> None:
+    """Two logs, one source, one name: each is given everything."""
+    from foldline.engine.defining import create_catalogue, define
+    from foldline.loops.catalogue import Catalogue
+
+    now = [START]
+    logs = [MemoryLog(clock=lambda: now[0]) for _ in range(2)]
+    source = MemoryLog(clock=lambda: now[0])
+    source.create(Topic("orders", 2))
+    produce(source, 40)
+    for log in logs:
+        create_catalogue(log)
+        define(log, Catalogue(), "news", lambda _: definition(2), holder="test", now=START)
+    both = [ingest(log, source, holder=f"h{n}", share=None) for n, log in enumerate(logs)]
+    for _ in range(4):
+        for running in both:
+            running.step(now=now[0])
+        now[0] += 1_000
+    assert [running.counts().partitions for running in both] == [2, 2]
+    assert [len(copies(log)) for log in logs] == [40, 40]
+
+
+def test_large_records_are_copied_in_parts_and_the_largest_are_dead_lettered(
+    log: Log, defined: Define
+) -> None:
+    """More than a log takes in one batch; a record that is too large, raw and as a copy."""
+    defined(definition(2))
+    log.create(Topic("orders", 1))
+    fields = {"unit": "who", "action": "act", "propensity": {"constant": 0.5}, "context": "about"}
+    action = definition(2).actions[0]
+    sizes = [1_500_000] * 7 + [RECORD_BYTES - 50, RECORD_BYTES + 1_000_000]
+    for n, size in enumerate(sizes):
+        value = json.dumps({"who": "u1", "act": action, "about": {"text": "x" * size}, "n": n}).encode()
+        log.append([Batch("orders", 0, value, 1, START, START)])
+    running = ingest(log, log, type="decision", fields=fields, where=None)
+    finish(running)
+    counts = running.counts()
+    assert (counts.copied, counts.dead, counts.left) == (7, 2, 0)
+    rows = [row for p in range(2) for row in rows_from(log, "news.events", p, 0) if len(row.payload) > 1_000]
+    assert [row.count for row in rows] == [1] * 7
+    letters = [
+        msgspec.json.decode(row.payload, type=DeadLetter) for row in rows_from(log, "news.events.dlq", 0, 0)
+    ]
+    assert [len(letter.payload) for letter in letters] == [len(letters[0].payload), RECORD_BYTES]
+    assert f"first {RECORD_BYTES} are kept" in letters[1].error
 
 
 def test_what_must_be_there(log: Log, defined: Define) -> None:

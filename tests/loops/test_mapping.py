@@ -1,17 +1,22 @@
 """Mappings: where fields come from, what is passed over, what is refused and why."""
 
 import json
+import time
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from foldline.errors import DefinitionError, InputError
+from foldline.errors import DefinitionError, FoldlineError, InputError
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.mapping import Message, RecordMapping
-from foldline.loops.mapping_settings import MappingSettings
+from foldline.loops.mapping_settings import FIELDS, REQUIRED, Form, MappingSettings
 from foldline.loops.reports import Placed, Reports
+from foldline.records.codec import encode
 from foldline.records.hashing import partition_of
+from foldline.records.judge import judge
 from foldline.records.types import Activation, AnyRecord, Decision, Observation, Outcome, Reward
 
 LOOP = LoopDefinition(
@@ -163,3 +168,77 @@ def test_mappings_that_could_not_work(settings: Any, says: str) -> None:
     """Refused before the first message."""
     with pytest.raises(DefinitionError, match=says):
         _mapping(**settings)
+
+
+@pytest.mark.parametrize("form", ["reward", "record"])
+@pytest.mark.parametrize("stamp", [0, -1, (1 << 53) + 1, 1_790_000_000_000_000_000])
+def test_a_time_that_no_record_can_claim_is_not_claimed(stamp: int, form: str) -> None:
+    """A message without a timestamp, or one in other units, is no reason to lose what it says."""
+    value = {"type": "reward", "unit": "u1", "value": 1}
+    settings: dict[str, Any] = {"type": form}
+    if form == "reward":
+        settings["fields"] = {"unit": "unit", "value": "value"}
+    placed = _mapping(**settings).place(
+        Message(json.dumps(value).encode(), None, (), stamp, "o/1"), REPORTS, now=5
+    )
+    assert placed is not None
+    assert placed.record == Reward(time=5, id="o/1", unit="u1", value=1.0)
+
+
+@pytest.mark.parametrize("said", [-1, 1 << 54, "0001-01-01T00:00:00Z", "1" * 40])
+def test_a_time_that_cannot_be_is_refused(said: Any) -> None:
+    """Where the mapping names it, it is a fault of the message."""
+    fields = {"unit": "u", "value": "v", "occurred": "at"}
+    with pytest.raises(InputError, match="expected milliseconds since 1970"):
+        _place({"u": "u1", "v": 1, "at": said}, type="reward", fields=fields)
+
+
+def test_times_without_a_zone_are_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On every machine."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        fields = {"unit": "u", "value": "v", "occurred": "at"}
+        record = _record({"u": "u1", "v": 1, "at": "2026-01-02T03:04:05"}, type="reward", fields=fields)
+        assert record.occurred == 1767323045000  # type: ignore[union-attr]  # it is a reward
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("source", ["@key", "@header.who"])
+def test_what_is_no_text_is_no_unit(source: str) -> None:
+    """Numbers as bytes, as many producers write keys: replaced characters would make one unit of many."""
+    mapping = _mapping(type="reward", fields={"unit": source, "value": "v"})
+    number = (200).to_bytes(8, "big")
+    with pytest.raises(InputError, match="no UTF-8 text"):
+        mapping.place(Message(b'{"v":1}', number, (("who", number),), 900, "o/1"), REPORTS, now=5)
+
+
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["a", "0.1.x", "u", "nan", "2026-01-02T03:04:05", "9" * 40, "x" * 600, 1 << 64, "\ud800"])
+)  # fmt: skip
+VALUES = LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(st.text(max_size=3), LEAVES, max_size=3)
+LIKELY: dict[str, Any] = {
+    "unit": "u", "action": "a", "propensity": 0.5, "reward": 0.5, "value": 0.5, "decision": "0.1.x", "name": "n",
+}  # fmt: skip
+
+
+@given(st.sampled_from([form for form in FIELDS if form != "record"]), st.data())
+def test_whatever_comes_is_copied_as_a_good_record_or_refused(form: Form, data: st.DataObject) -> None:
+    """Never anything else raised, and never a record that the log's readers would not take."""
+    value = {}
+    for name in FIELDS[form]:
+        if name in REQUIRED[form] or data.draw(st.booleans()):
+            value[name] = data.draw(st.just(LIKELY[name]) | VALUES if name in LIKELY else VALUES)
+    message = Message(json.dumps(value).encode(), None, (), data.draw(st.integers(-1, 1 << 60)), "o/1")
+    try:
+        placed = _mapping(type=form, fields={name: name for name in FIELDS[form]}).place(
+            message, REPORTS, now=5
+        )
+        assert placed is not None
+        line = encode(placed.record)
+    except FoldlineError:
+        return
+    assert judge(line) == placed.record

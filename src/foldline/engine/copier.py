@@ -5,11 +5,13 @@ dies when. The order in which copies are appended is the truth from then on.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from foldline.engine.ingest_marks import IngestMark, IngestMarks
-from foldline.errors import FoldError, FoldlineError, LogError
+from foldline.errors import FoldError, FoldlineError, InputError, LogError
 from foldline.log.protocol import Batch, Lease, Log, Row, Topic
 from foldline.loops.mapping import Message, RecordMapping
 from foldline.loops.reports import Reports
@@ -17,8 +19,14 @@ from foldline.loops.topics import topics_of
 from foldline.records.codec import encode
 from foldline.records.dead_letter import DeadLetter
 
-ID_DIGITS = 8
+ID_DIGITS: Final = 8
 """Of a topic's id in a copy's id: what stood on a topic of the same name before is something else."""
+
+BATCH_BYTES: Final = 1 << 20
+"""Copies for one partition are appended in batches of about this size: a log takes no batch of any size."""
+
+RECORD_BYTES: Final = 4 << 20
+"""Larger records are not copied: Kafka takes messages of 8 MB here, and a dead letter is a third larger."""
 
 
 class Copier:
@@ -58,6 +66,7 @@ class Copier:
         self._mapping = mapping
         self._marks = marks
         self._in_doubt = False
+        self._begun = False
         self._stem = f"{topic.name}@{topic.id[:ID_DIGITS]}/{partition}/"
         self.mark = self._newest()
 
@@ -77,13 +86,15 @@ class Copier:
         if self._in_doubt:
             self._settle()
         rows = self._read(max_records)
-        if not rows:
+        if not rows and self._begun:
             return 0
+        check_same_topic(self._source, self._topic, self._name)
         batches, mark = self._copies(rows, reports, now)
         self._in_doubt = True
         self._log.append([*batches, mark.batch()], lease=self.lease)
         self._in_doubt = False
-        self.mark = mark
+        # Where it begins is written too, before anything came: a restart must not begin elsewhere.
+        self.mark, self._begun = mark, True
         return sum(row.count for row in rows)
 
     def close(self) -> None:
@@ -95,6 +106,7 @@ class Copier:
         self._marks.read()
         mark = self._marks.get(self._name, self.partition)
         loop = self._mapping.settings.loop
+        self._begun = mark is not None
         if mark is None:
             place = self._source.offsets(self._topic.name, self.partition)
             first = place[self._mapping.settings.start == "latest"]
@@ -152,19 +164,20 @@ class Copier:
                     if placed is None:
                         passed += 1
                     else:
-                        lines[placed.partition].append(encode(placed.record))
+                        lines[placed.partition].append(_checked_size(encode(placed.record)))
                 except FoldlineError as error:
                     letter = self._letter(error, value, row, offset, inner, now)
                     target = self.partition % reports.definition.partitions
                     letters.append(Batch(topics.dead, target, msgspec.json.encode(letter), 1, now, now))
         batches = [
             Batch(topics.events, partition, b"\n".join(part), len(part), now, now)
-            for partition, part in sorted(lines.items())
+            for partition, some in sorted(lines.items())
+            for part in _parts(some)
         ]
         mark = msgspec.structs.replace(
             self.mark,
             time=now,
-            next=rows[-1].end,
+            next=rows[-1].end if rows else self.mark.next,
             copied=self.mark.copied + sum(batch.count for batch in batches),
             passed=self.mark.passed + passed,
             dead=self.mark.dead + len(letters),
@@ -174,6 +187,9 @@ class Copier:
     def _letter(
         self, error: FoldlineError, value: bytes, row: Row, offset: int, index: int, now: int
     ) -> DeadLetter:
+        text = str(error.args[0])
+        if len(value) > RECORD_BYTES:
+            text += f"; of its {len(value)} bytes the first {RECORD_BYTES} are kept here"
         return DeadLetter(
             time=now,
             fold=f"ingest/{self._name}",
@@ -182,7 +198,42 @@ class Copier:
             offset=offset,
             index=index,
             code=error.code,
-            error=str(error.args[0]),
-            payload=value,
+            error=text,
+            payload=value[:RECORD_BYTES],
             headers=row.headers,
         )
+
+
+def check_same_topic(source: Log, topic: Topic, name: str) -> None:
+    """Refuse to go on where the topic was deleted and made again.
+
+    Raises:
+        FoldError: `fold.topic_replaced`.
+        LogError: `log.topic_missing`.
+    """
+    if source.topic(topic.name).id != topic.id:
+        raise FoldError(
+            "fold.topic_replaced",
+            f"topic {topic.name!r}, which ingest {name!r} copies, was deleted and made again: "
+            "copy the new one under another name",
+        )
+
+
+def _checked_size(line: bytes) -> bytes:
+    if len(line) > RECORD_BYTES:
+        raise InputError(
+            "input.invalid",
+            f"the record has {len(line)} bytes, at most {RECORD_BYTES} are taken: log less context",
+        )
+    return line
+
+
+def _parts(lines: list[bytes]) -> Iterator[list[bytes]]:
+    """The lines in order, at most `BATCH_BYTES` together where they are more than one."""
+    start = size = 0
+    for place, line in enumerate(lines):
+        if place > start and size + len(line) > BATCH_BYTES:
+            yield lines[start:place]
+            start, size = place, 0
+        size += len(line) + 1
+    yield lines[start:]

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from foldline.engine.copier import Copier
+from foldline.engine.copier import ID_DIGITS, Copier, check_same_topic
 from foldline.engine.defining import read_catalogue
-from foldline.engine.ingest_marks import IngestMark, IngestMarks
+from foldline.engine.ingest_marks import INGESTS, IngestMark, IngestMarks
 from foldline.engine.learner import AWAITED_MS
-from foldline.errors import FoldError, LeaseLost, LogError
+from foldline.errors import LeaseLost, LogError
 from foldline.log.protocol import Log, Topic
 from foldline.log.shares import Share
 from foldline.loops.catalogue import Catalogue
@@ -85,7 +85,9 @@ class Ingest:
         self._catalogue = Catalogue()
         self._reports = self._define()
         log.create(Topic(topics_of(self._reports.definition).dead, self._reports.definition.partitions))
-        self._share = share or source.share(self.topic.name, f"ingest-{name}", holder)
+        # Who copies to another log under the same name shares nothing with this one.
+        group = f"ingest-{name}-{log.topic(INGESTS).id[:ID_DIGITS]}"
+        self._share = share or source.share(self.topic.name, group, holder)
         self._copiers: dict[int, Copier] = {}
         self._renewed = 0
 
@@ -152,12 +154,7 @@ class Ingest:
 
     def _own(self, owned: frozenset[int], now: int) -> None:
         """Renew the leases held and take those that are free; see that the topic is still the same."""
-        if self._source.topic(self.topic.name).id != self.topic.id:
-            raise FoldError(
-                "fold.topic_replaced",
-                f"topic {self.topic.name!r}, which ingest {self.name!r} copies, was deleted and made again: "
-                "copy the new one under another name",
-            )
+        check_same_topic(self._source, self.topic, self.name)
         for partition in sorted(owned):
             lease = self._log.acquire(f"ingest/{self.name}/{partition}", self._holder, self._lease_s)
             copier = self._copiers.get(partition)

@@ -1,7 +1,7 @@
 """From a message of another program to a record of a loop, by a mapping that is data (`mapping_settings`)."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -33,6 +33,9 @@ class Message(NamedTuple):
     time: int
     id: str
 
+
+LATEST: Final = 1 << 53
+"""The greatest time a record can claim, milliseconds."""
 
 Decode = Callable[[bytes], Any]
 """From a message's bytes to its JSON value."""
@@ -91,7 +94,7 @@ class RecordMapping:
             return None
         if self._make is None:
             return _replace(value, message, reports, now)
-        given: dict[str, Any] = {"occurred": message.time}
+        given: dict[str, Any] = {"occurred": _claimed(message)}
         for name, is_text, source in self._sources:
             found = source(value, message)
             if found is None:
@@ -106,13 +109,13 @@ def _source(source: str | Constant) -> _Source:
         constant = source.constant
         return lambda _, __: constant
     if source == "@key":
-        return lambda _, message: None if message.key is None else message.key.decode("utf-8", "replace")
+        return lambda _, message: None if message.key is None else _text(message.key, source)
     if source == "@time":
         return lambda _, message: message.time
     if source.startswith("@header."):
         wanted = source.removeprefix("@header.")
         return lambda _, message: next(
-            (data.decode("utf-8", "replace") for name, data in message.headers if name == wanted), None
+            (_text(data, source) for name, data in message.headers if name == wanted), None
         )
     if source.startswith("@"):
         raise DefinitionError(
@@ -133,6 +136,23 @@ def _source(source: str | Constant) -> _Source:
         return value
 
     return at_path
+
+
+def _text(data: bytes, source: str) -> str:
+    """Never with characters replaced: two units would become one."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "input.invalid",
+            f"{source} of the message is {data[:40]!r}, which is no UTF-8 text; take the field from its value",
+            field="fields",
+        ) from error
+
+
+def _claimed(message: Message) -> int | None:
+    """When the message says it was written; None where it has no time, or one that no record can claim."""
+    return message.time if 0 < message.time <= LATEST else None
 
 
 class _Given(msgspec.Struct, kw_only=True):
@@ -164,7 +184,15 @@ def _typed(given: dict[str, Any], form: Form) -> Any:
     except msgspec.ValidationError as error:
         raise InputError("input.invalid", f"the message as a {form}: {error}") from error
     if isinstance(typed.occurred, datetime):
-        typed.occurred = round(typed.occurred.timestamp() * 1000)
+        at = typed.occurred if typed.occurred.tzinfo is not None else typed.occurred.replace(tzinfo=UTC)
+        typed.occurred = round(at.timestamp() * 1000)
+    if typed.occurred is not None and not 0 <= typed.occurred <= LATEST:
+        raise InputError(
+            "input.invalid",
+            f"occurred is {typed.occurred!r:.80}, expected milliseconds since 1970, or ISO 8601",
+            field="occurred",
+            value=typed.occurred,
+        )
     return typed
 
 
@@ -235,7 +263,9 @@ _MAKERS: Final[dict[Form, _Maker | None]] = {
 
 def _replace(value: dict[str, Any], message: Message, reports: Reports, now: int) -> Placed:
     """A record in Foldline's own form, checked and placed as one reported over HTTP; its time is what it claims."""
-    value.setdefault("time", message.time)
+    claimed = _claimed(message)
+    says_when = "time" in value or claimed is not None
+    value.setdefault("time", now if claimed is None else claimed)
     if value.get("type") != "activation":
         value.setdefault("id", message.id)
     for name, filled in (("bundle", EXTERNAL), ("definition", reports.definition.version)):
@@ -246,7 +276,7 @@ def _replace(value: dict[str, Any], message: Message, reports: Reports, now: int
     except msgspec.ValidationError as error:
         raise InputError("input.invalid", f"the message as a record: {error}") from error
     occurred = getattr(record, "occurred", None)
-    occurred = record.time if occurred is None else occurred
+    occurred = record.time if occurred is None and says_when else occurred
     match record:
         case Reward():
             return reports.reward(

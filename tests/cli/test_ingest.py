@@ -126,7 +126,7 @@ def test_what_is_wrong_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     bad.write_text('[ingest.shop]\ntopic = "orders"\nloop = "news"\ntype = "reward"\n')
     with fl.open(log) as app:
-        app.loop("news", actions=["a", "b"])
+        app.loop("news", actions=["a", "b"], partitions=2)
     for arguments, says in (
         ([], "no ingest is configured"),
         (["other", "--config", str(config)], "no ingest 'other' is configured"),
@@ -141,6 +141,22 @@ def test_what_is_wrong_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
         assert done.status in (1, 2), arguments
         assert says in done.err
         assert len(done.err.strip().splitlines()) == 1
+
+
+def test_a_configuration_is_enough(run: Run, tmp_path: Path) -> None:
+    """Loops are defined as by every role; a source that is not there is said and not made."""
+    url, gone = f"sqlite:///{tmp_path}/news.db", tmp_path / "gone.db"
+    config = tmp_path / "foldline.toml"
+    config.write_text(CONFIG)
+    with open_log(url) as log:
+        log.create(Topic("orders", 3))
+        produce(log, 0, 50)
+        done = run("ingest", "--config", str(config), "--log", url, "--once", "--json")
+        assert json.loads(done.out)[0]["copied"] == len(outcomes(log)) == expected(50)[0]
+    config.write_text(CONFIG.replace('loop = "news"', f'loop = "news"\nsource = "sqlite:///{gone}"'))
+    done = run("ingest", "--config", str(config), "--log", url, "--once")
+    assert (done.status, gone.exists()) == (2, False)
+    assert "found none" in done.err
 
 
 def _killed_again_and_again(url: str, config: Path, log: Log, count: int) -> None:
@@ -241,6 +257,11 @@ def test_up_copies_too(tmp_path: Path) -> None:
                 said = _until_degraded(client, deadline)
                 assert client.get("/readyz").status_code == 200
                 assert "foldline_ingests_failed 1.0" in client.get("/metrics").text
+                log.create(Topic("gone"))  # what is not there may come yet
+                while client.get("/readyz").json()["status"] != "ready":
+                    assert time.monotonic() < deadline, "".join(up.lines)
+                    time.sleep(0.05)
+                assert "foldline_ingests_failed 0.0" in client.get("/metrics").text
             assert up.stop() == 0
     assert "ingest 'gone' has stopped" in said["degraded"][0]
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from foldline.app.define_loop import define_loop
 from foldline.app.foldline import wall_clock
-from foldline.app.roles import define_loop
 from foldline.engine.defining import create_catalogue
 from foldline.engine.host import Host
 from foldline.log.memory import MemoryLog

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
+from foldline.app.define_loop import define_loop
 from foldline.app.foldline import wall_clock
-from foldline.app.roles import define_loop
 from foldline.engine.defining import create_catalogue
 from foldline.engine.host import Host
 from foldline.engine.learner import Pace

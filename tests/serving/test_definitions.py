@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from foldline.app.define_loop import define_loop
 from foldline.app.foldline import wall_clock
-from foldline.app.roles import define_loop
 from foldline.loops.settings import LoopSettings
 from foldline.loops.topics import CATALOGUE
 from tests.serving.conftest import NEWS

@@ -4,8 +4,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from foldline.app.define_loop import define_loop
 from foldline.app.foldline import wall_clock
-from foldline.app.roles import define_loop
 from foldline.log.memory import MemoryLog
 from foldline.loops.settings import LoopSettings
 from foldline.serving.outboxes import OUTBOXES, Outboxes

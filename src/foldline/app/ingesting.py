@@ -9,17 +9,20 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from foldline.app.define_loop import define_loop
 from foldline.app.foldline import wall_clock
 from foldline.engine.defining import create_catalogue
 from foldline.engine.ingest import Ingest, IngestCounts
-from foldline.errors import FoldlineError, LogError
+from foldline.errors import FoldlineError, InputError, LogError
 from foldline.log.open import open_log
 from foldline.log.protocol import Log
 from foldline.loops.mapping import RecordMapping
 from foldline.loops.mapping_settings import MappingSettings
+from foldline.loops.settings import LoopSettings
 
 _logger = logging.getLogger("foldline.app")
 
@@ -27,6 +30,12 @@ WAIT_S: Final = 0.2
 """How long one wait for new records lasts; between waits a stop is noticed."""
 
 RETRY_S: Final = 0.5
+
+LOOK_S: Final = 2.0
+"""How often it is looked whether what an ingest lacks has come."""
+
+YET: Final = frozenset({"log.topic_missing", "input.unknown_loop", "input.unreadable"})
+"""What may come yet: the source's topic, the loop, the source's file."""
 
 OWNED_S: Final = 30.0
 """How long copying all there is waits for partitions that another process holds."""
@@ -42,13 +51,17 @@ class Ingesting:
         log: that takes the copies.
         ingests: by name.
         holder: names this process in leases.
+        patient: whether an ingest whose topic or loop is not there goes on once it is.
 
     Attributes:
-        failures: what stopped an ingest for good, by name.
+        failures: what stopped an ingest, or what it lacks, by name.
     """
 
-    def __init__(self, log: Log, ingests: Mapping[str, MappingSettings], holder: str) -> None:
+    def __init__(
+        self, log: Log, ingests: Mapping[str, MappingSettings], holder: str, *, patient: bool = False
+    ) -> None:
         self.failures: dict[str, FoldlineError] = {}
+        self._patient = patient
         self._log = log
         self._holder = holder
         self._stop = threading.Event()
@@ -79,11 +92,15 @@ class Ingesting:
         while not self._stop.is_set():
             try:
                 with opened(self._log, name, settings, self._holder) as ingest:
+                    self.failures.pop(name, None)
                     self._copy(ingest)
             except FoldlineError as error:
                 if error.code != "log.unavailable":
                     self._fail(name, error)
-                    return
+                    if not self._patient or error.code not in YET:
+                        return
+                    self._stop.wait(LOOK_S)
+                    continue
                 _logger.warning("ingest %r waits for a log: %s", name, error)
                 self._stop.wait(RETRY_S)
             except Exception as error:
@@ -104,7 +121,8 @@ class Ingesting:
                 self._stop.wait(RETRY_S)
 
     def _fail(self, name: str, error: FoldlineError) -> None:
-        _logger.error("ingest %r stopped: %s", name, error)
+        if str(self.failures.get(name)) != str(error):
+            _logger.error("ingest %r stopped: %s", name, error)
         self.failures[name] = error
 
 
@@ -116,7 +134,7 @@ def opened(log: Log, name: str, settings: MappingSettings, holder: str) -> Itera
         FoldlineError: its mapping, source, topic or loop is not there.
     """
     mapping = RecordMapping(settings)
-    with nullcontext(log) if settings.source is None else open_log(settings.source) as source:
+    with nullcontext(log) if settings.source is None else _open_source(settings.source) as source:
         running = Ingest(log, source, name, mapping, holder)
         try:
             yield running
@@ -124,10 +142,32 @@ def opened(log: Log, name: str, settings: MappingSettings, holder: str) -> Itera
             running.close()
 
 
+def _open_source(url: str) -> Log:
+    path = url.removeprefix("sqlite:///")
+    if path != url and not Path(path).is_file():
+        raise InputError(
+            "input.unreadable",
+            f"source {url!r}: expected a log file at {str(Path(path).absolute())!r}, found none",
+            field="source",
+            value=url,
+        )
+    return open_log(url)
+
+
 def ingest(
-    url: str, ingests: Mapping[str, MappingSettings], *, ready: Callable[[], None] = lambda: None
+    url: str,
+    ingests: Mapping[str, MappingSettings],
+    *,
+    loops: Mapping[str, LoopSettings] | None = None,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Copy until SIGINT or SIGTERM, or until an ingest cannot go on.
+
+    Args:
+        url: of the log that takes the copies.
+        ingests: by name.
+        loops: to define first.
+        ready: called once it runs.
 
     Raises:
         FoldlineError: what stopped an ingest.
@@ -135,32 +175,49 @@ def ingest(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with open_log(url) as log:
-        create_catalogue(log)
-        with Ingesting(log, ingests, holder_name()) as running:
-            ready()
-            # Python runs signal handlers between waits only, so the wait is not for ever.
-            while not stop.wait(WAIT_S) and not running.failures:
-                pass
-            for failure in running.failures.values():
-                raise failure
+    with _prepared(url, loops or {}) as log, Ingesting(log, ingests, holder_name()) as running:
+        ready()
+        # Python runs signal handlers between waits only, so the wait is not for ever.
+        while not stop.wait(WAIT_S) and not running.failures:
+            pass
+        for failure in running.failures.values():
+            raise failure
 
 
 def ingest_once(
-    url: str, ingests: Mapping[str, MappingSettings], *, told: Told = lambda _name, _counts: None
+    url: str,
+    ingests: Mapping[str, MappingSettings],
+    *,
+    loops: Mapping[str, LoopSettings] | None = None,
+    told: Told = lambda _name, _counts: None,
 ) -> dict[str, IngestCounts]:
     """Copy what stands on the sources now, one ingest after another; what each has come to.
+
+    Args:
+        url: of the log that takes the copies.
+        ingests: by name.
+        loops: to define first.
+        told: called as it goes on.
 
     Raises:
         FoldlineError: as `ingest`; `log.unavailable` where another process holds a source's partitions.
     """
     done: dict[str, IngestCounts] = {}
-    with open_log(url) as log:
-        create_catalogue(log)
+    with _prepared(url, loops or {}) as log:
         for name, settings in ingests.items():
             with opened(log, name, settings, holder_name()) as running:
                 done[name] = _copy_all(running, told)
     return done
+
+
+@contextmanager
+def _prepared(url: str, loops: Mapping[str, LoopSettings]) -> Iterator[Log]:
+    """The log, with the loops defined as other roles do, so that it does not matter which is started first."""
+    with open_log(url) as log:
+        create_catalogue(log)
+        for name, settings in loops.items():
+            define_loop(log, name, settings, holder=holder_name(), now=wall_clock())
+        yield log
 
 
 def _copy_all(running: Ingest, told: Told) -> IngestCounts:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from foldline.app.define_loop import define_loop
 from foldline.app.foldline import wall_clock
-from foldline.engine.defining import create_catalogue, define, read_catalogue
+from foldline.engine.defining import create_catalogue, read_catalogue
 from foldline.engine.host import Host
 from foldline.engine.learner import Pace
 from foldline.engine.warming import warm_up
@@ -24,7 +25,6 @@ from foldline.log.open import open_log
 from foldline.log.outbox.log import OutboxLog
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
-from foldline.loops.definition import LoopDefinition
 from foldline.loops.mapping_settings import MappingSettings
 from foldline.loops.settings import LoopSettings
 from foldline.loops.topics import CATALOGUE, POLICY
@@ -90,7 +90,10 @@ def serve(
         check_open(settings.host, keyring.closed)
         pages: Any = dashboard(log) if settings.pages else None
         holder = holder_name()
-        with Telling(log, webhooks or {}, holder), Ingesting(log, ingests or {}, holder) as ingesting:
+        with (
+            Telling(log, webhooks or {}, holder),
+            Ingesting(log, ingests or {}, holder, patient=True) as ingesting,
+        ):
             failures = ingesting.failures
             run_server(
                 ServiceApp(lambda: Service(log, host, settings, failures=failures), pages), settings, ready
@@ -197,12 +200,3 @@ def _with_outbox(url: str, settings: ServiceSettings, *, learn: bool) -> OutboxL
         needs=None if learn else POLICY,
         max_bytes=settings.outbox_max_bytes,
     )
-
-
-def define_loop(log: Log, name: str, settings: LoopSettings, *, holder: str, now: int) -> LoopDefinition:
-    """Define a loop, or its next version where its settings differ."""
-
-    def settle(old: LoopDefinition | None) -> LoopDefinition:
-        return settings.settle(name, old, salt=uuid.uuid4().hex, now=now)
-
-    return define(log, Catalogue(), name, settle, holder=holder, now=now)

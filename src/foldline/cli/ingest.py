@@ -77,7 +77,7 @@ def ingest(
         ingests = _chosen(settings.ingest, names or [])
     if once:
         with _progress() if sys.stderr.isatty() and not json else nullcontext() as bar:
-            done = ingest_once(url, ingests, told=_shower(bar))
+            done = ingest_once(url, ingests, loops=settings.loops, told=_shower(bar))
         _print(done, json)
         return
 
@@ -87,7 +87,7 @@ def ingest(
         else:
             print(f"copying {', '.join(sorted(ingests))} to {url}; stop with Ctrl-C", flush=True)
 
-    run(url, ingests, ready=ready)
+    run(url, ingests, loops=settings.loops, ready=ready)
     logging.getLogger("foldline.cli").info("stopped; what was copied is on the log")
 
 

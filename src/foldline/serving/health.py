@@ -29,7 +29,7 @@ async def show_readiness(service: Service, _call: Call) -> Answer:
 
 
 def _degraded(service: Service) -> list[str]:
-    degraded = [f"ingest {name!r} has stopped: {error}" for name, error in service.failures.items()]
+    degraded = [f"ingest {name!r} has stopped: {error}" for name, error in tuple(service.failures.items())]
     if isinstance(service.log, OutboxLog):
         degraded += _waiting(service.log.status())
     return degraded

@@ -4,10 +4,12 @@ The registry is the client library's own stand-in (`mock://`), kept in this proc
 """
 
 import json
+import random
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.schema_registry import Schema, SchemaReference, header_schema_id_serializer
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -78,6 +80,86 @@ def test_what_cannot_be_read_stays_as_it_is() -> None:
     assert good is not None
     for bad in (b"\x00\x00\x00\x00\x63abc", good[:-9], good + b"x", b"\x00\x01"):
         assert form.read([_row(bad)])[0].payload == bad
+
+
+def _serialized(client: Any, schema: dict[str, Any], value: Any, **settings: Any) -> tuple[bytes, Row]:
+    """What Confluent's serializer makes of a value, and the row of its message."""
+    headers: list[Any] = []
+    serializer: Any = AvroSerializer(client, json.dumps(schema), conf=settings)
+    payload = serializer(value, SerializationContext("t", MessageField.VALUE, headers))
+    return payload, Row(5, 1, payload, 0, 0, headers=tuple(headers))
+
+
+def test_a_schema_named_in_a_header_is_found() -> None:
+    """Newer clients leave the value bare and put the schema's GUID beside it; an id may stand there too."""
+    form = AvroForm("mock://header")
+    client: Any = form._client
+    value = {"time": 1, "decision": "0.0.a"}
+    payload, row = _serialized(
+        client, avro_schema("activation"), value, **{"schema.id.serializer": header_schema_id_serializer}
+    )
+    assert payload == bytes.fromhex(BY_HAND["activation"][1])
+    assert [(name, data[:1], len(data)) for name, data in row.headers] == [("__value_schema_id", b"\x01", 17)]
+    by_id = (("__value_schema_id", b"\x00" + (1).to_bytes(4, "big")),)
+    before = Row(
+        5, 1, row.headers[0][1] + payload, 0, 0
+    )  # the GUID before the value, where an id would stand
+    rows = [row, Row(5, 1, payload, 0, 0, headers=by_id), before]
+    assert [each.payload for each in form.read(rows)] == [encode(ACTIVATION)] * 3
+    unknown = Row(5, 1, payload, 0, 0, headers=(("__value_schema_id", b"\x01" + b"g" * 16),))
+    assert form.read([unknown]) == [unknown]
+
+
+def test_schemas_that_refer_to_others_are_read() -> None:
+    """Those are asked for, and those that they refer to."""
+    form = AvroForm("mock://references")
+    client: Any = form._client
+    country = {
+        "type": "record",
+        "name": "Country",
+        "namespace": "shop",
+        "fields": [{"name": "code", "type": "string"}],
+    }
+    customer = {
+        "type": "record", "name": "Customer", "namespace": "shop",
+        "fields": [{"name": "id", "type": "long"}, {"name": "from", "type": "shop.Country"}],
+    }  # fmt: skip
+    client.register_schema("country", Schema(json.dumps(country), "AVRO"))
+    refers = [SchemaReference("shop.Country", "country", 1)]
+    number = client.register_schema("customer", Schema(json.dumps(customer), "AVRO", refers))
+    # id 3, zigzag 6; a text of 2 bytes
+    row = _row(b"\x00" + number.to_bytes(4, "big") + b"\x06\x04DE")
+    assert json.loads(form.read([row])[0].payload) == {"id": 3, "from": {"code": "DE"}}
+
+
+def test_no_bytes_stop_a_reader() -> None:
+    """Values of types that have ranges of their own, and schemas of other kinds: whatever cannot be read stays."""
+    form = AvroForm("mock://bytes")
+    client: Any = form._client
+    schema = {
+        "type": "record", "name": "Any",
+        "fields": [
+            {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+            {"name": "day", "type": {"type": "int", "logicalType": "date"}},
+            {"name": "id", "type": {"type": "string", "logicalType": "uuid"}},
+            {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["A", "B"]}},
+            {"name": "parts", "type": {"type": "map", "values": "bytes"}},
+        ],
+    }  # fmt: skip
+    number = client.register_schema("any", Schema(json.dumps(schema), "AVRO"))
+    other = client.register_schema("other", Schema('syntax = "proto3";', "PROTOBUF"))
+    rng = random.Random(3)
+    bodies = [
+        bytes(rng.choice([0, 2, 4, 255, rng.randrange(256)]) for _ in range(n % 40)) for n in range(2_000)
+    ]
+    rows = [_row(b"\x00" + number.to_bytes(4, "big") + body) for body in bodies]
+    late = _row(b"\x00" + number.to_bytes(4, "big") + b"\xfe" * 8 + b"\x7f" + bytes(20))  # no date is so late
+    foreign = _row(b"\x00" + other.to_bytes(4, "big") + b"\x06")
+    read = form.read([*rows, late, foreign])
+    assert read[-2:] == [late, foreign]
+    assert all(
+        after == before or json.loads(after.payload) for before, after in zip(rows, read, strict=False)
+    )
 
 
 def test_a_registry_that_does_not_answer_is_an_error() -> None:
@@ -154,6 +236,11 @@ def test_states_are_those_of_json(kafka_url: str) -> None:
             log.create(Topic("t"))
             for record in records:
                 log.append([Batch("t", 0, encode(record), 1, record.time, record.time)])
+            log.create(Topic("news.roots", cleanup="compact"))
+            page = b"\0\0\0\0\1\2\0\2\2"  # a page of a state may look like anything
+            log.append([Batch("news.roots", 0, page, 1, 5, 5, key=b"page")])
+            log.offsets("news.roots", 0)
+            assert log.read("news.roots", 0, 0)[0].payload == page
             log.offsets("t", 0)
             lines.append([row.payload for row in log.read("t", 0, 0)])
     assert lines[0] == lines[1] == [encode(record) for record in records]

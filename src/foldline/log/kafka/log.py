@@ -11,7 +11,7 @@ from foldline.errors import InputError, LogError
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
 from foldline.log.kafka.address import parse_address, shown_url
-from foldline.log.kafka.avro import AvroForm
+from foldline.log.kafka.avro import STATES, AvroForm
 from foldline.log.kafka.catalogue import Catalogue
 from foldline.log.kafka.clients import MESSAGE_BYTES, Clients
 from foldline.log.kafka.leases import LEASES, SETTINGS, Leases
@@ -110,7 +110,7 @@ class KafkaLog:
         rows = self._reader.read(*place, offset, max_records, end)
         if rows is None:
             raise validation.out_of_range(topic, partition, offset, *self._reader.ends(*place))
-        return rows if self._avro is None else self._avro.read(rows)
+        return rows if self._avro is None or topic.endswith(STATES) else self._avro.read(rows)
 
     def offsets(self, topic: str, partition: int) -> tuple[int, int]:
         """See `Log.offsets`. Asks the partition's leader; the end is that of the last committed transaction."""

@@ -78,6 +78,12 @@ def outcomes(log: Log) -> list[str]:
     ]
 
 
+def outcomes_of(url: str) -> list[str]:
+    """The same, of a log that is not open."""
+    with open_log(url) as log:
+        return outcomes(log)
+
+
 def test_once_from_another_log(run: Run, tmp_path: Path) -> None:
     """What stands there is copied, by options alone; a second run finds nothing new, and `topics list` says how far."""
     source, target = f"sqlite:///{tmp_path}/shop.db", f"sqlite:///{tmp_path}/news.db"
@@ -114,6 +120,12 @@ def test_once_from_another_log(run: Run, tmp_path: Path) -> None:
     assert "shop" in run("topics", "list", "--log", target).out
     dead = json.loads(run("topics", "dead", "news.events", "--log", target, "--json").out.splitlines()[0])
     assert "no propensity" in json.dumps(dead)
+    mended = [each.replace("propensity=chance", "propensity=paid") for each in options[:-1]]
+    tried = json.loads(run(*mended, "--dead", *where, "--json").out)
+    good = sum(n % 10 != 9 and n % 7 != 6 and n % 3 != 0 for n in range(100))
+    assert tried == [{"ingest": "shop", "copied": good, "passed": 0, "dead": 90 - good, "before": 0}]
+    assert len(outcomes_of(target)) == good
+    assert run("topics", "resend", "news.events", "--log", target, "--json").out.count('"letters": 0') == 1
     again = run(*options, *where)
     assert again.out.split()[-4:] == ["0", "10", "90", "0"]
 

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from foldline.engine.copier import RECORD_BYTES
+from foldline.engine.copies import RECORD_BYTES
 from foldline.engine.ingest import Ingest
+from foldline.engine.ingest_again import AgainCounts, copy_again
 from foldline.engine.ingest_marks import IngestMarks
 from foldline.engine.restore import rows_from
 from foldline.errors import FoldError, InputError, LeaseLost, LogError
@@ -312,3 +313,23 @@ def test_what_must_be_there(log: Log, defined: Define) -> None:
     log.create(Topic("orders", 1))
     with pytest.raises(InputError, match="no loop 'news'"):
         ingest(log, log)
+
+
+def test_dead_letters_are_copied_again_once(log: Log, defined: Define) -> None:
+    """As the mapping is now, with the ids they would have had; what still cannot be used stays."""
+    defined(definition(2))
+    log.create(Topic("orders", 2))
+    lines = [b'{"paid":1}', b'{"paid":0}', b"{", b'{"paid":7}', b'{"status":"void","paid":1}']
+    for n, line in enumerate(lines):
+        log.append([Batch("orders", n % 2, line, 1, START, START, key=b"u%d" % n)])
+    running = ingest(log, log)
+    finish(running)
+    assert (running.counts().copied, running.counts().dead) == (0, 5)
+    settings = {**SETTINGS, "fields": {"unit": "@key", "value": "paid"}, "where": {"status": {"$ne": "void"}}}
+    mended = RecordMapping(msgspec.convert(settings, MappingSettings))
+    assert copy_again(log, "shop", mended, now=NOW) == AgainCounts(copied=2, passed=1, dead=2, before=0)
+    assert copy_again(log, "shop", mended, now=NOW) == AgainCounts(copied=0, passed=1, dead=2, before=2)
+    assert copy_again(log, "other", mended, now=NOW) == AgainCounts(copied=0, passed=0, dead=0, before=0)
+    stem = f"orders@{log.topic('orders').id[:8]}"
+    found = {(each["id"], each["unit"], each["value"], "occurred" in each) for each in copies(log)}
+    assert found == {(f"{stem}/0/0.0", "u0", 1.0, False), (f"{stem}/1/0.0", "u1", 0.0, False)}

@@ -17,6 +17,7 @@ from foldline.app.define_loop import define_loop
 from foldline.app.foldline import wall_clock
 from foldline.engine.defining import create_catalogue
 from foldline.engine.ingest import Ingest, IngestCounts
+from foldline.engine.ingest_again import AgainCounts, copy_again
 from foldline.errors import FoldlineError, InputError, LogError
 from foldline.log.open import open_log
 from foldline.log.protocol import Log
@@ -208,6 +209,21 @@ def ingest_once(
             with opened(log, name, settings, holder_name()) as running:
                 done[name] = _copy_all(running, told)
     return done
+
+
+def ingest_dead(
+    url: str, ingests: Mapping[str, MappingSettings], *, loops: Mapping[str, LoopSettings] | None = None
+) -> dict[str, AgainCounts]:
+    """Copy the dead letters of ingests again; what became of each one's.
+
+    Raises:
+        FoldlineError: as `ingest`.
+    """
+    with _prepared(url, loops or {}) as log:
+        return {
+            name: copy_again(log, name, RecordMapping(settings), now=wall_clock())
+            for name, settings in ingests.items()
+        }
 
 
 @contextmanager

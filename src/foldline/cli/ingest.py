@@ -17,6 +17,7 @@ from foldline.errors import InputError
 
 if TYPE_CHECKING:
     from foldline.engine.ingest import IngestCounts
+    from foldline.engine.ingest_again import AgainCounts
     from foldline.loops.mapping_settings import MappingSettings
 
 app = noun()
@@ -54,19 +55,26 @@ def ingest(
         str | None, typer.Option(metavar="URL", help="The log that has the topic; the event log by default.")
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Copy what stands there now, and stop.")] = False,
+    dead: Annotated[
+        bool,
+        typer.Option(
+            "--dead", help="Copy the dead letters again, as the mapping and the loop are now, and stop."
+        ),
+    ] = False,
     log_format: LogForm = None,
     json: AsJson = False,
 ) -> None:
     """Copy records of other topics onto the loops they belong to, by unit, each once, until Ctrl-C or SIGTERM.
 
     How far a source was copied stands on the log with the copies, so a run goes on where the last one ended, however
-    it ended. What cannot be used goes to the loop's dead letters. Several may run; they share the partitions out.
+    it ended. What cannot be used goes to the loop's dead letters, and with --dead from there. Several may run; they
+    share the partitions out.
 
     Example: foldline ingest orders --topic shop.orders --loop news --type reward --field unit=customer.id --field
     value=total --once
     """
     from foldline.app.ingesting import ingest as run
-    from foldline.app.ingesting import ingest_once
+    from foldline.app.ingesting import ingest_dead, ingest_once
 
     settings, url = settle(config, log, log_format)
     if topic is not None:
@@ -75,6 +83,9 @@ def ingest(
         ingests = {names[0]: _one(topic, loop, form, field or [], where, source)}
     else:
         ingests = _chosen(settings.ingest, names or [])
+    if dead:
+        _print_again(ingest_dead(url, ingests, loops=settings.loops), json)
+        return
     if once:
         with _progress() if sys.stderr.isatty() and not json else nullcontext() as bar:
             done = ingest_once(url, ingests, loops=settings.loops, told=_shower(bar))
@@ -142,6 +153,14 @@ def _print(done: "dict[str, IngestCounts]", as_json: bool) -> None:
         return
     rows = [[name, c.copied, c.passed, c.dead, c.left] for name, c in done.items()]
     print_table(["ingest", "copied", "passed over", "dead", "left"], rows)
+
+
+def _print_again(done: "dict[str, AgainCounts]", as_json: bool) -> None:
+    if as_json:
+        print_json([{"ingest": name, **asdict(counts)} for name, counts in done.items()])
+        return
+    rows = [[name, c.copied, c.passed, c.dead, c.before] for name, c in done.items()]
+    print_table(["ingest", "copied", "passed over", "still dead", "copied before"], rows)
 
 
 def _progress() -> Any:

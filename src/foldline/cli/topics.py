@@ -190,7 +190,7 @@ def resend_letters(
     """Append dead-lettered records to their topic again, once what was wrong is mended.
 
     Each is judged anew where it then stands. One that was sent again before is left out; so the command may be
-    repeated, and interrupted.
+    repeated, and interrupted. What an ingest could not use is left to foldline ingest --dead.
 
     Example: foldline topics resend news.events --code record.unknown_action
     """
@@ -199,7 +199,8 @@ def resend_letters(
 
     with open_existing(log) as opened:
         [dead] = _dead_topics(opened, topic) or [""]
-        letters = list(letters_of(opened, dead)) if dead else []
+        # What an ingest could not use stands on another's topic, and is copied again by the ingest.
+        letters = [letter for letter in letters_of(opened, dead) if letter.topic == topic] if dead else []
         places = {f"{topic}/{each if '.' in each else each + '.0'}" for each in place or ()}
         wanted = [
             letter
@@ -322,6 +323,8 @@ def _letter_as_json(letter: "DeadLetter") -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(letter)
     shown["payload"] = letter.payload.decode(errors="backslashreplace")
     shown["headers"] = [[name, value.decode(errors="backslashreplace")] for name, value in letter.headers]
+    if letter.key is not None:
+        shown["key"] = letter.key.decode(errors="backslashreplace")
     return shown | {"index": letter.index}
 
 

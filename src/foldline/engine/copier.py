@@ -5,28 +5,17 @@ dies when. The order in which copies are appended is the truth from then on.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 
+from foldline.engine.copies import RECORD_BYTES, copies_of, fold_of, line_of, stem_of
 from foldline.engine.ingest_marks import IngestMark, IngestMarks
-from foldline.errors import FoldError, FoldlineError, InputError, LogError
+from foldline.errors import FoldError, FoldlineError, LogError
 from foldline.log.protocol import Batch, Lease, Log, Row, Topic
 from foldline.loops.mapping import Message, RecordMapping
 from foldline.loops.reports import Reports
 from foldline.loops.topics import topics_of
-from foldline.records.codec import encode
 from foldline.records.dead_letter import DeadLetter
-
-ID_DIGITS: Final = 8
-"""Of a topic's id in a copy's id: what stood on a topic of the same name before is something else."""
-
-BATCH_BYTES: Final = 1 << 20
-"""Copies for one partition are appended in batches of about this size: a log takes no batch of any size."""
-
-RECORD_BYTES: Final = 4 << 20
-"""Larger records are not copied: Kafka takes messages of 8 MB here, and a dead letter is a third larger."""
 
 
 class Copier:
@@ -67,7 +56,7 @@ class Copier:
         self._marks = marks
         self._in_doubt = False
         self._begun = False
-        self._stem = f"{topic.name}@{topic.id[:ID_DIGITS]}/{partition}/"
+        self._stem = stem_of(topic.name, topic.id, partition)
         self.mark = self._newest()
 
     def step(self, reports: Reports, *, now: int, max_records: int) -> int:
@@ -164,16 +153,12 @@ class Copier:
                     if placed is None:
                         passed += 1
                     else:
-                        lines[placed.partition].append(_checked_size(encode(placed.record)))
+                        lines[placed.partition].append(line_of(placed.record))
                 except FoldlineError as error:
                     letter = self._letter(error, value, row, offset, inner, now)
                     target = self.partition % reports.definition.partitions
                     letters.append(Batch(topics.dead, target, msgspec.json.encode(letter), 1, now, now))
-        batches = [
-            Batch(topics.events, partition, b"\n".join(part), len(part), now, now)
-            for partition, some in sorted(lines.items())
-            for part in _parts(some)
-        ]
+        batches = copies_of(lines, topics.events, now)
         mark = msgspec.structs.replace(
             self.mark,
             time=now,
@@ -192,7 +177,7 @@ class Copier:
             text += f"; of its {len(value)} bytes the first {RECORD_BYTES} are kept here"
         return DeadLetter(
             time=now,
-            fold=f"ingest/{self._name}",
+            fold=fold_of(self._name),
             topic=self._topic.name,
             partition=self.partition,
             offset=offset,
@@ -201,6 +186,7 @@ class Copier:
             error=text,
             payload=value[:RECORD_BYTES],
             headers=row.headers,
+            key=row.key,
         )
 
 
@@ -217,23 +203,3 @@ def check_same_topic(source: Log, topic: Topic, name: str) -> None:
             f"topic {topic.name!r}, which ingest {name!r} copies, was deleted and made again: "
             "copy the new one under another name",
         )
-
-
-def _checked_size(line: bytes) -> bytes:
-    if len(line) > RECORD_BYTES:
-        raise InputError(
-            "input.invalid",
-            f"the record has {len(line)} bytes, at most {RECORD_BYTES} are taken: log less context",
-        )
-    return line
-
-
-def _parts(lines: list[bytes]) -> Iterator[list[bytes]]:
-    """The lines in order, at most `BATCH_BYTES` together where they are more than one."""
-    start = size = 0
-    for place, line in enumerate(lines):
-        if place > start and size + len(line) > BATCH_BYTES:
-            yield lines[start:place]
-            start, size = place, 0
-        size += len(line) + 1
-    yield lines[start:]

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from foldline.engine.copier import ID_DIGITS, Copier, check_same_topic
+from foldline.engine.copier import Copier, check_same_topic
+from foldline.engine.copies import ID_DIGITS
 from foldline.engine.defining import read_catalogue
 from foldline.engine.ingest_marks import INGESTS, IngestMark, IngestMarks
 from foldline.engine.learner import AWAITED_MS

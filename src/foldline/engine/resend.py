@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from foldline.engine.copies import INGEST
 from foldline.engine.restore import rows_from
 from foldline.log.protocol import Batch, Log, Topic
 from foldline.records.dead_letter import DeadLetter
@@ -33,8 +34,9 @@ class Resent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="r
 
 
 def place_of_letter(letter: DeadLetter) -> str:
-    """What identifies a letter, as text."""
-    return f"{letter.topic}/{letter.partition}:{letter.offset}.{letter.index}"
+    """What identifies a letter, as text; of several ingests each may have one of the same record."""
+    place = f"{letter.topic}/{letter.partition}:{letter.offset}.{letter.index}"
+    return f"{letter.fold}/{place}" if letter.fold.startswith(INGEST) else place
 
 
 def letters_of(log: Log, topic: str) -> Iterator[DeadLetter]:
@@ -74,7 +76,7 @@ def resend(log: Log, dead: str, letters: Sequence[DeadLetter], *, now: int) -> i
     Raises:
         LogError: as `Log.append`.
     """
-    log.create(Topic(_marks(dead), cleanup="compact"))
+    create_notes(log, dead)
     before = resent_places(log, dead)
     fresh = {place_of_letter(letter): letter for letter in letters}
     wanted = [(place, letter) for place, letter in fresh.items() if place not in before]
@@ -84,12 +86,23 @@ def resend(log: Log, dead: str, letters: Sequence[DeadLetter], *, now: int) -> i
     return len(wanted)
 
 
+def create_notes(log: Log, dead: str) -> None:
+    """Create the topic that notes which letters of a dead-letter topic were sent again."""
+    log.create(Topic(_marks(dead), cleanup="compact"))
+
+
+def note_of(dead: str, place: str, now: int) -> Batch:
+    """The row that notes it, to be committed with the record."""
+    return Batch(
+        _marks(dead), 0, msgspec.json.encode(Resent(time=now, place=place)), 1, now, now, key=place.encode()
+    )
+
+
 def _again(dead: str, place: str, letter: DeadLetter, now: int) -> list[Batch]:
     time = _time(letter.payload, now)
-    note = msgspec.json.encode(Resent(time=now, place=place))
     return [
         Batch(letter.topic, letter.partition, letter.payload, 1, time, time),
-        Batch(_marks(dead), 0, note, 1, now, now, key=place.encode()),
+        note_of(dead, place, now),
     ]
 
 

@@ -18,6 +18,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         error: what was given and what was expected.
         payload: the record's raw bytes (base64 in JSON).
         headers: names and values that stood beside it, as a message of Kafka has them.
+        key: the key of its message, where another program wrote it.
     """
 
     time: int
@@ -30,3 +31,4 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     payload: bytes
     index: int = 0
     headers: tuple[tuple[str, bytes], ...] = ()
+    key: bytes | None = None

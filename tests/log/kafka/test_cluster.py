@@ -259,11 +259,12 @@ def test_dead_letters_are_written_as_connect_writes_them(log: KafkaLog) -> None:
     letter = DeadLetter(
         time=5, fold="policy", topic="e", partition=1, offset=7, index=2, code="record.schema",
         error="expected a number – given text", payload=b"\xff\nraw", headers=(("trace", b"\xfe"), ("ce_id", b"x")),
+        key=b"u1",
     )  # fmt: skip
     log.append([Batch("e.dlq", 0, msgspec.json.encode(letter), 1, 5, 5)])
     [message] = _messages(log, "e.dlq", 1)
     headers = dict(message.headers() or [])
-    assert message.value() == b"\xff\nraw"
+    assert (message.key(), message.value()) == (b"u1", b"\xff\nraw")
     assert headers["trace"] == b"\xfe"
     assert headers["__connect.errors.topic"] == b"e"
     assert headers["__connect.errors.partition"] == b"1"

@@ -1,4 +1,4 @@
-"""Dead letters as Kafka Connect writes them: the raw record, its own headers, and headers that say what was wrong.
+"""Dead letters as Kafka Connect writes them: the raw record, its key and headers, and headers that say what was wrong.
 
 So tools that know Connect's dead-letter topics (KIP-298) show and re-send ours. Read back, a letter is the one
 record that it is on every log.
@@ -25,8 +25,8 @@ def is_letter(batch: Batch) -> bool:
     return batch.topic.endswith(SUFFIX) and batch.payload.startswith(_BEGIN)
 
 
-def to_connect(payload: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Value and headers of a letter's message."""
+def to_connect(payload: bytes) -> tuple[bytes | None, bytes, list[tuple[str, bytes]]]:
+    """Key, value and headers of a letter's message."""
     letter = _DECODER.decode(payload)
     said = {
         "topic": letter.topic,
@@ -40,10 +40,12 @@ def to_connect(payload: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
         "timestamp": str(letter.time),
     }
     own = [(PREFIX + name, text.encode(errors="replace")) for name, text in said.items()]
-    return letter.payload, [*letter.headers, *own]
+    return letter.key, letter.payload, [*letter.headers, *own]
 
 
-def from_connect(value: bytes, headers: tuple[tuple[str, bytes], ...]) -> bytes | None:
+def from_connect(
+    value: bytes, headers: tuple[tuple[str, bytes], ...], key: bytes | None = None
+) -> bytes | None:
     """The letter of a message as a record; None where its headers are not those of one."""
     said = {
         name[len(PREFIX) :]: data.decode(errors="replace")
@@ -62,6 +64,7 @@ def from_connect(value: bytes, headers: tuple[tuple[str, bytes], ...]) -> bytes 
             error=said["exception.message"],
             payload=value,
             headers=tuple(pair for pair in headers if not pair[0].startswith(PREFIX)),
+            key=key,
         )
     except (KeyError, ValueError):
         return None

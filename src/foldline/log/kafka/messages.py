@@ -32,6 +32,7 @@ def to_message(batch: Batch, *, compact: bool, now: int, source: str | None = No
     """
     stamp = batch.greatest if 0 < batch.greatest <= now else 0
     value: bytes | None = batch.payload
+    key = batch.key
     headers: list[tuple[str, bytes]] = []
     if not stamp or batch.least != stamp:
         headers.append((HEADER, b"%d %d %d" % (batch.count, batch.least, batch.greatest)))
@@ -40,13 +41,13 @@ def to_message(batch: Batch, *, compact: bool, now: int, source: str | None = No
     if compact:
         value = batch.payload or None
     elif batch.count == 1 and is_letter(batch):
-        value, more = to_connect(batch.payload)
+        key, value, more = to_connect(batch.payload)
         headers += more
     elif batch.count == 1 and source is not None:
         headers += attributes_of(batch.payload, source)
     message: dict[str, Any] = {
         "value": value,
-        "key": batch.key,
+        "key": key,
         "partition": batch.partition,
         "timestamp": stamp,
     }
@@ -73,9 +74,9 @@ def to_row(message: Message) -> Row:
         return Row(offset, 1, value, time, time, key)  # type: ignore[arg-type]  # an offset stands on every message read
     told, others = _parted(headers)
     records, least, greatest = _told(told, time)
-    letter = from_connect(value, others)
+    letter = from_connect(value, others, key)
     if letter is not None:
-        return Row(offset, 1, letter, least, greatest, key)  # type: ignore[arg-type]  # as above
+        return Row(offset, 1, letter, least, greatest)  # type: ignore[arg-type]  # as above
     # Counted, not believed: who reads rows relies on the number, and anyone may write headers.
     count = value.count(b"\n") + 1 if records > 1 else 1
     return Row(offset, count, value, least, greatest, key, count > 1, without_own(others))  # type: ignore[arg-type]  # as above

@@ -3,22 +3,28 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
 from foldline.engine.defining import create_catalogue, define
+from foldline.engine.ingest import Ingest
 from foldline.engine.learner import Learner, Pace
 from foldline.engine.replay import replay
 from foldline.engine.restore import rows_from
 from foldline.errors import LogError
 from foldline.log.memory import MemoryLog
-from foldline.log.protocol import Batch, Log
+from foldline.log.protocol import Batch, Log, Topic
+from foldline.log.shares import FirstCome
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
+from foldline.loops.mapping import RecordMapping
+from foldline.loops.mapping_settings import MappingSettings
 from foldline.loops.topics import topics_of
+from foldline.records.codec import decode_records
 from foldline.records.dead_letter import DeadLetter
+from foldline.records.types import Reward
 from tests.engine.traffic import START, append, definition
 
 PACE = Pace(max_records=15, root_every_ms=0, publish_every_ms=0)
@@ -164,3 +170,34 @@ def test_shares_may_change_at_every_moment(seed: int) -> None:
         learners[0].close(now=now)
         assert moves > 50
         assert all(c.agrees and c.pending for c in replay(log, loop, batch=7).comparisons)
+
+
+@pytest.mark.parametrize("start", ["earliest", "latest"])
+@pytest.mark.parametrize("seed", range(3))
+def test_answers_that_get_lost_cost_no_record_of_an_ingest(
+    seed: int, start: Literal["earliest", "latest"]
+) -> None:
+    """Every third append is lost or only its answer: each record is copied once, from where it first began."""
+    log, source, loop = Unanswered(seed, 0.0), MemoryLog(), definition(2)
+    _define(log, loop)
+    source.create(Topic("orders", 2))
+    settings = MappingSettings(
+        topic="orders", loop="news", type="reward", fields={"unit": "u", "value": "v"}, start=start
+    )
+    running = Ingest(log, source, "shop", RecordMapping(settings), "one", share=FirstCome())
+    rng, produced = random.Random(seed), 0
+    log._share = 0.33
+    while produced < 300 or running.counts().left or log.lost < 6:
+        with suppress(LogError):
+            running.step(now=START + produced, max_records=rng.randrange(1, 20))
+        if running.marks() and rng.random() < 0.7:
+            line = b'{"u":"u%d","v":0.5}' % produced
+            source.append([Batch("orders", rng.randrange(2), line, 1, START, START)])
+            produced += 1
+    with suppress(LogError):
+        running.step(now=START)
+    log._share = 0.0
+    running.step(now=START)
+    rows = [row for p in range(2) for row in rows_from(log, "news.events", p, 0)]
+    ids = [record.id for row in rows for record in decode_records(row.payload) if isinstance(record, Reward)]
+    assert len(ids) == len(set(ids)) == running.counts().copied == produced

@@ -55,9 +55,10 @@ class Copier:
         self._mapping = mapping
         self._marks = marks
         self._in_doubt = False
-        self._begun = False
         self._stem = stem_of(topic.name, topic.id, partition)
-        self.mark = self._newest()
+        stood = self._stood()
+        self._begun = stood is not None
+        self.mark = self._first() if stood is None else stood
 
     def step(self, reports: Reports, *, now: int, max_records: int) -> int:
         """Copy what is there, up to `max_records`; how many records of the source were read.
@@ -91,23 +92,13 @@ class Copier:
         if not self._in_doubt:
             self._log.release(self.lease)
 
-    def _newest(self) -> IngestMark:
+    def _stood(self) -> IngestMark | None:
+        """The mark as it stands on the log; None where nothing was ever committed."""
         self._marks.read()
         mark = self._marks.get(self._name, self.partition)
         loop = self._mapping.settings.loop
-        self._begun = mark is not None
         if mark is None:
-            place = self._source.offsets(self._topic.name, self.partition)
-            first = place[self._mapping.settings.start == "latest"]
-            return IngestMark(
-                time=0,
-                ingest=self._name,
-                loop=loop,
-                topic=self._topic.name,
-                topic_id=self._topic.id,
-                partition=self.partition,
-                next=first,
-            )
+            return None
         if (mark.topic, mark.topic_id, mark.loop) != (self._topic.name, self._topic.id, loop):
             raise FoldError(
                 "fold.topic_replaced",
@@ -116,10 +107,25 @@ class Copier:
             )
         return mark
 
+    def _first(self) -> IngestMark:
+        ends = self._source.offsets(self._topic.name, self.partition)
+        settings = self._mapping.settings
+        return IngestMark(
+            time=0,
+            ingest=self._name,
+            loop=settings.loop,
+            topic=self._topic.name,
+            topic_id=self._topic.id,
+            partition=self.partition,
+            next=ends[settings.start == "latest"],
+        )
+
     def _settle(self) -> None:
         """Find out whether the append in doubt was made: the mark says so."""
         self._log.append([], lease=self.lease)  # decides what becomes of an append that is under way
-        self.mark = self._newest()
+        stood = self._stood()
+        if stood is not None:
+            self.mark, self._begun = stood, True
         self._in_doubt = False
 
     def _read(self, max_records: int) -> list[Row]:

@@ -12,7 +12,6 @@ from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
-from foldline.engine.cuts import cut_of
 from foldline.loops.instants import format_instant
 
 if TYPE_CHECKING:
@@ -216,6 +215,7 @@ def results(
     import msgspec
 
     from foldline.engine.announcer import read_announcements
+    from foldline.engine.cuts import cut_of
     from foldline.engine.examining import read_results
 
     with _opened(log) as (opened, loops, experiments):

@@ -89,7 +89,7 @@ def designed(given: Mapping[str, str], loops: Mapping[str, LoopDefinition]) -> d
     check_in_loop(definition, loop)
     plan = definition.design()
     traffic = given.get("traffic")
-    return rounded(
+    found: dict[str, Any] = rounded(
         {
             "request": body,
             "sample_sizes": list(definition.sample_sizes),
@@ -109,6 +109,7 @@ def designed(given: Mapping[str, str], loops: Mapping[str, LoopDefinition]) -> d
             ),
         }
     )
+    return found
 
 
 def _curve(plan: Design) -> list[list[float]]:

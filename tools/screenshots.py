@@ -6,8 +6,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from foldline.log.protocol import Log
 from tests.dashboard.conftest import CHROMIUM
-from tests.dashboard.site import await_timeline, learn_news, learn_prices, opened, served
+from tests.dashboard.site import (
+    await_timeline,
+    learn_experiments,
+    learn_news,
+    learn_prices,
+    opened,
+    served,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -28,11 +36,19 @@ SHOTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """File by name: the page, and the browser's settings."""
 
+TRIED: dict[str, tuple[str, dict[str, Any]]] = {
+    "dashboard_experiment": ("/experiments/one-page", {"viewport": WIDE, "color_scheme": "light"}),
+    "dashboard_experiments": (
+        "/experiments",
+        {"viewport": {"width": 1200, "height": 320}, "color_scheme": "light"},
+    ),
+}
+"""The same, over a log with experiments."""
+VISITS = 2_600 + 500
+
 
 def main() -> None:
     """Make the log, serve it, take every picture."""
-    from playwright.sync_api import sync_playwright
-
     images = Path(__file__).resolve().parent.parent / "docs" / "images"
     begin = time.time_ns() // 1_000_000 - 1_000 * STEPS - 2_000 * OFFERS
     with TemporaryDirectory() as folder, opened(f"sqlite:///{folder}/news.db", begin) as (app, clock):
@@ -40,14 +56,24 @@ def main() -> None:
         learn_news(app, clock, STEPS, at_once=20)
         for name in app.loops():
             await_timeline(app, name)
-        with served(app.log) as address, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-            for file, (path, settings) in SHOTS.items():
-                size = _shot(browser, address + path, settings, images / f"{file}.png")
-                print(f"docs/images/{file}.png  {size:,} bytes")
-                if size > MOST_BYTES:
-                    sys.exit(f"{file} is larger than {MOST_BYTES:,} bytes")
-            browser.close()
+        _shots(app.log, SHOTS, images)
+    begin = time.time_ns() // 1_000_000 - 3_000 * VISITS
+    with TemporaryDirectory() as folder, opened(f"sqlite:///{folder}/shop.db", begin) as (app, clock):
+        learn_experiments(app, clock)
+        _shots(app.log, TRIED, images)
+
+
+def _shots(log: Log, shots: dict[str, tuple[str, dict[str, Any]]], images: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with served(log) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        for file, (path, settings) in shots.items():
+            size = _shot(browser, address + path, settings, images / f"{file}.png")
+            print(f"docs/images/{file}.png  {size:,} bytes")
+            if size > MOST_BYTES:
+                sys.exit(f"{file} is larger than {MOST_BYTES:,} bytes")
+        browser.close()
 
 
 def _shot(browser: "Browser", url: str, settings: dict[str, Any], file: Path) -> int:
@@ -57,6 +83,8 @@ def _shot(browser: "Browser", url: str, settings: dict[str, Any], file: Path) ->
     page.wait_for_selector("[data-state=live]")
     if "/loops/" in url:
         page.wait_for_selector("[data-plot=rate][data-drawn] canvas")
+    elif "/experiments/" in url:
+        page.wait_for_selector("[data-plot=units][data-drawn] canvas")
     page.screenshot(path=file)
     context.close()
     return file.stat().st_size

@@ -190,7 +190,8 @@ def test_a_breach_is_announced_and_pauses(clock: Callable[[], int]) -> None:
         assert [one.kind for one in said] == ["breach"]
         assert said[0].breach is not None
         assert said[0].breach.effect.challenger == "challenger"
-        assert news.decide("u1").variant is None
+        # What stands on the log has yet to be followed.
+        assert _rounds(app, lambda: news.decide("u1").variant is None)
 
 
 def test_pause_and_stop_assign_nobody(clock: Callable[[], int]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import foldline as fl
 from foldline.log.protocol import Log
-from tests.dashboard.site import await_timeline, learn_news, learn_prices, opened, served
+from tests.dashboard.site import await_timeline, learn_experiments, learn_news, learn_prices, opened, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -43,6 +43,23 @@ def log(app: fl.Foldline) -> Log:
 def site(log: Log) -> Iterator[str]:
     """The address of the dashboard over it."""
     with served(log) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fl.Foldline]:
+    """A log with experiments: `one-page` has its verdict; `banner` runs, with guardrails; `later` is a draft."""
+    begin = time.time_ns() // 1_000_000 - 3_000 * 3_200
+    folder = tmp_path_factory.mktemp("experiments")
+    with opened(f"sqlite:///{folder}/shop.db", begin) as (made, clock):
+        learn_experiments(made, clock)
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shop(tried: fl.Foldline) -> Iterator[str]:
+    """The address of the dashboard over it."""
+    with served(tried.log) as address:
         yield address
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import uvicorn
@@ -13,8 +14,10 @@ from starlette.types import ASGIApp
 import foldline as fl
 from foldline.dashboard.asgi import dashboard
 from foldline.dashboard.live import Live
+from foldline.engine.examining import tallies
 from foldline.engine.learner import Pace
 from foldline.engine.timelines import timelines
+from foldline.experiments.measure import Guardrail
 from foldline.log.protocol import Batch, Log
 from foldline.loops.topics import topics_of
 from foldline.simulation.worlds import NewsWorld
@@ -79,6 +82,93 @@ def learn_prices(app: fl.Foldline, clock: list[int], steps: int, *, name: str = 
     shop.decide("last")
     shop.catch_up()
     return shop
+
+
+def learn_test(
+    app: fl.Foldline,
+    clock: list[int],
+    units: int,
+    *,
+    loop: str = "checkout",
+    name: str = "one-page",
+    rates: tuple[float, float] = (0.07, 0.11),
+    every_ms: int = 3_000,
+    **settings: Any,
+) -> fl.Experiment:
+    """A test of one page against three: a visitor every three seconds, of whom exactly the rates' shares buy."""
+    front = app.loop(loop, actions=["three pages", "one page"], reward="bought", salt="s")
+    given: dict[str, Any] = {
+        "control": fl.Fixed("three pages"),
+        "challenger": fl.Fixed("one page"),
+        "goal": fl.Proportion("bought", baseline=0.07, effect=0.04),
+        "power": 0.9,
+        "max_days": 28,
+        "window_s": 600,
+        "salt": "s",
+    }
+    test = front.experiment(name, **{**given, **settings})
+    begin, seen = clock[0], {"control": 0, "challenger": 0}
+    for start in range(0, units, 100):
+        with front.batch():
+            for n in range(start, min(start + 100, units)):
+                clock[0] = begin + every_ms * n
+                choice = front.decide(f"visitor-{n}", id=str(n))
+                if choice.variant is None:
+                    continue
+                seen[choice.variant] += 1
+                rate = rates[choice.variant == "challenger"]
+                if int(seen[choice.variant] * rate) > int((seen[choice.variant] - 1) * rate):
+                    front.reward(choice, 1, name="bought")
+                if n % 4 == 0:
+                    front.reward(choice, 1.0 + n % 7 / 10, name="seconds")
+                if n % 50 == 0:
+                    front.reward(choice, 1.0, name="complaint")
+        front.catch_up()
+    return test
+
+
+def learn_experiments(app: fl.Foldline, clock: list[int]) -> None:
+    """Three experiments: `one-page` with its verdict, `banner` running, with guardrails, `later` a draft."""
+    tests = [learn_test(app, clock, 2_600)]
+    rails = (
+        Guardrail(name="seconds", kind="mean", direction="decrease", margin=0.2),
+        Guardrail(name="complaint", direction="decrease", margin=0.02),
+    )
+    tests.append(
+        learn_test(
+            app, clock, 500, loop="front", name="banner", rates=(0.07, 0.08), guardrails=rails,
+            challenger=fl.EpsilonGreedy(0.2),
+        )
+    )  # fmt: skip
+    app.loop("checkout").experiment(
+        "later",
+        control=fl.Fixed("three pages"),
+        challenger=fl.Fixed("one page"),
+        goal=fl.Mean("revenue", sd=15, effect=0.7),
+        max_days=28,
+        start=False,
+    )
+    for test, decisions in zip(tests, (2_600, 500), strict=True):
+        await_tally(app, test, decisions)
+
+
+def learn_more(app: fl.Foldline, loop: str, units: int) -> None:
+    """So many visitors more, of whom nobody buys."""
+    front = app.loop(loop)
+    with front.batch():
+        for n in range(units):
+            front.decide(f"more-{n}")
+    front.catch_up()
+
+
+def await_tally(app: fl.Foldline, test: fl.Experiment, decisions: int) -> None:
+    """Wait until the tally's roots count so many decisions; records that change nothing write no root."""
+    definition = app.loop(test.definition.loop).definition
+    topics, states = topics_of(definition), tallies(app.log, definition, test.definition)
+    states.read()
+    while states.merged().exposures.sum() < decisions:
+        app.log.wait({(topics.roots, p): n for p, n in enumerate(states.offsets)}, 1.0)
+        states.read()
 
 
 def await_timeline(app: fl.Foldline, name: str) -> None:

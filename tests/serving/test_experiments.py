@@ -81,6 +81,23 @@ def test_a_ramp_only_rises(served: Running) -> None:
     assert client.post(f"{CTR}/ramp", json={"coverage": 0.5}).status_code == 409
 
 
+def test_promoted_and_rolled_back(served: Running) -> None:
+    """The policy becomes the loop's, and is taken back; without a winner a variant is named."""
+    _started(served)
+    client = served.client
+    nobody = client.post(f"{CTR}/promote", json={})
+    assert (nobody.status_code, nobody.json()["error"]["field"]) == (400, "variant")
+    some = _ok(client.post(f"{CTR}/promote", json={"variant": "challenger", "share": 0.5}))["definition"]
+    assert (some["state"], some["promoted_share"]) == ("running", 0.5)
+    assert client.post(f"{CTR}/promote", json={"variant": "challenger", "share": 0.1}).status_code == 409
+    whole = _ok(client.post(f"{CTR}/promote", json={"variant": "challenger"}))["definition"]
+    assert (whole["state"], whole["ended_by"]) == ("ended", "promotion")
+    assert _ok(client.get("/v1/loops/news"))["definition"]["policy"] == {"kind": "fixed", "action": "b"}
+    assert _ok(client.post(f"{CTR}/rollback"))["definition"]["promoted"] is None
+    assert _ok(client.get("/v1/loops/news"))["definition"]["policy"]["kind"] == "epsilon_greedy"
+    assert client.post(f"{CTR}/rollback").status_code == 409
+
+
 def test_validating_writes_nothing(served: Running) -> None:
     """The design as it would be, or what contradicts what; and nothing stands on the log."""
     client = served.client

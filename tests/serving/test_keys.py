@@ -32,6 +32,7 @@ BODIES = {
     "validate_experiment": SETTINGS,
     "ramp_experiment": {"coverage": 1},
     "make_token": {},
+    "promote": {"variant": "challenger"},
     "evaluate_flag": {"context": {"targetingKey": "u"}},
     "evaluate_flags": {"context": {"targetingKey": "u"}},
     "seldon_predict": {"jsonData": {"unit": "u"}},

@@ -17,6 +17,7 @@ from foldline.engine.experimenting import (
     there,
 )
 from foldline.engine.host import Host
+from foldline.engine.promoting import promote, roll_back
 from foldline.errors import FoldError, InputError
 from foldline.experiments.catalogue import ExperimentCatalogue
 from foldline.experiments.definition import ExperimentDefinition
@@ -111,6 +112,25 @@ class Experiment:
             DefinitionError: it would fall.
         """
         self._change(lambda old: ramped(there(old, self.name), coverage))
+
+    def promote(self, variant: str | None = None, share: float = 1.0) -> None:
+        """Give a variant, by default the verdict's winner, to a share of the units; of all, its policy is the loop's.
+
+        Raises:
+            InputError: there is no winner and no variant is named.
+            DefinitionError: it does not run, and the share is below 1; or the share would fall.
+        """
+        promote(self._log, self.name, variant=variant, share=share, holder=self._holder, now=self._clock())
+        self._host.round()
+
+    def roll_back(self) -> None:
+        """Take a promotion back; the loop gets the policy that it had.
+
+        Raises:
+            DefinitionError: nothing is promoted, or the loop's policy was changed since.
+        """
+        roll_back(self._log, self.name, holder=self._holder, now=self._clock())
+        self._host.round()
 
     def results(self, at: Cut | None = None, *, until: int | None = None) -> Results:
         """What is known of it. Reads the log.

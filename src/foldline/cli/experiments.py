@@ -12,7 +12,6 @@ from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
-from foldline.engine.cuts import cut_of
 from foldline.loops.instants import format_instant
 
 if TYPE_CHECKING:
@@ -165,6 +164,38 @@ def ramp(
     _change(name, log, json, lambda old: ramped(_there(old, name), coverage))
 
 
+@app.command("promote")
+def promote(
+    name: Name,
+    variant: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Which; the verdict's winner by default.")
+    ] = None,
+    share: Annotated[float, typer.Option(help="Of the eligible units; below 1 while it runs.")] = 1.0,
+    log: LogUrl = DEFAULT_LOG,
+    json: AsJson = False,
+) -> None:
+    """Give the winner to a share of the units, which only rises; or to all: its policy becomes the loop's.
+
+    Example: foldline experiments promote ctr --share 0.2 --log sqlite:///news.db
+    """
+    from foldline.engine.promoting import promote as act
+
+    with _opened(log) as (opened, _, _):
+        _print_definition(act(opened, name, variant=variant, share=share, holder=_holder(), now=_now()), json)
+
+
+@app.command("rollback")
+def rollback(name: Name, log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
+    """Take a promotion back; the loop gets the policy that it had.
+
+    Example: foldline experiments rollback ctr --log sqlite:///news.db
+    """
+    from foldline.engine.promoting import roll_back
+
+    with _opened(log) as (opened, _, _):
+        _print_definition(roll_back(opened, name, holder=_holder(), now=_now()), json)
+
+
 @app.command("results")
 def results(
     name: Name,
@@ -184,6 +215,7 @@ def results(
     import msgspec
 
     from foldline.engine.announcer import read_announcements
+    from foldline.engine.cuts import cut_of
     from foldline.engine.examining import read_results
 
     with _opened(log) as (opened, loops, experiments):
@@ -236,16 +268,18 @@ def _there(old: "ExperimentDefinition | None", name: str) -> "ExperimentDefiniti
     return old if old is not None else ExperimentCatalogue().one(name)
 
 
-def _change(name: str, log: str, as_json: bool, change: "Change") -> None:
+def _holder() -> str:
     import uuid
 
+    return f"cli:{uuid.uuid4().hex[:8]}"
+
+
+def _change(name: str, log: str, as_json: bool, change: "Change") -> None:
     from foldline.engine.experimenting import change_experiment, create_experiments
 
     with _opened(log) as (opened, loops, experiments):
         create_experiments(opened)
-        made = change_experiment(
-            opened, experiments, loops, name, change, holder=f"cli:{uuid.uuid4().hex[:8]}", now=_now()
-        )
+        made = change_experiment(opened, experiments, loops, name, change, holder=_holder(), now=_now())
     _print_definition(made, as_json)
 
 
@@ -257,6 +291,8 @@ def _print_definition(one: "ExperimentDefinition", as_json: bool) -> None:
         return
     print(f"{one.name}, version {one.version}, of loop {one.loop}: {one.state}")
     print(f"goal {one.goal.name} ({one.goal.kind}), effect {one.goal.effect:g}, {one.goal.direction}")
+    if one.promoted is not None:
+        print(f"promoted: {one.promoted}, to {one.promoted_share:g} of all units")
     print(f"decided by {one.rule}, alpha {one.alpha:g}, power {one.power:g}, coverage {one.coverage:g}")
     rows = [
         (variant.key, variant.policy["kind"], variant.learns, variant.weight, size)

@@ -9,7 +9,6 @@ from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
-from foldline.engine.cuts import cut_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +59,7 @@ def replay(
 
     from foldline.cli.audits import print_audit
     from foldline.engine.audit import audit as audit_loop
+    from foldline.engine.cuts import cut_of
     from foldline.engine.defining import read_catalogue
     from foldline.engine.replay import replay as fold_again
     from foldline.errors import InputError

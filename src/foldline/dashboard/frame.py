@@ -16,7 +16,7 @@ from foldline.dashboard import wording
 from foldline.dashboard.assets import Assets
 from foldline.errors import CODES, FoldlineError
 
-PAGES = (("/", "Loops"), ("/streams", "Streams"))
+PAGES = (("/", "Loops"), ("/experiments", "Experiments"), ("/design", "Design"), ("/streams", "Streams"))
 """Path and name in the navigation."""
 
 _POLICY = (
@@ -49,6 +49,7 @@ class Frame:
             count=wording.count,
             brief=wording.brief,
             percent=wording.percent,
+            signed=wording.signed,
             span=wording.span,
             moment=wording.moment,
             age=wording.age,
@@ -69,9 +70,9 @@ class Frame:
         return HTMLResponse(text, status, headers={"cache-control": "no-cache"})
 
     async def trouble(self, request: Request, error: Exception) -> Response:
-        """What is wrong with the log or a loop, and what to do: 503, or 404 for a loop that is not there."""
+        """What is wrong, and what to do: 503, or 404 for what is not there."""
         code = getattr(error, "code", "")
-        status = 404 if code == "input.unknown_loop" else 503
+        status = 404 if code in ("input.unknown_loop", "input.unknown_experiment") else 503
         if wants_json(request):
             text = error.args[0] if isinstance(error, FoldlineError) else str(error)
             return json_error(code, text, status)

@@ -23,7 +23,7 @@ _logger = logging.getLogger("foldline.dashboard")
 
 
 class Live:
-    """Answers `/live?of=overview`, `/live?of=streams` and `/live?of=loops/NAME`.
+    """Answers `/live?of=overview`, `streams`, `experiments`, `loops/NAME` and `experiments/NAME`.
 
     Attributes:
         listeners: pages told of changes now.
@@ -58,6 +58,10 @@ class Live:
             shared = self._views.overview
         elif of == "streams":
             shared = self._views.streams
+        elif of == "experiments":
+            shared = self._views.experiments
+        elif of.startswith("experiments/"):
+            shared = await self._views.experiment(of.removeprefix("experiments/"))
         else:
             shared = await self._views.loop(of.removeprefix("loops/"))
         return shared  # type: ignore[return-value]  # a view of any kind

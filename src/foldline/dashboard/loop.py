@@ -13,6 +13,7 @@ from foldline.dashboard.answers import rounded, unchanged, versioned_json
 from foldline.dashboard.frame import Frame
 from foldline.dashboard.overview import row_of
 from foldline.dashboard.reader import HIGHLIGHTED, LoopView
+from foldline.dashboard.scale import Scale
 from foldline.dashboard.views import Views
 from foldline.loops.cut import format_cut
 
@@ -72,23 +73,6 @@ def action_rows(view: LoopView) -> list[ActionRow]:
         )
         for place, a in enumerate(view.series.actions, start=1)
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """The range of the bars in the table of actions.
-
-    Attributes:
-        low: at the left.
-        high: at the right.
-    """
-
-    low: float
-    high: float
-
-    def at(self, value: float) -> str:
-        """Where a value stands, 0 to 100."""
-        return f"{min(100.0, max(0.0, 100 * (value - self.low) / (self.high - self.low))):.4g}"
 
 
 def scale_of(actions: Sequence[ActionRow], baseline: float | None) -> Scale | None:

@@ -8,6 +8,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
 from foldline.dashboard.assets import Assets
+from foldline.dashboard.design import DesignPage
+from foldline.dashboard.experiment import ExperimentPage
+from foldline.dashboard.experiments import Experiments
 from foldline.dashboard.frame import Frame, Headers, log_name
 from foldline.dashboard.live import Live
 from foldline.dashboard.loop import LoopPage
@@ -26,12 +29,19 @@ def site(log: Log, *, clock: Callable[[], int], every_s: float) -> Starlette:
     assets = Assets()
     frame, views = Frame(assets, clock, log_name(log.url)), Views(log, every_s=every_s)
     overview, loop, streams = Overview(frame, views), LoopPage(frame, views), Streams(frame, views)
-    live = Live(views)
+    experiments, experiment = Experiments(frame, views), ExperimentPage(frame, views)
+    design, live = DesignPage(frame, views), Live(views)
     routes = [
         Route("/", overview.page),
         Route("/loops.json", overview.json),
         Route("/loops/{name}", loop.page),
         Route("/loops/{name}/series.json", loop.json),
+        Route("/experiments", experiments.page),
+        Route("/experiments.json", experiments.json),
+        Route("/experiments/{name}", experiment.page),
+        Route("/experiments/{name}/results.json", experiment.json),
+        Route("/design", design.page),
+        Route("/design.json", design.json),
         Route("/streams", streams.page),
         Route("/streams.json", streams.json),
         Route("/live", live.serve),

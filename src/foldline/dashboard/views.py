@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
+from foldline.dashboard.experiment_reader import ExperimentReader, ExperimentView
 from foldline.dashboard.reader import LoopReader, LoopView, Place
 from foldline.dashboard.shared import Shared
 from foldline.engine.defining import read_catalogue
+from foldline.engine.experimenting import read_experiments
 from foldline.engine.root import page_hash
 from foldline.errors import LogError
+from foldline.experiments.catalogue import ExperimentCatalogue
+from foldline.experiments.definition import ExperimentDefinition
 from foldline.log.protocol import Log, Topic
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
@@ -34,6 +38,14 @@ class StreamsView:
     places: dict[str, list[Place]]
 
 
+@dataclass(frozen=True, slots=True)
+class ExperimentsView:
+    """Every experiment, by name."""
+
+    version: str
+    experiments: list[ExperimentView]
+
+
 class Views:
     """Reads the log for all pages."""
 
@@ -45,7 +57,11 @@ class Views:
         self._readers: dict[str, LoopReader] = {}
         self._loops: dict[str, Shared[LoopView]] = {}
         self.overview: Shared[LoopsView] = Shared(self._read_loops, every_s=every_s)
+        self._experiments = ExperimentCatalogue()
+        self._experiment_readers: dict[str, ExperimentReader] = {}
+        self._trials: dict[str, Shared[ExperimentView]] = {}
         self.streams: Shared[StreamsView] = Shared(self._read_streams, every_s=every_s)
+        self.experiments: Shared[ExperimentsView] = Shared(self._read_experiments, every_s=every_s)
 
     async def loop(self, name: str) -> Shared[LoopView]:
         """The view of a loop.
@@ -57,6 +73,39 @@ class Views:
         if name not in self._loops:
             self._loops[name] = Shared(self._reading(name), every_s=self._every_s)
         return self._loops[name]
+
+    async def experiment(self, name: str) -> Shared[ExperimentView]:
+        """The view of an experiment.
+
+        Raises:
+            InputError: `input.unknown_experiment`.
+        """
+        await run_in_threadpool(self._current_experiment, name)
+        if name not in self._trials:
+            self._trials[name] = Shared(self._reading_experiment(name), every_s=self._every_s)
+        return self._trials[name]
+
+    def _reading_experiment(self, name: str) -> Callable[[], ExperimentView]:
+        return lambda: self._read_experiment(name)
+
+    def _read_experiment(self, name: str) -> ExperimentView:
+        loop, definition, reader = self._current_experiment(name)
+        return reader.read(loop, definition)
+
+    def _current_experiment(self, name: str) -> tuple[LoopDefinition, ExperimentDefinition, ExperimentReader]:
+        with self._turn:
+            self._read_catalogue()
+            read_experiments(self._log, self._experiments)
+            definition = self._experiments.one(name)
+            reader = self._experiment_readers.setdefault(name, ExperimentReader(self._log))
+            return self._catalogue.one(definition.loop), definition, reader
+
+    def _read_experiments(self) -> ExperimentsView:
+        with self._turn:
+            read_experiments(self._log, self._experiments)
+            names = self._experiments.names()
+        found = [self._read_experiment(name) for name in names]
+        return ExperimentsView(_version([view.version for view in found]), found)
 
     def _reading(self, name: str) -> Callable[[], LoopView]:
         return lambda: self._read_loop(name)

@@ -35,6 +35,19 @@ def brief(value: float | None) -> str:
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def signed(value: float | None) -> str:
+    """A difference in three significant digits, with its sign.
+
+    Example:
+        >>> signed(0.0434712), signed(-12.0), signed(0.0), signed(None)
+        ('+0.0435', '−12', '0', '–')
+    """
+    if value is None:
+        return NONE
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return f"{sign}{brief(abs(value))}"
+
+
 def percent(value: float | None, signed: bool = False) -> str:
     """A share as a percentage.
 

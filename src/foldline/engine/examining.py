@@ -1,6 +1,6 @@
 """Reading an experiment: what its tally says now, or said at a cut; and whether its assignments can be made again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ import msgspec
 from foldline.engine.known import FoldStates
 from foldline.engine.replay import check_cut
 from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.promotion import Promoted, promoted_units
 from foldline.experiments.results import Results, results
 from foldline.experiments.tally import Tally
 from foldline.experiments.tally_fold import TallyFold
@@ -112,7 +113,9 @@ def check_assignments(
         "state": "running",
         "condition": None,
         "coverage": max(one.coverage for one in versions),
+        "promoted": None,
     }
+    promoted = _promoted(versions)
     trial = TrialDecider(msgspec.structs.replace(newest, **fields), {})
     found, topic = AssignmentCheck(), topics_of(loop).events
     for partition in range(loop.partitions):
@@ -122,13 +125,28 @@ def check_assignments(
             if not rows:
                 break
             for row in rows:
-                _check(found, trial, row.offset, partition, decode_each([row.payload], counts=[row.count]))
+                records = decode_each([row.payload], counts=[row.count])
+                _check(found, trial, promoted, row.offset, partition, records)
             n = rows[-1].end
     return found
 
 
+def _promoted(versions: Sequence[ExperimentDefinition]) -> dict[str, Promoted]:
+    """Of each variant that any version promoted, who has got it at most."""
+    shares: dict[str, float] = {}
+    for one in versions:
+        if one.promoted is not None:
+            shares[one.promoted] = max(one.promoted_share, shares.get(one.promoted, 0.0))
+    return {key: promoted_units(versions[-1].salt, share) for key, share in shares.items()}
+
+
 def _check(
-    found: AssignmentCheck, trial: TrialDecider, offset: int, partition: int, records: Sequence[object]
+    found: AssignmentCheck,
+    trial: TrialDecider,
+    promoted: Mapping[str, Promoted],
+    offset: int,
+    partition: int,
+    records: Sequence[object],
 ) -> None:
     for record in records:
         if not isinstance(record, Decision) or record.experiment != trial.definition.name:
@@ -136,7 +154,10 @@ def _check(
         found.decisions += 1
         found.chosen += record.probability is not None
         variant, _, probability, _ = trial.assign(record.unit)
-        if (variant, probability) == (record.variant, record.probability):
+        was_promoted = record.probability is None and record.variant in promoted
+        if (variant, probability) == (record.variant, record.probability) or (
+            was_promoted and promoted[record.variant or ""](record.unit)
+        ):
             found.agree += 1
         elif len(found.differ) < _KEPT:
             found.differ.append((offset, partition, record.unit, record.variant, variant))

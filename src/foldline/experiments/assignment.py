@@ -114,11 +114,12 @@ def assigner(plan: AssignmentPlan) -> Assign:
         return _idle(Assignment(None, idle))
     forced = {unit: Assignment(key, Reason.FORCED) for unit, key in plan.forced.items()}
     bounds, outcomes = split_table(plan.weights)
-    prefix = _prefix(plan.salt or plan.key, "variant")
+    prefix = salted_prefix(plan.salt or plan.key, "variant")
     if not (plan.holdouts or plan.layer or plan.coverage < 1.0 or plan.sticky):
         return _split_only(forced, prefix, bounds, outcomes)
     holdouts = [
-        (_prefix(holdout.salt, "holdout"), hash_bound(Fraction(holdout.share))) for holdout in plan.holdouts
+        (salted_prefix(holdout.salt, "holdout"), hash_bound(Fraction(holdout.share)))
+        for holdout in plan.holdouts
     ]
     return _guarded(plan, forced, holdouts, prefix, bounds, outcomes)
 
@@ -182,9 +183,9 @@ def _guarded(
     digest = xxhash.xxh3_64_intdigest
     held_out, not_enrolled = Assignment(None, Reason.HOLDOUT), Assignment(None, Reason.NOT_ENROLLED)
     known = {o.variant: o._replace(reason=Reason.STICKY) for o in outcomes if plan.sticky}
-    enrolment = _prefix(plan.enrolment_salt or plan.key, "enrolment") if plan.coverage < 1.0 else None
+    enrolment = salted_prefix(plan.enrolment_salt or plan.key, "enrolment") if plan.coverage < 1.0 else None
     covered = hash_bound(Fraction(plan.coverage))
-    layer = _prefix(plan.layer.salt, "layer") if plan.layer else None
+    layer = salted_prefix(plan.layer.salt, "layer") if plan.layer else None
     edges = _slot_edges(plan.layer)
     low, high = (edges[0], edges[-1]) if edges else (0, 0)
     broken = len(edges) > 2
@@ -240,7 +241,7 @@ def _split_only(
     return assign
 
 
-def _prefix(salt: str, purpose: str) -> bytes:
+def salted_prefix(salt: str, purpose: str) -> bytes:
     """What `draw` hashes before the id."""
     return f"{salt}\x1f{purpose}\x1f".encode()
 

@@ -24,7 +24,9 @@ State = Literal["draft", "running", "paused", "ended"]
 Rule = Literal["fixed", "always_valid"]
 DAY_MS = 86_400_000
 
-FREE = ("version", "time", "state", "coverage", "started", "ended", "ended_by")
+FREE = (
+    "version", "time", "state", "coverage", "started", "ended", "ended_by", "promoted", "promoted_share", "replaced",
+)  # fmt: skip
 """What may differ between two versions once the first was started."""
 
 _NEXT: dict[str, tuple[str, ...]] = {
@@ -84,7 +86,10 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
         state: draft, running, paused or ended.
         started: when it was first started, milliseconds.
         ended: when it was ended, milliseconds.
-        ended_by: `hand`, `verdict` or `guardrail`, once it has ended.
+        ended_by: `hand`, `verdict`, `guardrail` or `promotion`, once it has ended.
+        promoted: the variant given to a share of the units because it won, or None.
+        promoted_share: that share of the eligible units.
+        replaced: version of the loop whose policy the promoted variant's has replaced, or None.
     """
 
     name: ExperimentName
@@ -115,6 +120,9 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
     started: int | None = None
     ended: int | None = None
     ended_by: str | None = None
+    promoted: str | None = None
+    promoted_share: float = 0.0
+    replaced: int | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -250,6 +258,20 @@ def check_successor(old: ExperimentDefinition, new: ExperimentDefinition) -> Non
             f"covers {old.coverage:g} of all units, asked for {new.coverage:g}; a ramp only rises",
             "coverage",
         )
+    if old.promoted is not None and new.promoted is not None:
+        if new.promoted != old.promoted:
+            raise _conflict(
+                old,
+                f"has promoted {old.promoted!r}, asked for {new.promoted!r}; roll it back first",
+                "promoted",
+            )
+        if new.promoted_share < old.promoted_share:
+            raise _conflict(
+                old,
+                f"has promoted to {old.promoted_share:g} of all units, asked for {new.promoted_share:g}; a ramp only "
+                "rises: roll it back instead",
+                "promoted_share",
+            )
 
 
 def _conflict(old: ExperimentDefinition, what: str, field: str) -> DefinitionError:
@@ -278,6 +300,10 @@ def _faults(definition: ExperimentDefinition) -> list[tuple[str, str]]:
         )
     if not 0.0 < definition.srm_alpha < 0.5 or not 0.0 < definition.mixed_limit <= 1.0:
         found.append(("srm_alpha must lie between 0 and 0.5, mixed_limit between 0 and 1", "srm_alpha"))
+    if definition.promoted is not None and definition.promoted not in keys:
+        found.append((f"promoted {definition.promoted!r} is none of {list(keys)!r}", "promoted"))
+    if not 0.0 <= definition.promoted_share <= 1.0:
+        found.append((f"promoted_share {definition.promoted_share!r}; expected 0 to 1", "promoted_share"))
     names = [(m.name, m.kind, m.per) for m in definition.measures]
     if len(set(names)) < len(names):
         found.append((f"metrics {names!r} name the same twice", "guardrails"))

@@ -15,6 +15,8 @@ class Reason(StrEnum):
     """As it was assigned before, though weights have changed since."""
     FORCED = "FORCED"
     """By a list of units, for trying a variant out; not analysed."""
+    PROMOTED = "PROMOTED"
+    """The variant won and is given to more and more units; not analysed."""
     NOT_ENROLLED = "NOT_ENROLLED"
     """Outside the coverage, or another experiment of the layer has the unit."""
     HOLDOUT = "HOLDOUT"
@@ -42,6 +44,7 @@ class Reason(StrEnum):
 _OPENFEATURE = {
     "STICKY": "SPLIT",
     "FORCED": "TARGETING_MATCH",
+    "PROMOTED": "TARGETING_MATCH",
     "NOT_ENROLLED": "DEFAULT",
     "HOLDOUT": "DEFAULT",
     "NOT_TARGETED": "DEFAULT",

@@ -80,22 +80,6 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict | None
 
 
-class Point(msgspec.Struct, frozen=True):
-    """A moment of an experiment's course.
-
-    Attributes:
-        time: the end of a minute, milliseconds of stream time.
-        effects: the goal's at that moment.
-        sample_ratio_p: least p-value up to then.
-        matured: matured units of each variant.
-    """
-
-    time: int
-    effects: tuple[Effect, ...]
-    sample_ratio_p: float
-    matured: tuple[int, ...]
-
-
 def results(
     definition: ExperimentDefinition, parts: Sequence[Tally], cut: Sequence[int], until: int | None = None
 ) -> Results:
@@ -110,8 +94,18 @@ def results(
         until: stream time to stop at, milliseconds; all that is final by default.
     """
     walk = Walk(definition, parts)
-    verdict = walk.run(until)
-    tally, totals, keys = walk.tally, walk.totals, definition.keys
+    walk.run(until)
+    return results_of(walk, cut)
+
+
+def results_of(walk: Walk, cut: Sequence[int]) -> Results:
+    """What a walk says where it stands now.
+
+    Args:
+        walk: that has run.
+        cut: offset covered by each partition's tally.
+    """
+    definition, tally, totals, keys = walk.definition, walk.tally, walk.totals, walk.definition.keys
     newest = max(tally.phases, key=lambda phase: phase.version, default=None)
     lags = min(totals.of(k, Count.MATURED) / planned for k, planned in enumerate(definition.sample_sizes))
     return Results(
@@ -128,23 +122,8 @@ def results(
         breaches=tuple(walk.breaches),
         sample_ratio_p=walk.sample_ratio_p,
         counters={counter.name.lower(): int(tally.counters[counter]) for counter in Counter},
-        verdict=verdict,
+        verdict=walk.verdict,
     )
-
-
-def course(definition: ExperimentDefinition, parts: Sequence[Tally], points: int = 200) -> list[Point]:
-    """How the effect and the shares went, at about so many moments, the last one last."""
-    walk = Walk(definition, parts)
-    minutes = [int(minute) for minute in walk.tally.minutes.tolist() if minute < walk.final]
-    chosen = minutes[:: max(1, -(-len(minutes) // points))]
-    if minutes and chosen[-1] != minutes[-1]:
-        chosen.append(minutes[-1])
-    found = []
-    for minute in chosen:
-        walk.run((minute + 1) * MINUTE_MS)
-        matured = tuple(walk.totals.counts[:, Count.MATURED].tolist())
-        found.append(Point((minute + 1) * MINUTE_MS, walk.effects(), walk.sample_ratio_p, matured))
-    return found
 
 
 def _variant(definition: ExperimentDefinition, tally: Tally, totals: Totals, k: int) -> VariantResult:

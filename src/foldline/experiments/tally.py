@@ -16,13 +16,15 @@ import numpy.typing as npt
 from foldline.errors import FoldError
 from foldline.experiments.tally_layout import MINUTE_MS, Count, Counter
 from foldline.fold.arrays import Arrays, dump_arrays, load_arrays, narrowed
-from foldline.stats.exact_moments import ExactMoments, wide_integers
+from foldline.stats.exact_moments import ExactMoments
 
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
 
 _WIDE = ("low", "high")
 _ROOM = 2.0**63
+_HALF_LIMB = np.uint64(0xFFFFFFFF)
+_HALF_BITS = np.uint64(32)
 
 
 class PhaseSeen(msgspec.Struct, frozen=True, array_like=True):
@@ -88,13 +90,17 @@ class Totals:
     sums: Int64s
     products: list[list[int]]
 
-    def plus(self, counts: Int64s, sums: Int64s, low: UInt64s, high: UInt64s) -> "Totals":
-        """With one more minute."""
-        more = _wide_total(low[None], high[None])
+    def plus(self, tally: Tally, begin: int, end: int) -> "Totals":
+        """With some more minutes of a tally: those from one place up to another."""
+        more = _wide_total(tally.low[begin:end], tally.high[begin:end])
         products = [
             [a + b for a, b in zip(*rows, strict=True)] for rows in zip(self.products, more, strict=True)
         ]
-        return Totals(self.counts + counts, self.sums + sums, products)
+        return Totals(
+            self.counts + tally.counts[begin:end].sum(axis=0),
+            self.sums + tally.sums[begin:end].sum(axis=0),
+            products,
+        )
 
     def of(self, variant: int, count: Count) -> int:
         """Units of a variant."""
@@ -215,8 +221,19 @@ def load(data: bytes) -> Tally:
 
 
 def _wide_total(low: UInt64s, high: UInt64s) -> list[list[int]]:
-    """Sums over the first axis, as integers."""
+    """Sums over the first axis, as integers: of each half limb, which 64 bits hold, then together."""
+    signed = high.view(np.int64)
+    halves = [
+        (part.sum(axis=0).tolist(), shift)
+        for part, shift in (
+            (low & _HALF_LIMB, 0),
+            (low >> _HALF_BITS, 32),
+            (high & _HALF_LIMB, 64),
+            (signed >> 32, 96),
+        )
+    ]
     variants, pairs = low.shape[1:]
-    cells = [wide_integers(low[:, k, p], high[:, k, p]) for k in range(variants) for p in range(pairs)]
-    sums = [sum(cell) for cell in cells]
-    return [sums[k * pairs : (k + 1) * pairs] for k in range(variants)]
+    return [
+        [sum(int(part[k][p]) << shift for part, shift in halves) for p in range(pairs)]
+        for k in range(variants)
+    ]

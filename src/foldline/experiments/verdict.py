@@ -11,15 +11,19 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.effects import Effect, breach, final_effects, live_effect
+from foldline.experiments.screen import Running, may_exclude, running, shares_may_fall
 from foldline.experiments.tally import Tally, Totals
 from foldline.experiments.tally_fold import TallyFold, ValuesKept
 from foldline.experiments.tally_layout import MINUTE_MS, Count
 from foldline.stats.not_estimable import NotEstimable
 from foldline.stats.sample_ratio import sequential_ratio
 
+Bools = npt.NDArray[np.bool_]
+Int64s = npt.NDArray[np.int64]
 Outcome = Literal["challenger_wins", "control_wins", "inconclusive", "invalid"]
 
 
@@ -115,24 +119,20 @@ class Walk:
                 after.verdict,
                 set(after.breached),
             )
-        self._left = self._minutes()
+        self._minutes, self._ends = self._left()
 
     def run(self, until: int | None = None) -> Verdict | None:
         """Look at every final minute not looked at, up to a stream time in milliseconds; the verdict, if there is one.
 
-        It goes on after the verdict, which stands. About 0.1 ms a minute, and as much for each guardrail.
+        It goes on after the verdict, which stands. Minutes in which nothing can happen are passed over, some
+        microseconds each (`screen`); a minute looked at exactly takes 0.1 ms, and as much for each guardrail.
+        Guardrails that are ratios, or have a covariate, are looked at in every minute.
         """
         stop = self.final if until is None else min(self.final, until // MINUTE_MS)
-        while self._left and self._left[-1][0] < stop:
-            minute, at = self._left.pop()
-            if at is not None:
-                self.totals = self.totals.plus(
-                    self.tally.counts[at], self.tally.sums[at], self.tally.low[at], self.tally.high[at]
-                )
-            self.minute = minute + 1
-            self._watch()
-            if self.verdict is None:
-                self.verdict = self._decide(minute)
+        minutes = self._minutes[: int(np.searchsorted(self._minutes, stop))]
+        self._minutes = self._minutes[len(minutes) :]
+        if len(minutes):
+            self._go(minutes)
         self.minute = max(self.minute, stop)
         return self.verdict
 
@@ -152,30 +152,85 @@ class Walk:
             for challenger in range(1, len(self.definition.keys))
         )
 
-    def _minutes(self) -> list[tuple[int, int | None]]:
-        """Minutes in which something happens, the last first, with their place in the tally where they have one."""
-        places = {int(minute): at for at, minute in enumerate(self.tally.minutes.tolist())}
-        ends = {time // MINUTE_MS for time in (self._stopped, self.definition.deadline) if time is not None}
+    def _left(self) -> tuple[Int64s, list[int]]:
+        """Minutes in which something happens, rising, and times after which the rule ends it."""
+        ends = [time for time in (self._stopped, self.definition.deadline) if time is not None]
+        minutes = np.union1d(self.tally.minutes, np.array([time // MINUTE_MS for time in ends], np.int64))
+        return minutes[np.searchsorted(minutes, self.minute) :], ends
+
+    def _go(self, minutes: Int64s) -> None:
+        tally = self.tally
+        first, last = np.searchsorted(tally.minutes, [minutes[0], minutes[-1] + 1]).tolist()
+        found = running(tally, self.kept, self.totals, first, last)
+        # Minutes that only end something stand in no tally: they have the totals of the one before.
+        at = np.searchsorted(tally.minutes[first:last], minutes, side="right") - 1
+        shares = np.append(shares_may_fall(self.definition, found, self.sample_ratio_p), False)[at]
+        goal = np.append(self._goal_may_decide(found), False)[at]
+        guarded = [np.append(each, False)[at] for each in self._guardrails_may_break(found)]
+        ending = np.zeros(len(minutes), np.bool_)
+        for time in self._ends:
+            ending[int(np.searchsorted((minutes + 1) * MINUTE_MS, time, side="right")) :][:1] = True
+        place = first
+        looked = np.logical_or.reduce([shares, goal, ending, *guarded])
+        for i in np.flatnonzero(looked).tolist():
+            open_guardrails = [which for which, flags in enumerate(guarded) if flags[i]]
+            deciding = self.verdict is None and (shares[i] or goal[i] or ending[i])
+            self.minute = int(minutes[i]) + 1
+            if deciding or any(self._key(which) not in self.breached for which in open_guardrails):
+                upto = first + int(at[i]) + 1
+                self.totals, place = self.totals.plus(tally, place, upto), upto
+            if shares[i]:
+                self._watch_shares(found.counts[at[i]])
+            for which in open_guardrails:
+                self._watch_guardrail(which)
+            if deciding:
+                self.verdict = self._decide(int(minutes[i]))
+        self.totals = self.totals.plus(tally, place, last)
+
+    def _goal_may_decide(self, found: Running) -> Bools:
+        """Minutes in which the rule may be met; of a fixed horizon, the first."""
+        may = np.zeros(len(found.counts), np.bool_)
+        if self.verdict is not None:
+            return may
+        if self.definition.rule == "fixed":
+            planned = np.array(self.definition.sample_sizes)
+            reached = np.flatnonzero((found.counts[:, :, Count.MATURED] >= planned).all(axis=1))
+            may[reached[:1]] = True
+            return may
+        challengers = range(1, len(self.definition.keys))
+        alpha = self.definition.alpha / len(challengers)
+        for challenger in challengers:
+            may |= may_exclude(self.definition, self.kept, found, 0, challenger, alpha)
+        return may
+
+    def _guardrails_may_break(self, found: Running) -> list[Bools]:
+        """By guardrail, then challenger."""
         return [
-            (minute, places.get(minute))
-            for minute in sorted({*places, *ends}, reverse=True)
-            if minute >= self.minute
+            may_exclude(self.definition, self.kept, found, 1 + which, challenger, guardrail.alpha)
+            for which, guardrail in enumerate(self.definition.guardrails)
+            for challenger in range(1, len(self.definition.keys))
         ]
 
-    def _watch(self) -> None:
-        enrolled = self.totals.counts[:, Count.ENROLLED].tolist()
-        found = sequential_ratio(enrolled, self.definition.weights)
+    def _key(self, which: int) -> tuple[int, int]:
+        """Guardrail and challenger, from 0, of a place in the list of guardrails' effects."""
+        return divmod(which, len(self.definition.keys) - 1)
+
+    def _watch_shares(self, counts: Int64s) -> None:
+        found = sequential_ratio(counts[:, Count.ENROLLED].tolist(), self.definition.weights)
         if not isinstance(found, NotEstimable):
             self.sample_ratio_p = min(self.sample_ratio_p, found.p_value)
-        challengers = len(self.definition.keys) - 1
-        for i, effect in enumerate(self.guardrails()):
-            which = i // challengers
-            guardrail, key = self.definition.guardrails[which], (which, i % challengers)
-            if key not in self.breached and breach(guardrail, effect):
-                self.breached.add(key)
-                self.breaches.append(
-                    Breach(time=self.minute * MINUTE_MS, effect=effect, margin=guardrail.margin)
-                )
+
+    def _watch_guardrail(self, which: int) -> None:
+        guardrail, challenger = key = self._key(which)
+        if key in self.breached:
+            return
+        wanted = self.definition.guardrails[guardrail]
+        effect = live_effect(
+            self.definition, self.kept, self.totals, 1 + guardrail, 1 + challenger, wanted.alpha
+        )
+        if breach(wanted, effect):
+            self.breached.add(key)
+            self.breaches.append(Breach(time=self.minute * MINUTE_MS, effect=effect, margin=wanted.margin))
 
     def _decide(self, minute: int) -> Verdict | None:
         definition, time = self.definition, (minute + 1) * MINUTE_MS

@@ -1,17 +1,21 @@
 """Deciding while experiments run: first the variant, by the unit's hash; then the action, by the variant's policy."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from foldline.experiments.assignment import Assignment, assigner
 from foldline.experiments.conditions import matches
 from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.promotion import Promoted, promoted_units
 from foldline.experiments.reasons import Reason
 from foldline.loops.bundle import Bundle
 from foldline.loops.deciding import Decider
 from foldline.records.types import Decision
+
+_UNTOUCHED: Final = frozenset({Reason.FORCED, Reason.HOLDOUT, Reason.ERROR})
+"""Units that no promotion reaches."""
 
 
 class Chooser(Protocol):
@@ -43,17 +47,26 @@ class TrialDecider:
         deciders: of every variant, by key.
     """
 
-    __slots__ = ("_assign", "_condition", "deciders", "definition")
+    __slots__ = ("_assign", "_condition", "_is_promoted", "_promoted", "deciders", "definition")
 
     def __init__(self, definition: ExperimentDefinition, deciders: Mapping[str, Decider]) -> None:
         self.definition = definition
         self.deciders = dict(deciders)
         self._assign = assigner(definition.plan())
         self._condition = definition.condition
+        self._promoted: Assignment | None = None
+        self._is_promoted: Promoted | None = None
+        if definition.promoted is not None:
+            self._promoted = Assignment(definition.promoted, Reason.PROMOTED)
+            self._is_promoted = promoted_units(definition.salt, definition.promoted_share)
 
     def assign(self, unit: str, context: Mapping[str, Any] | None = None) -> Assignment:
         """What the unit gets: a pure function of its id, and of whether the condition holds for its context."""
         assignment = self._assign(unit)
+        if self._is_promoted is not None and self._promoted is not None:
+            untouched = assignment.reason in _UNTOUCHED
+            if not untouched and self._is_promoted(unit):
+                assignment = self._promoted
         if self._condition is None or assignment.variant is None or assignment.reason is Reason.FORCED:
             return assignment
         if matches(self._condition, context or {}):

@@ -25,6 +25,7 @@ from foldline.engine.experimenting import (
     started,
     there,
 )
+from foldline.engine.promoting import promote, roll_back
 from foldline.errors import InputError
 from foldline.experiments.catalogue import ExperimentCatalogue
 from foldline.experiments.definition import ExperimentDefinition
@@ -49,6 +50,13 @@ class RampRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Enrol another share of the eligible units."""
 
     coverage: Annotated[float, Meta(ge=0, le=1)]
+
+
+class PromotionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Give a variant to a share of the units; without one the verdict's winner."""
+
+    variant: str | None = None
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
 
 
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +125,7 @@ class ResultsAnswer(msgspec.Struct, frozen=True):
 
 _REQUEST = msgspec.json.Decoder(ExperimentRequest)
 _RAMP = msgspec.json.Decoder(RampRequest)
+_PROMOTION = msgspec.json.Decoder(PromotionRequest)
 _TOKEN = msgspec.json.Decoder(TokenRequest)
 _SETTINGS = tuple(ExperimentSettings.__struct_fields__)
 
@@ -187,6 +196,27 @@ async def ramp_experiment(service: Service, call: Call) -> Answer:
     coverage = read_body(_RAMP, call.body).coverage
     change: Change = lambda old: ramped(there(old, call.name), coverage)  # noqa: E731 - one expression, typed
     return answer(_view(service, await _changed(service, call.name, change)))
+
+
+async def promote_variant(service: Service, call: Call) -> Answer:
+    """Give the winner to a share, or to all."""
+    request = read_body(_PROMOTION, call.body)
+    act = functools.partial(
+        promote,
+        service.log,
+        call.name,
+        variant=request.variant,
+        share=request.share,
+        holder=service.holder,
+        now=service.clock(),
+    )
+    return answer(_view(service, await _done(service, act)))
+
+
+async def roll_back_promotion(service: Service, call: Call) -> Answer:
+    """Take a promotion back."""
+    act = functools.partial(roll_back, service.log, call.name, holder=service.holder, now=service.clock())
+    return answer(_view(service, await _done(service, act)))
 
 
 async def show_results(service: Service, call: Call) -> Answer:
@@ -260,9 +290,6 @@ def _drafted(service: Service, name: str, request: ExperimentRequest) -> Change:
 
 
 async def _changed(service: Service, name: str, change: Change) -> ExperimentDefinition:
-    """Done in the one thread that defines: two at a time would share this process's lease."""
-    service.refuse_if_closing()
-
     def act() -> ExperimentDefinition:
         loops = Catalogue()
         read_catalogue(service.log, loops)
@@ -276,6 +303,12 @@ async def _changed(service: Service, name: str, change: Change) -> ExperimentDef
             now=service.clock(),
         )
 
+    return await _done(service, act)
+
+
+async def _done(service: Service, act: Callable[[], ExperimentDefinition]) -> ExperimentDefinition:
+    """Done in the one thread that defines: two at a time would share this process's lease."""
+    service.refuse_if_closing()
     definition = await asyncio.get_running_loop().run_in_executor(service.definer, act)
     await _in_thread(service.host.round)
     return definition

@@ -35,6 +35,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "put_experiment": _EXPERIMENT,
     "validate_experiment": _EXPERIMENT,
     "ramp_experiment": {"coverage": 0.5},
+    "promote": {"variant": "challenger", "share": 1},
     "make_token": {"name": "shop", "days": 60},
     "evaluate_flag": {"context": {"targetingKey": "u1", "device": "phone"}},
     "evaluate_flags": {"context": {"targetingKey": "u1"}},

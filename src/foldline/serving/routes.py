@@ -33,6 +33,7 @@ from foldline.serving.experiments import (
     ExperimentList,
     ExperimentRequest,
     ExperimentView,
+    PromotionRequest,
     RampRequest,
     ResultsAnswer,
     TokenAnswer,
@@ -42,9 +43,11 @@ from foldline.serving.experiments import (
     list_tokens,
     make_token,
     pause_experiment,
+    promote_variant,
     put_experiment,
     ramp_experiment,
     revoke_token,
+    roll_back_promotion,
     show_experiment,
     show_results,
     start_experiment,
@@ -201,6 +204,15 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         "POST", f"{EXPERIMENT}/ramp", ramp_experiment, "admin", "ramp_experiment", "Enrol a larger share",
         RampRequest, False, ((200, ExperimentView),), (*_TAKES, 409),
+    ),
+    Route(
+        "POST", f"{EXPERIMENT}/promote", promote_variant, "admin", "promote",
+        "Give the winner to a share of the units, or make its policy the loop's",
+        PromotionRequest, False, ((200, ExperimentView),), (*_TAKES, 409),
+    ),
+    Route(
+        "POST", f"{EXPERIMENT}/rollback", roll_back_promotion, "admin", "rollback", "Take a promotion back",
+        answers=((200, ExperimentView),), errors=(404, 409, 503),
     ),
     Route(
         "GET", f"{EXPERIMENT}/results", show_results, None, "show_results",

@@ -1,4 +1,4 @@
-// Draws the plots of a loop's page from its series, and draws them again when it has changed.
+// Draws the plots of a loop's or an experiment's page from its series, and draws them again when it has changed.
 "use strict";
 (() => {
   const home = document.getElementById("plots");
@@ -95,6 +95,36 @@
       };
     },
   };
+
+  Object.assign(kinds, {
+    effect(c) {
+      const lines = [line("no difference", series.times.map((time) => [time, 0]), c.muted, {
+        lineStyle: { type: "dashed", width: 1 } })];
+      const limits = series.effects.flatMap((each) => [...settled(each.lows, 0.3), ...settled(each.highs, 0.3)]);
+      const range = spread([0, ...limits]);
+      series.effects.forEach((each, i) => {
+        const colour = c.actions[i % c.actions.length];
+        lines.push(...band(each, colour, (range.max - range.min) || 0));
+        lines.push(line(each.action, pairs(each.means), colour, {
+          lineStyle: { type: DASHES[i % DASHES.length] },
+          rest: label(c, `${brief(each.action, 13)} ${rough(recent(each.means))}`) }));
+      });
+      return { lines, range, write: number };
+    },
+    units(c) {
+      const lines = [];
+      series.units.forEach((each, i) => {
+        const colour = i ? c.actions[(i - 1) % c.actions.length] : c.muted;
+        lines.push(line(each.action, pairs(each.matured), colour, {
+          lineStyle: { type: DASHES[i % DASHES.length] },
+          rest: label(c, `${brief(each.action, 13)} ${rough(recent(each.matured))}`) }));
+      });
+      const planned = Math.max(...series.units.map((each) => each.planned));
+      lines.push(line("planned", series.times.map((time) => [time, planned]), c.muted, {
+        lineStyle: { type: "dashed", width: 1 }, rest: label(c, `planned ${rough(planned)}`) }));
+      return { lines, range: spread([0, planned, ...series.units.flatMap((each) => settled(each.matured, 0))]), write: number };
+    },
+  });
 
   // A 95 % band: an invisible line at the lower limit, and the distance to the upper stacked upon it. Where it is
   // wider than `most` it says nothing, and would only cover the others.

@@ -175,7 +175,21 @@ def test_what_cannot_be_used_is_dead_lettered_and_counted(log: Log, defined: Def
     assert [(mark.copied, mark.passed, mark.dead) for mark in marks.all()] == [(1, 1, 3)]
 
 
-def test_a_source_made_again_is_refused(log: Log, defined: Define) -> None:
+def test_a_source_that_is_gone_is_said_to_be(log: Log, defined: Define) -> None:
+    """It is missing; nobody's retention overtook anything."""
+    defined(definition(2))
+    log.create(Topic("orders", 1))
+    running = ingest(log, log)
+    running.step(now=NOW)
+    log.delete("orders")
+    for now in (NOW + 10, NOW + 60_000):
+        with pytest.raises(LogError) as raised:
+            running.step(now=now)
+        assert raised.value.code == "log.topic_missing"
+
+
+@pytest.mark.parametrize("count", [2, 9])
+def test_a_source_made_again_is_refused(log: Log, defined: Define, count: int) -> None:
     """While it runs and at the next start; under another name the new topic is copied, and its ids are others."""
     defined(definition(2))
     log.create(Topic("orders", 1))
@@ -184,17 +198,16 @@ def test_a_source_made_again_is_refused(log: Log, defined: Define) -> None:
     finish(running)
     log.delete("orders")
     log.create(Topic("orders", 1))
-    produce(log, 9, partitions=1)  # beyond where it stands: nothing of these is copied under the old ids
-    with pytest.raises(FoldError, match="made again") as raised:
-        running.step(now=NOW + 60_000)
-    assert raised.value.code == "fold.topic_replaced"
-    with pytest.raises(FoldError, match="made again"):
-        running.step(now=NOW + 1)  # also between two looks at the leases
+    produce(log, count, partitions=1)  # also beyond where it stands: nothing is copied under the old ids
+    for now in (NOW + 10, NOW + 60_000):  # between two looks at the leases, and at one
+        with pytest.raises(FoldError, match="made again") as raised:
+            running.step(now=now)
+        assert raised.value.code == "fold.topic_replaced"
     running.close()
     with pytest.raises(FoldError, match="give it another name"):
         ingest(log, log).step(now=NOW + 60_000)
     finish(ingest(log, log, name="shop-2", holder="h2"))
-    assert len({each["id"] for each in copies(log)}) == len(copies(log)) == 14
+    assert len({each["id"] for each in copies(log)}) == len(copies(log)) == 5 + count
 
 
 def test_what_retention_took_is_an_error(tmp_path: Path) -> None:

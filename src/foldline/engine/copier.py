@@ -134,8 +134,9 @@ class Copier:
                 self._topic.name, self.partition, self.mark.next, max_records=max_records
             )
         except LogError as error:
-            if error.code not in {"log.offset_out_of_range", "log.topic_missing"}:
+            if error.code != "log.offset_out_of_range":
                 raise
+            check_same_topic(self._source, self._topic, self._name)
             raise FoldError(
                 "fold.retention_overtook",
                 f"ingest {self._name!r} stands at offset {self.mark.next} of {self._topic.name}[{self.partition}], "

@@ -157,6 +157,8 @@ def test_no_bytes_stop_a_reader() -> None:
     foreign = _row(b"\x00" + other.to_bytes(4, "big") + b"\x06")
     read = form.read([*rows, late, foreign])
     assert read[-2:] == [late, foreign]
+    packed = Row(5, 2, late.payload + b"\n{}", 0, 0, packed=True)
+    assert form.read([packed]) == [packed]
     assert all(
         after == before or json.loads(after.payload) for before, after in zip(rows, read, strict=False)
     )

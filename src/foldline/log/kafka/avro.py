@@ -165,7 +165,9 @@ class AvroForm:
 
 
 def _is_avro(row: Row) -> bool:
-    return row.payload[:1] in (MAGIC, BY_GUID) or (bool(row.headers) and _header(row) is not None)
+    """Whether it may be; a packed message never is, or the number of its records would be another."""
+    marked = row.payload[:1] in (MAGIC, BY_GUID) or (bool(row.headers) and _header(row) is not None)
+    return marked and row.count == 1
 
 
 def _header(row: Row) -> bytes | None:

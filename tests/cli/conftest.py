@@ -1,5 +1,6 @@
 """Running the command line in this process."""
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ class Ran:
 def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Ran]]:
     """Run `foldline` with the arguments given."""
     before = signal.getsignal(signal.SIGTERM)
+    root, server = logging.getLogger(), logging.getLogger("uvicorn.error")
+    # Roles write log lines their own way; what runs here after them does not.
+    handlers, level, server_level = root.handlers[:], root.level, server.level
 
     def running(*arguments: str) -> Ran:
         with pytest.raises(SystemExit) as stopped:
@@ -32,3 +36,6 @@ def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Ran]]:
 
     yield running
     signal.signal(signal.SIGTERM, before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    server.setLevel(server_level)

@@ -1,7 +1,7 @@
 """A table with a label in each row, to be replayed as a stream of examples: any CSV file, plain or gzipped."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -113,7 +113,7 @@ def read_table(path: Path, target: str | None = None, positive: str | None = Non
 
 
 def build_table(
-    name: str, cells: dict[str, Sequence[str]], target: str, positive: str | None = None
+    name: str, cells: Mapping[str, Sequence[str]], target: str, positive: str | None = None
 ) -> LabelledTable:
     """A table from texts by column; see `read_table`."""
     texts = cells[target]

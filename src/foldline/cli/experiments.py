@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foldline.cli.experiment_units import aa, export
 from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
@@ -345,3 +346,7 @@ def _sentence(effect: "Effect") -> str:
         f"{effect.metric}, {effect.challenger}: {effect.difference:+.5g} "
         f"[{effect.low:.5g}, {effect.high:.5g}]{lift}, {effect.method}"
     )
+
+
+app.command("aa")(aa)
+app.command("export")(export)

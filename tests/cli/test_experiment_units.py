@@ -40,11 +40,12 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> str:
         goal = fl.Proportion("click", baseline=0.07, effect=0.04)
         news.experiment(
             "ctr", control=fl.Fixed("a"), challenger=fl.Fixed("b"), goal=goal, max_days=28, window_s=60, salt="s",
+            segments=["country"],
             guardrails=(Guardrail(name="spent", kind="mean", margin=1.0),),
         )  # fmt: skip
         with news.batch():
             for i in range(400):
-                choice = news.decide(f"u{i}", id=str(i))
+                choice = news.decide(f"u{i}", context={"country": ("DE", "AT")[i % 2]}, id=str(i))
                 if i % 7 == 0:
                     news.reward(choice, 1, name="click")
                 if i % 3 == 0:
@@ -76,6 +77,19 @@ def test_a_loop_is_split_by_a_metric_of_its_own(log: str) -> None:
     assert (short.returncode, "take a shorter window" in short.stderr) == (2, True)
     unknown = _foldline("experiments", "aa", "nothing", "--log", log)
     assert unknown.returncode == 2
+
+
+def test_results_by_segment(log: str) -> None:
+    """A declared attribute, for programs and for people, with what is adjusted for; another is refused."""
+    asked = ("experiments", "results", "ctr", "--log", log, "--segment")
+    content = json.loads(_foldline(*asked, "country", "--json").stdout)
+    assert (content["attribute"], content["comparisons"]) == ("country", 2)
+    assert sorted(one["segment"] for one in content["segments"]) == ["AT", "DE"]
+    shown = _foldline(*asked, "country").stdout
+    assert "ctr by country: exploratory, no part of the verdict" in shown
+    assert "2 comparisons" in shown
+    other = _foldline(*asked, "device")
+    assert (other.returncode, "expected one of 'country'" in other.stderr) == (2, True)
 
 
 def test_exported_units_add_up_to_the_tally(log: str, tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """`foldline experiments aa`, `export`: what is made of an experiment's units, folded from the log."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from foldline.cli.bars import bar
 from foldline.cli.logs import open_existing
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
@@ -122,7 +123,7 @@ def export(
     with _opened(log) as (opened, loops, experiments):
         one = experiments.one(name)
         loop = loops.one(one.loop)
-        with _bar("records", None) as progress:
+        with bar("records", None) as progress:
             made = export_units(opened, loop, one, _cut(opened, loop, at), out, progress=progress)
     if json:
         print_json({"file": str(made.file), "units": made.units, "cut": list(made.cut)})
@@ -190,14 +191,14 @@ def _refuse_few(wanted: "ExperimentDefinition", units: int, matured: int) -> Non
 def _fake_units(log: "Log", loop: "LoopDefinition", wanted: "ExperimentDefinition", cut: "Cut") -> Any:
     from foldline.engine.fake_units import fake_units
 
-    with _bar("records", None) as progress:
+    with bar("records", None) as progress:
         return fake_units(log, loop, wanted, cut, progress=progress)
 
 
 def _split(split: "FakeSplit", salts: list[str]) -> "tuple[list[FakeRun], bool]":
     """The runs made, and whether somebody interrupted them."""
     runs: list[FakeRun] = []
-    with _bar("splits", len(salts)) as progress:
+    with bar("splits", len(salts)) as progress:
         try:
             for run in split.runs(salts):
                 runs.append(run)
@@ -205,20 +206,3 @@ def _split(split: "FakeSplit", salts: list[str]) -> "tuple[list[FakeRun], bool]"
         except KeyboardInterrupt:
             return runs, True
     return runs, False
-
-
-@contextmanager
-def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, for as long as the block runs."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = [
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    ]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)

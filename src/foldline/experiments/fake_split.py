@@ -85,6 +85,8 @@ class FakeSplit:
             "holdouts": (),
             "forced": {},
             "guardrails": (),
+            "promoted": None,
+            "promoted_share": 0.0,
             "sample_sizes": tuple(max(2, matured * weight // sum(weights)) for weight in weights),
         }
         definition = msgspec.structs.replace(self.definition, **changes)

@@ -19,8 +19,8 @@ def test_topics_are_listed_and_read(run: Run, kafka_url: str) -> None:
         log.append([Batch("news.events", 0, b'{"n":1}\n{"n":2}', 2, 5, 6)])
         log.append([Batch("news.roots", 0, b"\xff", 1, 5, 5, b"root")])
     listed = [line.split() for line in run("topics", "list", "--log", kafka_url).out.splitlines()]
-    assert ["news.events", "2", "delete", "0", "2", "2"] in listed
-    assert ["news.roots", "1", "compact", "0", "1", "1"] in listed
+    assert ["news.events", "2", "delete", "0", "2", "2", "-"] in listed
+    assert ["news.roots", "1", "compact", "0", "1", "1", "-"] in listed
     read = run("topics", "read", "news.events", "--log", kafka_url).out.splitlines()
     assert read == ['0:0\t{"n":0}', '0:1.0\t{"n":1}', '0:1.1\t{"n":2}']
     shown = run(

@@ -23,7 +23,7 @@ def test_parse(text: str | None, expected: int | None) -> None:
 
 def test_parse_refuses_the_rest() -> None:
     """The error names the option and the forms."""
-    with pytest.raises(InputError, match="--since 'now': expected milliseconds since 1970 or ISO 8601"):
+    with pytest.raises(InputError, match="since 'now': expected milliseconds since 1970 or ISO 8601"):
         parse_instant("now", field="since")
 
 

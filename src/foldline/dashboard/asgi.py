@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def dashboard(log: Log, *, clock: Callable[[], int] = now_ms, every_s: float = 1.0) -> "Starlette":
-    """The pages over a log: `/` (loops), `/experiments`, a page of each, `/streams`, JSON, `/live` and `/static`.
+    """Pages over a log: `/` (loops), `/experiments`, `/design`, `/streams`, of each one, JSON, `/live`, `/static`.
 
     It only reads the log, in worker threads, and at most once in `every_s` a page however many look at it; while
     nobody looks it reads nothing. It needs no lifespan, so it may be mounted under any path of another application

@@ -16,7 +16,7 @@ from foldline.dashboard import wording
 from foldline.dashboard.assets import Assets
 from foldline.errors import CODES, FoldlineError, InputError
 
-PAGES = (("/", "Loops"), ("/experiments", "Experiments"), ("/streams", "Streams"))
+PAGES = (("/", "Loops"), ("/experiments", "Experiments"), ("/design", "Design"), ("/streams", "Streams"))
 """Path and name in the navigation."""
 
 _POLICY = (

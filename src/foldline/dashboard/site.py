@@ -8,6 +8,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
 from foldline.dashboard.assets import Assets
+from foldline.dashboard.design import DesignPage
 from foldline.dashboard.experiment import ExperimentPage
 from foldline.dashboard.experiments import Experiments
 from foldline.dashboard.frame import Frame, Headers, log_name
@@ -30,8 +31,7 @@ def site(log: Log, *, clock: Callable[[], int], every_s: float) -> Starlette:
     frame, views = Frame(assets, clock, log_name(log.url)), Views(log, every_s=every_s)
     overview, loop, streams = Overview(frame, views), LoopPage(frame, views), Streams(frame, views)
     experiments, experiment = Experiments(frame, views), ExperimentPage(frame, views)
-    segments = SegmentsPage(frame, views)
-    live = Live(views)
+    segments, design, live = SegmentsPage(frame, views), DesignPage(frame, views), Live(views)
     routes = [
         Route("/", overview.page),
         Route("/loops.json", overview.json),
@@ -43,6 +43,8 @@ def site(log: Log, *, clock: Callable[[], int], every_s: float) -> Starlette:
         Route("/experiments/{name}/results.json", experiment.json),
         Route("/experiments/{name}/segments/{attribute}.json", segments.json),
         Route("/experiments/{name}/segments/{attribute}", segments.page),
+        Route("/design", design.page),
+        Route("/design.json", design.json),
         Route("/streams", streams.page),
         Route("/streams.json", streams.json),
         Route("/live", live.serve),

@@ -1,12 +1,14 @@
 """Defining loops: the catalogue and the markers, in one atomic append under a lease."""
 
+import logging
 import time as clock
 from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 
 from foldline.engine.restore import rows_from
-from foldline.errors import LogError
+from foldline.errors import LeaseLost, LogError
 from foldline.log.protocol import Batch, Lease, Log, Topic
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition, check_successor, checked
@@ -15,6 +17,13 @@ from foldline.loops.topics import CATALOGUE, topics_of
 from foldline.records.codec import encode
 
 LEASE_S = 5.0
+
+TRIES: Final = 5
+"""How often a change is begun again whose lease ran out on a machine that was busy."""
+
+Result = TypeVar("Result")
+
+_logger = logging.getLogger("foldline.engine")
 
 
 def read_catalogue(log: Log, catalogue: Catalogue) -> None:
@@ -50,23 +59,53 @@ def define(
     Raises:
         InputError, DefinitionError: the definition is refused; nothing was written.
     """
-    lease = taken_lease(log, f"define/{name}", holder)
-    try:
-        read_catalogue(log, catalogue)
-        old = catalogue.get(name)
-        wanted = settle(old)
-        if wanted is old:
-            return wanted
-        checked(wanted)
-        attached_folds(wanted)
-        if old is not None:
-            check_successor(old, wanted)
-        _create_topics(log, wanted)
-        log.append(_batches(wanted, now), lease=lease)
-        read_catalogue(log, catalogue)
+    return under_lease(
+        log, f"define/{name}", holder, lambda lease: _defined(log, catalogue, name, settle, lease, now)
+    )
+
+
+def under_lease(log: Log, name: str, holder: str, act: Callable[[Lease], Result]) -> Result:
+    """Do something under a lease; again from its beginning where the lease was lost, since then nothing was written.
+
+    Raises:
+        LeaseLost: it was lost `TRIES` times.
+        LogError: `log.unavailable` where another process holds it for too long.
+    """
+    tries = 0
+    while True:
+        lease = taken_lease(log, name, holder)
+        try:
+            return act(lease)
+        except LeaseLost as error:
+            tries += 1
+            if tries == TRIES:
+                raise
+            _logger.warning("starting again: %s", error)
+        finally:
+            log.release(lease)
+
+
+def _defined(
+    log: Log,
+    catalogue: Catalogue,
+    name: str,
+    settle: Callable[[LoopDefinition | None], LoopDefinition],
+    lease: Lease,
+    now: int,
+) -> LoopDefinition:
+    read_catalogue(log, catalogue)
+    old = catalogue.get(name)
+    wanted = settle(old)
+    if wanted is old:
         return wanted
-    finally:
-        log.release(lease)
+    checked(wanted)
+    attached_folds(wanted)
+    if old is not None:
+        check_successor(old, wanted)
+    _create_topics(log, wanted)
+    log.append(_batches(wanted, now), lease=lease)
+    read_catalogue(log, catalogue)
+    return wanted
 
 
 def _batches(definition: LoopDefinition, now: int) -> list[Batch]:

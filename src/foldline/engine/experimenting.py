@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from foldline.engine.defining import taken_lease
+from foldline.engine.defining import under_lease
 from foldline.engine.restore import rows_from, rows_here
 from foldline.errors import DefinitionError, InputError, LogError
 from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
 from foldline.experiments.definition import FREE, ExperimentDefinition, check_successor, checked
 from foldline.experiments.settings import ExperimentSettings
-from foldline.log.protocol import Batch, Log, Topic
+from foldline.log.protocol import Batch, Lease, Log, Topic
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.definition import checked as checked_loop
 from foldline.loops.topics import topics_of, verdicts_of
@@ -65,24 +65,37 @@ def change_experiment(
     Raises:
         InputError, DefinitionError: it is refused; nothing was written.
     """
-    lease = taken_lease(log, f"define/experiment/{name}", holder)
-    try:
-        read_experiments(log, catalogue)
-        old = catalogue.get(name)
-        wanted = change(old)
-        if wanted is old:
-            return wanted
-        if old is not None:
-            wanted = msgspec.structs.replace(wanted, version=old.version + 1, time=now)
-            check_successor(old, wanted)
-        loop = loops.one(wanted.loop)
-        check_in_loop(wanted, loop)
-        _create_topics(log, wanted, loop)
-        log.append(_batches(wanted, loop, now), lease=lease)
-        read_experiments(log, catalogue)
+    return under_lease(
+        log,
+        f"define/experiment/{name}",
+        holder,
+        lambda lease: _changed(log, catalogue, loops, name, change, lease, now),
+    )
+
+
+def _changed(
+    log: Log,
+    catalogue: ExperimentCatalogue,
+    loops: Definitions,
+    name: str,
+    change: Change,
+    lease: Lease,
+    now: int,
+) -> ExperimentDefinition:
+    read_experiments(log, catalogue)
+    old = catalogue.get(name)
+    wanted = change(old)
+    if wanted is old:
         return wanted
-    finally:
-        log.release(lease)
+    if old is not None:
+        wanted = msgspec.structs.replace(wanted, version=old.version + 1, time=now)
+        check_successor(old, wanted)
+    loop = loops.one(wanted.loop)
+    check_in_loop(wanted, loop)
+    _create_topics(log, wanted, loop)
+    log.append(_batches(wanted, loop, now), lease=lease)
+    read_experiments(log, catalogue)
+    return wanted
 
 
 def check_in_loop(definition: ExperimentDefinition, loop: LoopDefinition) -> None:

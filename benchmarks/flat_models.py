@@ -85,7 +85,7 @@ def main() -> None:
     x, y, rows, labels = data(given.examples)
     our_trees(x[:500])
     our_regression(x[:500], y[:500])
-    result = {}
+    result: dict[str, Any] = {}
     for name, theirs, ours in (
         ("half-space trees", lambda: river_trees(rows), lambda: our_trees(x)),
         ("logistic regression", lambda: river_regression(rows, labels), lambda: our_regression(x, y)),
@@ -107,7 +107,7 @@ def main() -> None:
         print(json.dumps(result))
         return
     for name, found in result.items():
-        middle, least, most = found["ratio"]  # type: ignore[misc]  # three numbers
+        middle, least, most = found["ratio"]
         print(
             f"{name:20} {found['ours_per_s']:>12,.0f} examples/s, River {found['river_per_s']:>9,.0f}: "
             f"{middle:.0f} times ({least:.0f} to {most:.0f})"

@@ -38,7 +38,8 @@ def data(examples: int) -> tuple[Any, Any, list[dict[str, float]], list[bool]]:
 
 def river_trees(rows: list[dict[str, float]]) -> list[float]:
     """Score, then learn."""
-    model, scores = anomaly.HalfSpaceTrees(seed=42), []
+    model: Any = anomaly.HalfSpaceTrees(seed=42)
+    scores = []
     for row in rows:
         scores.append(model.score_one(row))
         model.learn_one(row)
@@ -58,13 +59,15 @@ def river_regression(rows: list[dict[str, float]], labels: list[bool]) -> list[f
 def our_trees(x: Any) -> list[float]:
     """The same, in one pass."""
     model = HalfSpaceTrees(FEATURES, random.Random(42))
-    return model.predict_learn(model.empty(), x, np.full(len(x), np.nan))[:, 0].tolist()
+    found: list[float] = model.predict_learn(model.empty(), x, np.full(len(x), np.nan))[:, 0].tolist()
+    return found
 
 
 def our_regression(x: Any, y: Any) -> list[float]:
     """The same, in one pass."""
     model = LogisticRegression(FEATURES)
-    return model.predict_learn(model.empty(), x, y)[:, 1].tolist()
+    found: list[float] = model.predict_learn(model.empty(), x, y)[:, 1].tolist()
+    return found
 
 
 def seconds(act: Callable[[], list[float]]) -> tuple[float, list[float]]:

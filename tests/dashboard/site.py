@@ -113,7 +113,7 @@ def learn_test(
         with front.batch():
             for n in range(start, min(start + 100, units)):
                 clock[0] = begin + every_ms * n
-                context = {"device": ("phone", "desktop", "<b>tv</b>")[n % 3 if n % 9 else 2]}
+                context = {"device": ("phone", "desktop", "tablet")[n % 3 if n % 9 else 2]}
                 choice = front.decide(f"visitor-{n}", context=context, id=str(n))
                 if choice.variant is None:
                     continue

@@ -104,6 +104,7 @@ def learn_test(
         "power": 0.9,
         "max_days": 28,
         "window_s": 600,
+        "segments": ["device"],
         "salt": "s",
     }
     test = front.experiment(name, **{**given, **settings})
@@ -112,7 +113,8 @@ def learn_test(
         with front.batch():
             for n in range(start, min(start + 100, units)):
                 clock[0] = begin + every_ms * n
-                choice = front.decide(f"visitor-{n}", id=str(n))
+                context = {"device": ("phone", "desktop", "tablet")[n % 3 if n % 9 else 2]}
+                choice = front.decide(f"visitor-{n}", context=context, id=str(n))
                 if choice.variant is None:
                     continue
                 seen[choice.variant] += 1

@@ -83,6 +83,19 @@ def test_results_as_json_are_those_of_the_program(client: Client, tried: fl.Fold
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_results_by_segment(client: Client) -> None:
+    """A declared attribute has a page that says what it is worth; another has none."""
+    assert 'href="/experiments/one-page/segments/device"' in client.get("/experiments/one-page").text
+    page = client.get("/experiments/one-page/segments/device")
+    assert page.status_code == 200
+    assert "Exploratory, no part of the verdict." in page.text
+    content = client.get("/experiments/one-page/segments/device.json").json()
+    assert [one["segment"] for one in content["segments"]] == ["tablet", "desktop", "phone"]
+    assert sum(sum(one["enrolled"].values()) for one in content["segments"]) == 2_600
+    assert content["comparisons"] == 3
+    assert client.get("/experiments/one-page/segments/country").status_code == 404
+
+
 def test_what_is_not_there() -> None:
     """An unknown experiment is 404 with what to do; a log without any says how to begin."""
     with open_log("memory://") as empty:

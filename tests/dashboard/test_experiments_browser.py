@@ -9,7 +9,13 @@ from tests.dashboard.test_browser import FAINT, INKED, PHONE, Watched, watched
 
 __all__ = ["watched"]
 pytestmark = pytest.mark.timeout(180)
-PAGES = ["/experiments", "/experiments/one-page", "/experiments/banner", "/experiments/later"]
+PAGES = [
+    "/experiments",
+    "/experiments/one-page",
+    "/experiments/banner",
+    "/experiments/later",
+    "/experiments/one-page/segments/device",
+]
 
 
 def test_plots_draw(watched: Watched, shop: str) -> None:

@@ -115,6 +115,21 @@ def test_nested_and_parallel_decisions_are_independent(first: dict[str, Any], se
         assert left_out.p_value > 0.001
 
 
+def test_the_short_way_of_a_ramp_in_a_layer_assigns_as_the_long_one() -> None:
+    """A holdout of nobody takes the long way: the same for every unit, forced ones, and what is no id."""
+    settings: dict[str, Any] = {
+        "weights": {"control": 1, "challenger": 2},
+        "coverage": 0.7,
+        "layer": LayerRange("checkout", ((1000, 6500),)),
+        "forced": {"user-7": "challenger"},
+    }
+    short, long = (assigner(plan(**settings, holdouts=out)) for out in ((), (Holdout("none", 0.0),)))
+    asked: list[Any] = [*UNITS[:3000], "", None, 7, "\ud800"]
+    assert [short(unit) for unit in asked] == [long(unit) for unit in asked]
+    reasons = count_reasons(map(short, asked))
+    assert set(reasons) == {"SPLIT", "NOT_ENROLLED", "FORCED", "TARGETING_KEY_MISSING", "INVALID_CONTEXT"}
+
+
 def test_a_layer_excludes_mutually_and_shares_out() -> None:
     """Two experiments of one layer have no unit in common; freed slots go to the next."""
     layer = Layer("checkout").give("a", 0.3).give("b", 0.5)

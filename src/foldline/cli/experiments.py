@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foldline.cli.experiment_segments import print_segments
+from foldline.cli.experiment_units import aa, export
 from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
@@ -205,6 +207,10 @@ def results(
             "--at", metavar="CUT|TIME", help="Fold the log again to 0:1500,1:1498, or to an ISO 8601 time."
         ),
     ] = None,
+    segment: Annotated[
+        str | None,
+        typer.Option("--segment", help="By a declared attribute of the context: exploratory; reads the log."),
+    ] = None,
     log: LogUrl = DEFAULT_LOG,
     json: AsJson = False,
 ) -> None:
@@ -222,6 +228,9 @@ def results(
         one = experiments.one(name)
         loop = loops.one(one.loop)
         cut = cut_of(opened, loop, at) if at is not None else None
+        if segment is not None:
+            print_segments(opened, loop, one, segment, cut, json)
+            return
         found = read_results(opened, loop, one, at=cut)
         said = read_announcements(opened, loop, name)
     if json:
@@ -345,3 +354,7 @@ def _sentence(effect: "Effect") -> str:
         f"{effect.metric}, {effect.challenger}: {effect.difference:+.5g} "
         f"[{effect.low:.5g}, {effect.high:.5g}]{lift}, {effect.method}"
     )
+
+
+app.command("aa")(aa)
+app.command("export")(export)

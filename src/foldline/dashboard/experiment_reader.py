@@ -11,7 +11,7 @@ from foldline.engine.known import FoldStates
 from foldline.engine.root import page_hash
 from foldline.errors import LogError
 from foldline.experiments.course import Course, Point
-from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.definition import FREE, ExperimentDefinition
 from foldline.experiments.results import Results, results_of
 from foldline.experiments.tally import Tally
 from foldline.log.protocol import Log
@@ -95,13 +95,5 @@ class ExperimentReader:
 
 def _same_tally(one: ExperimentDefinition, other: ExperimentDefinition) -> bool:
     """Whether two versions are counted by one fold: always, once started; a draft may change in everything."""
-    free = {
-        "version": 0,
-        "time": 0,
-        "state": "draft",
-        "coverage": 1.0,
-        "started": None,
-        "ended": None,
-        "ended_by": None,
-    }
-    return msgspec.structs.replace(one, **free) == msgspec.structs.replace(other, **free)
+    fixed = [name for name in one.__struct_fields__ if name not in FREE]
+    return all(getattr(one, name) == getattr(other, name) for name in fixed)

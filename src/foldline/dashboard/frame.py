@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import foldline
 from foldline.dashboard import wording
 from foldline.dashboard.assets import Assets
-from foldline.errors import CODES, FoldlineError
+from foldline.errors import CODES, FoldlineError, InputError
 
 PAGES = (("/", "Loops"), ("/experiments", "Experiments"), ("/design", "Design"), ("/streams", "Streams"))
 """Path and name in the navigation."""
@@ -72,7 +72,7 @@ class Frame:
     async def trouble(self, request: Request, error: Exception) -> Response:
         """What is wrong, and what to do: 503, or 404 for what is not there."""
         code = getattr(error, "code", "")
-        status = 404 if code in ("input.unknown_loop", "input.unknown_experiment") else 503
+        status = 404 if isinstance(error, InputError) else 503
         if wants_json(request):
             text = error.args[0] if isinstance(error, FoldlineError) else str(error)
             return json_error(code, text, status)

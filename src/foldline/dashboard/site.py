@@ -15,6 +15,7 @@ from foldline.dashboard.frame import Frame, Headers, log_name
 from foldline.dashboard.live import Live
 from foldline.dashboard.loop import LoopPage
 from foldline.dashboard.overview import Overview
+from foldline.dashboard.segments import SegmentsPage
 from foldline.dashboard.streams import Streams
 from foldline.dashboard.views import Views
 from foldline.errors import FoldlineError
@@ -30,7 +31,7 @@ def site(log: Log, *, clock: Callable[[], int], every_s: float) -> Starlette:
     frame, views = Frame(assets, clock, log_name(log.url)), Views(log, every_s=every_s)
     overview, loop, streams = Overview(frame, views), LoopPage(frame, views), Streams(frame, views)
     experiments, experiment = Experiments(frame, views), ExperimentPage(frame, views)
-    design, live = DesignPage(frame, views), Live(views)
+    segments, design, live = SegmentsPage(frame, views), DesignPage(frame, views), Live(views)
     routes = [
         Route("/", overview.page),
         Route("/loops.json", overview.json),
@@ -40,6 +41,8 @@ def site(log: Log, *, clock: Callable[[], int], every_s: float) -> Starlette:
         Route("/experiments.json", experiments.json),
         Route("/experiments/{name}", experiment.page),
         Route("/experiments/{name}/results.json", experiment.json),
+        Route("/experiments/{name}/segments/{attribute}.json", segments.json),
+        Route("/experiments/{name}/segments/{attribute}", segments.page),
         Route("/design", design.page),
         Route("/design.json", design.json),
         Route("/streams", streams.page),

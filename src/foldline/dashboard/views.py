@@ -13,9 +13,11 @@ from foldline.dashboard.shared import Shared
 from foldline.engine.defining import read_catalogue
 from foldline.engine.experimenting import read_experiments
 from foldline.engine.root import page_hash
+from foldline.engine.segmenting import SegmentReader
 from foldline.errors import LogError
 from foldline.experiments.catalogue import ExperimentCatalogue
 from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.segments import Segmented
 from foldline.log.protocol import Log, Topic
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
@@ -46,6 +48,15 @@ class ExperimentsView:
     experiments: list[ExperimentView]
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentsView:
+    """An experiment's results by one attribute."""
+
+    version: str
+    definition: ExperimentDefinition
+    found: Segmented
+
+
 class Views:
     """Reads the log for all pages."""
 
@@ -60,6 +71,7 @@ class Views:
         self._experiments = ExperimentCatalogue()
         self._experiment_readers: dict[str, ExperimentReader] = {}
         self._trials: dict[str, Shared[ExperimentView]] = {}
+        self._segments: dict[tuple[str, str], Shared[SegmentsView]] = {}
         self.streams: Shared[StreamsView] = Shared(self._read_streams, every_s=every_s)
         self.experiments: Shared[ExperimentsView] = Shared(self._read_experiments, every_s=every_s)
 
@@ -84,6 +96,19 @@ class Views:
         if name not in self._trials:
             self._trials[name] = Shared(self._reading_experiment(name), every_s=self._every_s)
         return self._trials[name]
+
+    async def segments(self, name: str, attribute: str) -> Shared[SegmentsView]:
+        """The view of an experiment by a declared attribute; the first look reads its loop's whole log.
+
+        Raises:
+            InputError: `input.unknown_experiment`; `input.invalid` where the attribute was not declared.
+        """
+        loop, definition, _ = await run_in_threadpool(self._current_experiment, name)
+        key = name, attribute
+        if key not in self._segments:
+            reader = SegmentReader(self._log, loop, definition, attribute)
+            self._segments[key] = Shared(lambda: _segments_view(definition, reader), every_s=self._every_s)
+        return self._segments[key]
 
     def _reading_experiment(self, name: str) -> Callable[[], ExperimentView]:
         return lambda: self._read_experiment(name)
@@ -147,6 +172,11 @@ class Views:
         except LogError as error:
             if error.code != "log.topic_missing":
                 raise
+
+
+def _segments_view(definition: ExperimentDefinition, reader: SegmentReader) -> SegmentsView:
+    found = reader.read()
+    return SegmentsView(_version([definition.name, found.attribute, found.cut]), definition, found)
 
 
 def _version(marks: Sequence[object]) -> str:

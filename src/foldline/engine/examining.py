@@ -1,6 +1,6 @@
 """Reading an experiment: what its tally says now, or said at a cut; and whether its assignments can be made again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +12,14 @@ from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.promotion import Promoted, promoted_units
 from foldline.experiments.results import Results, results
 from foldline.experiments.tally import Tally
-from foldline.experiments.tally_fold import TallyFold
+from foldline.experiments.tally_fold import TallyFold, TallyState
 from foldline.log.protocol import Log
 from foldline.loops.cut import Cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.loops.trying import TrialDecider
 from foldline.records.codec import decode, decode_each
+from foldline.records.columns import Columns
 from foldline.records.types import Decision
 
 _KEPT = 20
@@ -80,19 +81,47 @@ def folded_tallies(log: Log, loop: LoopDefinition, experiment: ExperimentDefinit
     Raises:
         InputError: the cut lies beyond the log.
     """
-    topic, fold = topics_of(loop).events, TallyFold(experiment)
+    return [state.known for state in folded_states(log, loop, TallyFold(experiment), at)]
+
+
+def folded_states(
+    log: Log,
+    loop: LoopDefinition,
+    fold: TallyFold,
+    at: Cut,
+    *,
+    seen_as: Callable[[Columns], Columns] = lambda columns: columns,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[TallyState]:
+    """Each partition's whole state at a cut, units included, folded from the beginning.
+
+    Args:
+        log: only read.
+        loop: any version of its loop.
+        fold: of the experiment.
+        at: one offset for each partition.
+        seen_as: what the fold is shown of each batch.
+        progress: called with the number of records folded so far.
+
+    Raises:
+        InputError: the cut lies beyond the log.
+    """
+    topic = topics_of(loop).events
     check_cut(at, tuple(log.offsets(topic, p)[1] for p in range(loop.partitions)))
-    parts = []
+    states, folded = [], 0
     for partition, stop in enumerate(at):
         state, n = fold.empty(), 0
         while n < stop:
             rows = log.read(topic, partition, n, max_records=10_000, end=stop)
             if not rows:
                 break
-            fold.apply(state, decode([row.payload for row in rows], counts=[row.count for row in rows]))
+            columns = decode([row.payload for row in rows], counts=[row.count for row in rows])
+            fold.apply(state, seen_as(columns))
             n = rows[-1].end
-        parts.append(state.known)
-    return parts
+            folded += len(columns)
+            progress(folded)
+        states.append(state)
+    return states
 
 
 def check_assignments(

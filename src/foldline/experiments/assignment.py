@@ -190,6 +190,11 @@ def _guarded(
     low, high = (edges[0], edges[-1]) if edges else (0, 0)
     broken = len(edges) > 2
 
+    if layer and enrolment and len(bounds) == 1 and not (holdouts or known or broken):
+        return _ramped_in_layer(
+            forced, (layer, low, high), (enrolment, covered), (prefix, bounds[0]), outcomes
+        )
+
     def assign(unit: str | None, previous: str | None = None) -> Assignment:
         if not unit:
             return refused(unit)
@@ -211,6 +216,34 @@ def _guarded(
         if enrolment is not None and digest(enrolment + data) >= covered:
             return not_enrolled
         return outcomes[bisect_right(bounds, digest(prefix + data))]
+
+    return assign
+
+
+def _ramped_in_layer(
+    forced: Mapping[str, Assignment],
+    slots: tuple[bytes, int, int],
+    enrolled: tuple[bytes, int],
+    split: tuple[bytes, int],
+    outcomes: list[Assignment],
+) -> Assign:
+    """Two variants in one range of a layer, while they are ramped up: what is left of `_guarded` then."""
+    digest, not_enrolled = xxhash.xxh3_64_intdigest, Assignment(None, Reason.NOT_ENROLLED)
+    (layer, low, high), (enrolment, covered), (prefix, bound) = slots, enrolled, split
+    control, challenger = outcomes
+
+    def assign(unit: str | None, previous: str | None = None) -> Assignment:  # noqa: ARG001 - not sticky
+        if not unit:
+            return refused(unit)
+        if forced and unit in forced:
+            return forced[unit]
+        try:
+            data = unit.encode()
+        except (AttributeError, UnicodeEncodeError):
+            return refused(unit)
+        if not low <= digest(layer + data) < high or digest(enrolment + data) >= covered:
+            return not_enrolled
+        return control if digest(prefix + data) < bound else challenger
 
     return assign
 

@@ -79,6 +79,7 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
         layer: the slots of a layer that it has.
         holdouts: groups it leaves alone.
         forced: units by id and the variant they get, not analysed.
+        segments: attributes of the context that results are also shown by; exploratory.
         salt: of the variant's hash, and of the enrolment's.
         srm_alpha: level of the sequential test of the variants' shares.
         mixed_limit: share of units seen in two variants above which nothing is concluded.
@@ -112,6 +113,7 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
     layer: LayerRange | None = None
     holdouts: tuple[Holdout, ...] = ()
     forced: dict[str, str] = {}
+    segments: tuple[str, ...] = ()
     salt: str
     srm_alpha: float = 0.001
     mixed_limit: float = 0.01
@@ -304,6 +306,8 @@ def _faults(definition: ExperimentDefinition) -> list[tuple[str, str]]:
         found.append((f"promoted {definition.promoted!r} is none of {list(keys)!r}", "promoted"))
     if not 0.0 <= definition.promoted_share <= 1.0:
         found.append((f"promoted_share {definition.promoted_share!r}; expected 0 to 1", "promoted_share"))
+    if len(set(definition.segments)) < len(definition.segments) or not all(definition.segments):
+        found.append((f"segments {list(definition.segments)!r}; expected names, each once", "segments"))
     names = [(m.name, m.kind, m.per) for m in definition.measures]
     if len(set(names)) < len(names):
         found.append((f"metrics {names!r} name the same twice", "guardrails"))

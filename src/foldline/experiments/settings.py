@@ -41,6 +41,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         layer: slots of a layer.
         holdouts: groups left alone.
         forced: units by id and the variant they get.
+        segments: attributes of the context that results are also shown by (default none).
         salt: of the hashes (default random).
         unit_bits: sums are exact in units of 2^-unit_bits (default 32).
 
@@ -75,6 +76,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     layer: LayerRange | None = None
     holdouts: tuple[Holdout, ...] = ()
     forced: dict[str, str] = {}
+    segments: tuple[str, ...] = ()
     salt: str | None = None
     unit_bits: Annotated[int, Meta(ge=0, le=40)] = 32
 
@@ -120,6 +122,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             layer=self.layer,
             holdouts=self.holdouts,
             forced=self.forced,
+            segments=self.segments,
             salt=self.salt or salt,
             unit_bits=self.unit_bits,
         )

@@ -214,32 +214,22 @@ class TallyFold:
             known, tally_pages.load_pages(dumped.pending, len(self.kept.values), self.terms.wait)
         )
 
-    def _learn(
-        self,
-        known: Tally,
-        deltas: Deltas,
-        exposures: Int64s,
-        counts: Int64s,
-        marks: Int64s,
-        phases: Sequence[Any],
-    ) -> bool:
-        count = int(marks[Mark.DELTAS])
-        before = known.stream_time
-        known.stream_time = int(marks[Mark.TIME])
-        known.exposures += exposures
-        known.counters += counts
-        versions = {phase.version for phase in known.phases}
-        added = tuple(PhaseSeen(p.version, p.state, p.time) for p in phases if p.version not in versions)
-        known.phases += added
-        if count:
-            minute, variant, what, sign = deltas.head[:, :count]
-            self._count(known, minute, variant, what, sign, deltas.values[:count])
-        left_a_minute = before // MINUTE_MS != known.stream_time // MINUTE_MS
-        return bool(count or exposures.any() or counts.any() or added or left_a_minute)
-
-    def _count(
+    def count(
         self, known: Tally, minute: Int64s, variant: Int64s, what: Int64s, sign: Int64s, values: Int64s
     ) -> None:
+        """Count m changes of units.
+
+        Args:
+            known: changed.
+            minute: (m,) of the change.
+            variant: (m,) of the unit.
+            what: (m,) a `Count`.
+            sign: (m,) 1, or -1 to take a unit off again.
+            values: (m, v) of the unit as they are counted, for `Count.MATURED`.
+
+        Raises:
+            FoldError: `fold.overflow`.
+        """
         touched = np.unique(minute)
         with_minutes(known, touched)
         cell = np.searchsorted(known.minutes, minute) * len(self.variants) + variant
@@ -261,6 +251,29 @@ class TallyFold:
         for p, (a, b) in enumerate(self.kept.pairs):
             group = (cell * pairs + p).astype(np.int32)
             learn_products(low, high, group, values[:, a].copy(), values[:, b].copy(), signs)
+
+    def _learn(
+        self,
+        known: Tally,
+        deltas: Deltas,
+        exposures: Int64s,
+        counts: Int64s,
+        marks: Int64s,
+        phases: Sequence[Any],
+    ) -> bool:
+        count = int(marks[Mark.DELTAS])
+        before = known.stream_time
+        known.stream_time = int(marks[Mark.TIME])
+        known.exposures += exposures
+        known.counters += counts
+        versions = {phase.version for phase in known.phases}
+        added = tuple(PhaseSeen(p.version, p.state, p.time) for p in phases if p.version not in versions)
+        known.phases += added
+        if count:
+            minute, variant, what, sign = deltas.head[:, :count]
+            self.count(known, minute, variant, what, sign, deltas.values[:count])
+        left_a_minute = before // MINUTE_MS != known.stream_time // MINUTE_MS
+        return bool(count or exposures.any() or counts.any() or added or left_a_minute)
 
     def _batch(self, columns: Columns) -> Batch:
         wanted = np.zeros((max(1, len(columns.names)), len(self.kept.values)), np.int8)

@@ -1,0 +1,206 @@
+"""Half-space trees: how much emptier a place is than the last window of examples has it.
+
+Tan, Ting and Liu 2011 (Fast anomaly detection for streaming data, IJCAI): trees that halve the space at random count
+the examples of each node over a window; the score of an example is low where the last window's counts, weighted by
+2^depth, are high. Splits keep 15 % of a node's width from its edges, and a search ends at nodes with less than a tenth
+of the window, as River 0.26 has it, with whose scores those here agree bit for bit for one generator.
+
+Until the first window is full there is nothing to compare with: every score is 0, and `is_warm` says so.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from foldline.errors import InputError
+from foldline.fold.arrays import Arrays
+from foldline.kernels import inlined, kernel
+from foldline.models.protocol import Table
+
+PADDING = 0.15
+SMALL = 0.1
+DEEPEST = 20
+
+
+class Generator(Protocol):
+    """What trees are drawn with; `random.Random(seed)` is one."""
+
+    def choices(self, population: Sequence[int], weights: Sequence[float]) -> list[int]:
+        """One of the population, by weight, in a list."""
+        ...
+
+    def uniform(self, a: float, b: float) -> float:
+        """A number between."""
+        ...
+
+
+class HalfSpaceTrees:
+    """Scores from 0, usual, to 1, never seen.
+
+    Args:
+        features: names of the columns. Trees are drawn over them in the order of their names.
+        rng: draws the trees, once, here.
+        n_trees: how many.
+        height: of each, at most 20; a tree has 2^(height + 1) - 1 nodes.
+        window_size: examples whose counts are compared with.
+        limits: least and greatest value of a feature, by name; 0 and 1 for those not named.
+
+    Example:
+        >>> import random
+        >>> model = HalfSpaceTrees(["x"], random.Random(42), n_trees=5, height=3, window_size=3)
+        >>> state = model.empty()
+        >>> x = np.array([[0.5], [0.45], [0.43], [0.44], [0.445], [0.45]])
+        >>> model.learn(state, x, np.full(6, np.nan))
+        >>> model.predict(state, np.array([[0.5], [0.0]])).round(3).ravel().tolist()
+        [0.178, 0.853]
+    """
+
+    outputs = 1
+
+    def __init__(
+        self,
+        features: Sequence[str],
+        rng: Generator,
+        *,
+        n_trees: int = 10,
+        height: int = 8,
+        window_size: int = 250,
+        limits: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        for name, given, most in (
+            ("n_trees", n_trees, 10_000),
+            ("height", height, DEEPEST),
+            ("window_size", window_size, 1 << 40),
+        ):
+            if not 1 <= given <= most:
+                raise InputError(
+                    "input.invalid", f"{name} is {given!r}; expected 1 to {most}", field=name, value=given
+                )
+        self.features = tuple(features)
+        self.window_size = window_size
+        self._height = height
+        known = limits or {}
+        order = sorted(range(len(self.features)), key=lambda column: self.features[column])
+        ranges = {column: known.get(self.features[column], (0.0, 1.0)) for column in order}
+        nodes = (1 << height) - 1
+        self._feature = np.zeros((n_trees, nodes), np.int32)
+        self._threshold = np.zeros((n_trees, nodes), np.float64)
+        for tree in range(n_trees):
+            self._draw(rng, dict(ranges), tree, 0, height)
+
+    def empty(self) -> Arrays:
+        """See `Model.empty`: of each node the counts of the last window and of the one that fills; examples seen."""
+        shape = len(self._feature), 2 * self._feature.shape[1] + 1, 2
+        return {"counts": np.zeros(shape, np.int64), "seen": np.zeros(1, np.int64)}
+
+    def is_warm(self, state: Arrays) -> bool:
+        """Whether a window was full once, so that scores say something."""
+        return bool(state["seen"][0] >= self.window_size)
+
+    def predict(self, state: Arrays, x: Table) -> Table:
+        """See `Model.predict`; O(trees · height) a row."""
+        return self._run(state, x, score=True, learn=False)
+
+    def learn(self, state: Arrays, x: Table, y: npt.NDArray[np.float64]) -> None:
+        """See `Model.learn`; labels are not used."""
+        self._run(state, x, score=False, learn=True)
+
+    def predict_learn(self, state: Arrays, x: Table, y: npt.NDArray[np.float64]) -> Table:
+        """See `Model.predict_learn`."""
+        return self._run(state, x, score=True, learn=True)
+
+    def _run(self, state: Arrays, x: Table, *, score: bool, learn: bool) -> Table:
+        scores = np.zeros((len(x), 1))
+        _pass(
+            np.ascontiguousarray(x, np.float64),
+            self._feature,
+            self._threshold,
+            self._height,
+            self.window_size,
+            state["counts"],
+            state["seen"],
+            score,
+            learn,
+            scores,
+        )
+        return scores
+
+    def _draw(
+        self, rng: Generator, limits: dict[int, tuple[float, float]], tree: int, node: int, height: int
+    ) -> None:
+        """The node and all below, left before right; the limits are those of its half of the space."""
+        if height == 0:
+            return
+        column = rng.choices(list(limits), [high - low for low, high in limits.values()])[0]
+        low, high = limits[column]
+        at = rng.uniform(low + PADDING * (high - low), high - PADDING * (high - low))
+        self._feature[tree, node] = column
+        self._threshold[tree, node] = at
+        for child, half in ((2 * node + 1, (low, at)), (2 * node + 2, (at, high))):
+            limits[column] = half
+            self._draw(rng, limits, tree, child, height - 1)
+        limits[column] = (low, high)
+
+
+@inlined
+def _below(x: Any, row: Any, column: Any, threshold: Any, counts: Any, tree: Any, node: Any) -> Any:
+    """The child on the example's side; where it lacks the feature, that with more of the window that fills."""
+    value = x[row, column]
+    left = 2 * node + 1
+    if value != value:
+        return left + 1 if counts[tree, left, 1] < counts[tree, left + 1, 1] else left
+    # Added, not branched upon: no processor could foresee which way.
+    return left + np.int64(value >= threshold)
+
+
+@kernel
+def _pass(
+    x: Any,
+    feature: Any,
+    threshold: Any,
+    height: Any,
+    window: Any,
+    counts: Any,
+    seen: Any,
+    score: Any,
+    learn: Any,
+    out: Any,
+) -> None:
+    """One walk down a tree scores and learns: learning changes no count that the way further down depends on.
+
+    Tree after tree over all rows of a window, so that a tree stays in the processor's cache.
+    """
+    trees, nodes, _ = counts.shape
+    small, more = SMALL * window, np.int64(learn)
+    most = np.float64(trees) * np.float64(window) * (np.float64(2 << height) - 1.0)
+    start = 0
+    while start < len(x):
+        warm = score and seen[0] >= window
+        stop = len(x)
+        if learn:
+            stop = min(stop, start + window - seen[0] % window)
+        for tree in range(trees):
+            for row in range(start, stop):
+                # 2^depth while the search goes on, then 0: multiplied, not branched upon.
+                node, power, of_tree = 0, 1.0, 0.0
+                for _ in range(height):
+                    mass = np.float64(counts[tree, node, 0])
+                    of_tree += mass * power
+                    power *= 2.0 * np.float64(mass >= small)
+                    counts[tree, node, 1] += more
+                    node = _below(x, row, feature[tree, node], threshold[tree, node], counts, tree, node)
+                of_tree += counts[tree, node, 0] * power
+                counts[tree, node, 1] += more
+                out[row, 0] += of_tree
+        for row in range(start, stop):
+            out[row, 0] = 1.0 - out[row, 0] / most if warm else 0.0
+        if learn:
+            seen[0] += stop - start
+            if seen[0] % window == 0:
+                for tree in range(trees):
+                    for node in range(nodes):
+                        counts[tree, node, 0] = counts[tree, node, 1]
+                        counts[tree, node, 1] = 0
+        start = stop

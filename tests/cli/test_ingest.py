@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +213,38 @@ def test_killed_on_kafka_it_copies_each_once(kafka_url: str, tmp_path: Path) -> 
         app.loop("news", actions=["a", "b"], partitions=2)
         app.log.create(Topic("orders", 3))
         _killed_again_and_again(kafka_url, config, app.log, 300)
+
+
+def test_two_share_a_source_on_kafka(kafka_url: str, tmp_path: Path) -> None:
+    """One is killed and one is stopped in the middle and wakes when others have its partitions: each once."""
+    config = tmp_path / "foldline.toml"
+    config.write_text(CONFIG)
+    arguments = ("ingest", "--log", kafka_url, "--config", str(config))
+    with open_log(kafka_url) as log, ExitStack() as stack:
+        log.create(Topic("orders", 3))
+        first, second = (stack.enter_context(Process(*arguments)) for _ in range(2))
+        with Process(*arguments) as third:
+            for running in (first, second, third):
+                running.ready()
+            produce(log, 0, 100)
+            _await_copies(log, expected(100)[0], third)
+            third.popen.kill()
+        second.popen.send_signal(signal.SIGSTOP)
+        produce(log, 100, 200)
+        _await_copies(log, expected(300)[0], first)  # it has all partitions by then
+        second.popen.send_signal(signal.SIGCONT)
+        produce(log, 300, 100)
+        _await_copies(log, expected(400)[0], first)
+        assert (first.stop(), second.stop()) == (0, 0)
+        ids = outcomes(log)
+        assert len(ids) == len(set(ids)) == expected(400)[0]
+
+
+def _await_copies(log: Log, count: int, running: Process) -> None:
+    deadline = time.monotonic() + 60
+    while len(outcomes(log)) < count:
+        assert time.monotonic() < deadline, "".join(running.lines)
+        log.wait({("news.events", p): log.offsets("news.events", p)[1] for p in range(2)}, 0.2)
 
 
 def test_records_of_kcat_are_counted(kafka_url: str) -> None:

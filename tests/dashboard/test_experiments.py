@@ -83,7 +83,7 @@ def test_results_as_json_are_those_of_the_program(client: Client, tried: fl.Fold
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_results_by_segment(client: Client) -> None:
+def test_results_by_segment(client: Client, tried: fl.Foldline) -> None:
     """A declared attribute has a page that says what it is worth; another has none."""
     assert 'href="/experiments/one-page/segments/device"' in client.get("/experiments/one-page").text
     page = client.get("/experiments/one-page/segments/device")
@@ -93,6 +93,8 @@ def test_results_by_segment(client: Client) -> None:
     assert [one["segment"] for one in content["segments"]] == ["tablet", "desktop", "phone"]
     assert sum(sum(one["enrolled"].values()) for one in content["segments"]) == 2_600
     assert content["comparisons"] == 3
+    found = tried.loop("checkout").experiment("one-page").by_segment("device")
+    assert [one.matured for one in found.segments] == [one["matured"] for one in content["segments"]]
     assert client.get("/experiments/one-page/segments/country").status_code == 404
 
 

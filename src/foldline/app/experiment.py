@@ -18,10 +18,12 @@ from foldline.engine.experimenting import (
 )
 from foldline.engine.host import Host
 from foldline.engine.promoting import promote, roll_back
+from foldline.engine.segmenting import SegmentReader
 from foldline.errors import FoldError, InputError
 from foldline.experiments.catalogue import ExperimentCatalogue
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.results import Results
+from foldline.experiments.segments import Segmented
 from foldline.experiments.settings import ExperimentSettings
 from foldline.log.protocol import Log
 from foldline.loops.cut import Cut
@@ -146,6 +148,19 @@ class Experiment:
         return read_results(
             self._log, self._host.catalogue.one(self._loop), self.definition, at=at, until=until
         )
+
+    def by_segment(self, attribute: str, at: Cut | None = None) -> Segmented:
+        """Results by a declared segment: exploratory, no part of the verdict. Reads the loop's whole log.
+
+        Args:
+            attribute: of the context; one of the `segments` of the settings.
+            at: a cut, one offset for each partition; the end of the log by default.
+
+        Raises:
+            InputError: the attribute was not declared; the cut lies beyond the log.
+        """
+        loop = self._host.catalogue.one(self._loop)
+        return SegmentReader(self._log, loop, self.definition, attribute).read(at)
 
     def announcements(self) -> list[Announcement]:
         """Its verdict and breaches as they stand on the log, in order. Reads the log."""

@@ -71,7 +71,7 @@ class Views:
         self._experiments = ExperimentCatalogue()
         self._experiment_readers: dict[str, ExperimentReader] = {}
         self._trials: dict[str, Shared[ExperimentView]] = {}
-        self._segments: dict[tuple[str, str], Shared[SegmentsView]] = {}
+        self._segments: dict[tuple[str, str, int], Shared[SegmentsView]] = {}
         self.streams: Shared[StreamsView] = Shared(self._read_streams, every_s=every_s)
         self.experiments: Shared[ExperimentsView] = Shared(self._read_experiments, every_s=every_s)
 
@@ -104,7 +104,8 @@ class Views:
             InputError: `input.unknown_experiment`; `input.invalid` where the attribute was not declared.
         """
         loop, definition, _ = await run_in_threadpool(self._current_experiment, name)
-        key = name, attribute
+        # A draft may still change in everything; once started, what is measured is fixed.
+        key = name, attribute, definition.version if definition.started is None else 0
         if key not in self._segments:
             reader = SegmentReader(self._log, loop, definition, attribute)
             self._segments[key] = Shared(lambda: _segments_view(definition, reader), every_s=self._every_s)

@@ -155,8 +155,10 @@ class Walk:
     def _left(self) -> tuple[Int64s, list[int]]:
         """Minutes in which something happens, rising, and times after which the rule ends it."""
         ends = [time for time in (self._stopped, self.definition.deadline) if time is not None]
-        minutes = np.union1d(self.tally.minutes, np.array([time // MINUTE_MS for time in ends], np.int64))
-        return minutes[np.searchsorted(minutes, self.minute) :], ends
+        # What was looked at is left out first: of a long walk taken up again little is left to sort.
+        minutes = self.tally.minutes[np.searchsorted(self.tally.minutes, self.minute) :]
+        ending = [time // MINUTE_MS for time in ends if time // MINUTE_MS >= self.minute]
+        return np.union1d(minutes, np.array(ending, np.int64)), ends
 
     def _go(self, minutes: Int64s) -> None:
         tally = self.tally

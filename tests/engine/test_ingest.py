@@ -199,7 +199,8 @@ def test_a_source_made_again_is_refused(log: Log, defined: Define, count: int) -
     log.delete("orders")
     log.create(Topic("orders", 1))
     produce(log, count, partitions=1)  # also beyond where it stands: nothing is copied under the old ids
-    for now in (NOW + 10, NOW + 60_000):  # between two looks at the leases, and at one
+    # Between two looks at the leases, and at one. On Kafka what comes is there a little later, and nothing is read.
+    for now in (NOW + 10, NOW + 60_000) if log.counts == "records" else (NOW + 60_000,):
         with pytest.raises(FoldError, match="made again") as raised:
             running.step(now=now)
         assert raised.value.code == "fold.topic_replaced"

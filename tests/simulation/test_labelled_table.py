@@ -53,7 +53,7 @@ def test_classes(
         ("x,y\n1,0\n1\n", {}, "line 3 has 1 fields, the header has 2"),
         ("x,y\n1,0\n", {"target": "z"}, "'z' among them"),
         ("x,x\n1,0\n", {}, "expected each once"),
-        ("x,y\n1,0\n2,0\n", {}, "expected at least two"),
+        ("x,y\n1,0\n2,0\n", {}, "expected two or more"),
         ("x,y\n1,0\n2,1\n", {"positive": "2"}, "no row of 't' has y '2'"),
     ],
 )

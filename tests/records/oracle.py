@@ -13,6 +13,8 @@ from foldline.records.types import (
     Activation,
     Decision,
     Definition,
+    Example,
+    Label,
     Observation,
     Outcome,
     Phase,
@@ -59,7 +61,7 @@ def _put(record: Record, row: int, columns: Columns) -> None:
     if isinstance(record, Decision | Outcome):
         columns.action[row] = _index(record.action, columns.actions)
         columns.propensity[row] = record.propensity
-    if isinstance(record, Decision | Outcome | Observation):
+    if isinstance(record, Decision | Outcome | Observation | Example):
         columns.id[row], columns.unit[row] = hash128(record.id), hash128(record.unit)
     if isinstance(record, Reward | Observation):
         columns.name[row] = _index(record.name, columns.names)
@@ -80,6 +82,11 @@ def _put(record: Record, row: int, columns: Columns) -> None:
         columns.markers[row] = record
     if isinstance(record, Phase):
         columns.phases[row] = record
+    if isinstance(record, Example):
+        columns.examples[row] = record
+    if isinstance(record, Label):
+        columns.id[row] = hash128(record.example)
+        columns.labels[row] = record
 
 
 def _index(text: str, known: list[str]) -> int:
@@ -96,6 +103,9 @@ def assert_equal(left: Columns, right: Columns) -> None:
     assert left.actions == right.actions
     assert left.names == right.names
     assert left.markers == right.markers
+    assert left.phases == right.phases
+    assert left.examples == right.examples
+    assert left.labels == right.labels
     assert left.dead == right.dead
 
 
@@ -161,7 +171,20 @@ phases = st.builds(
     version=st.integers(1, 99),
     state=st.sampled_from(["draft", "running", "ended"]),
 )
-records = st.one_of(decisions, rewards, outcomes, observations, activations, ticks, definitions, phases)
+_values = st.one_of(st.booleans(), st.integers(-(1 << 40), 1 << 40), numbers, _any)
+examples = st.builds(
+    Example,
+    time=times,
+    id=ids,
+    unit=ids,
+    x=st.dictionaries(_any, st.one_of(st.none(), _values), max_size=4),
+    y=st.one_of(st.none(), _values),
+    occurred=_occurred,
+)
+labels = st.builds(Label, time=times, example=ids, y=_values, occurred=_occurred)
+records = st.one_of(
+    decisions, rewards, outcomes, observations, activations, ticks, definitions, phases, examples, labels
+)
 
 
 def canonical(count: int, seed: int = 0) -> list[Record]:

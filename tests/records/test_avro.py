@@ -12,6 +12,8 @@ from foldline.records.types import (
     Activation,
     Decision,
     Definition,
+    Example,
+    Label,
     Observation,
     Outcome,
     Phase,
@@ -34,6 +36,10 @@ RECORDS: list[Record] = [
     Observation(time=1, id="o", unit="u", name="revenue", value=12.5),
     Definition(time=1, loop="news", version=1, actions=["a", "b"], low=-1.0, high=1.0),
     Phase(time=1, experiment="e", version=1, state="running"),
+    Example(time=1, id="0.0.a", unit="card-1", x={"amount": 12.5, "shop": "food", "n": 3, "new": True, "age": None}),
+    Example(time=1, id="0.0.b", unit="card-1", x={}, y=False, occurred=1),
+    Label(time=2, example="0.0.a", y="fraud"),
+    Label(time=2, example="0.0.a", y=0.5, occurred=1),
 ]  # fmt: skip
 
 

@@ -7,10 +7,10 @@ from foldline.records.schemas import schema, schemas
 
 
 def test_every_type_has_a_schema_that_names_its_tag() -> None:
-    """Eight types, each with its `type` and required fields."""
+    """Ten types, each with its `type` and required fields."""
     found = schemas()
     events = {"decision", "reward", "outcome", "activation", "tick", "observation"}
-    assert set(found) == events | {"definition", "phase"}
+    assert set(found) == events | {"definition", "phase", "example", "label"}
     for name, whole in found.items():
         body = whole["$defs"][name.capitalize()]
         assert body["properties"]["type"]["enum"] == [name]

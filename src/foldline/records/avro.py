@@ -1,7 +1,8 @@
 """Records in Apache Avro: a schema for every record type, and values of it.
 
 A record's type is the schema's name (`foldline.Reward`), its fields are the record's under their names, an absent one
-is null. A decision's context, whose fields are the caller's, stands as JSON in a string.
+is null. What is the caller's to shape, a decision's context, an example's features and labels, stands as JSON in a
+string.
 """
 
 from functools import cache
@@ -16,6 +17,9 @@ from foldline.records.schemas import RECORD_TYPES
 from foldline.records.types import AnyRecord, Record
 
 NAMESPACE: Final = "foldline"
+
+_FREE: Final = ("context", "x", "y")
+"""Fields whose values are the caller's to shape."""
 
 _SCALARS: Final = {"StrType": "string", "IntType": "long", "FloatType": "double", "BoolType": "boolean"}
 
@@ -61,8 +65,9 @@ def to_avro(line: bytes) -> tuple[str, dict[str, Any]] | None:
     if not said <= {"type", *record.__struct_fields__}:
         return None
     value = msgspec.structs.asdict(record)
-    if value.get("context") is not None:
-        value["context"] = msgspec.json.encode(value["context"]).decode()
+    for name in _FREE:
+        if value.get(name) is not None:
+            value[name] = msgspec.json.encode(value[name]).decode()
     return type(record).__name__.lower(), value
 
 
@@ -86,8 +91,9 @@ def from_avro(name: str, value: Any) -> bytes:
             return msgspec.json.encode(value)
         # What is left to its default is not written.
         given = {name: each for name, each in value.items() if each != _defaults(kind).get(name)}
-        if isinstance(given.get("context"), str):
-            given["context"] = msgspec.json.decode(given["context"])
+        for free in _FREE:
+            if isinstance(given.get(free), str):
+                given[free] = msgspec.json.decode(given[free])
         record: Record = msgspec.convert(given | {"type": kind.__name__.lower()}, kind)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         raise InputError("input.invalid", f"an Avro value of schema {name!r}: {error}") from error
@@ -102,8 +108,11 @@ def _defaults(kind: type[Record]) -> dict[str, Any]:
 
 
 def _field(field: msgspec.inspect.Field) -> dict[str, Any]:
-    if field.name == "context":
-        return {"name": field.name, "type": ["null", "string"], "default": None, "doc": "a JSON object"}
+    if field.name in _FREE:
+        free = {"name": field.name, "doc": "JSON"}
+        if field.default is msgspec.NODEFAULT:
+            return {**free, "type": "string"}
+        return {**free, "type": ["null", "string"], "default": None}
     made: dict[str, Any] = {"name": field.name, "type": _type(field.type)}
     if field.default is not msgspec.NODEFAULT:
         made["default"] = field.default

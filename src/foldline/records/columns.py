@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from foldline.records.types import Definition, Phase
+from foldline.records.types import Definition, Example, Label, Phase
 
 ARRAYS: Final = (
     "kind", "time", "id", "unit", "reward_id", "action", "name", "value", "propensity", "experiment", "variant",
@@ -32,6 +32,8 @@ class Kind(IntEnum):
     DEFINITION = 6
     OBSERVATION = 7
     PHASE = 8
+    EXAMPLE = 9
+    LABEL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Columns:
         kind: (n,) int8, a `Kind`.
         time: (n,) int64 milliseconds; 0 on dead rows, which move no clock.
         id: (n, 2) uint64, hash of the decision id (decision, outcome, activation, reward by id), of the own id
-            (observation), zeros where absent.
+            (observation, example) or the example's (label), zeros where absent.
         unit: (n, 2) uint64, hash of the unit, zeros where absent.
         reward_id: (n, 2) uint64, hash of a reward's own id, else zeros.
         action: (n,) int32, index into `actions`, -1 where absent.
@@ -65,6 +67,8 @@ class Columns:
         names: the reward and observation names in this batch, by first appearance.
         markers: definition markers by row.
         phases: experiments' markers by row.
+        examples: examples by row.
+        labels: labels by row.
         dead: the rows of kind DEAD with their errors, by row.
     """
 
@@ -84,6 +88,8 @@ class Columns:
     names: list[str] = field(default_factory=list)
     markers: dict[int, Definition] = field(default_factory=dict)
     phases: dict[int, Phase] = field(default_factory=dict)
+    examples: dict[int, Example] = field(default_factory=dict)
+    labels: dict[int, Label] = field(default_factory=dict)
     dead: list[Dead] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -98,5 +104,7 @@ class Columns:
             names=self.names,
             markers={row - start: marker for row, marker in self.markers.items() if start <= row < stop},
             phases={row - start: phase for row, phase in self.phases.items() if start <= row < stop},
+            examples={row - start: each for row, each in self.examples.items() if start <= row < stop},
+            labels={row - start: each for row, each in self.labels.items() if start <= row < stop},
             dead=[Dead(d.row - start, d.code, d.message) for d in self.dead if start <= d.row < stop],
         )

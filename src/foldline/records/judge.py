@@ -9,6 +9,8 @@ from foldline.records.types import (
     AnyRecord,
     Decision,
     Definition,
+    Example,
+    Label,
     Observation,
     Outcome,
     Phase,
@@ -24,7 +26,7 @@ DECODER: Final = msgspec.json.Decoder(AnyRecord)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TYPES = {
     kind.__name__.lower(): kind
-    for kind in (Activation, Decision, Definition, Observation, Outcome, Phase, Reward, Tick)
+    for kind in (Activation, Decision, Definition, Example, Label, Observation, Outcome, Phase, Reward, Tick)
 }
 
 

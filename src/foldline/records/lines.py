@@ -20,6 +20,8 @@ from foldline.records.types import (
     AnyRecord,
     Decision,
     Definition,
+    Example,
+    Label,
     Observation,
     Outcome,
     Phase,
@@ -38,6 +40,8 @@ _KINDS: Final[dict[type, int]] = {
     Definition: int(Kind.DEFINITION),
     Observation: int(Kind.OBSERVATION),
     Phase: int(Kind.PHASE),
+    Example: int(Kind.EXAMPLE),
+    Label: int(Kind.LABEL),
 }
 
 
@@ -259,6 +263,10 @@ _LAYOUTS: Final[dict[type, _Layout]] = {
         numbers=(("value", lambda some: [r.value for r in some]),),
         name=lambda some: [r.name for r in some],
     ),
+    Example: _Layout(
+        hashed=(("id", lambda some: [r.id for r in some]), ("unit", lambda some: [r.unit for r in some]))
+    ),
+    Label: _Layout(hashed=(("id", lambda some: [r.example for r in some]),)),
     Activation: _Layout(hashed=(("id", lambda some: [r.decision for r in some]),)),
     Tick: _Layout(),
     Definition: _Layout(),
@@ -277,6 +285,10 @@ def _write(groups: _Groups, rows: Rows, columns: Columns, actions: Dictionary, n
             columns.markers.update(zip(at.tolist(), some, strict=True))
         elif kind is Phase:
             columns.phases.update(zip(at.tolist(), some, strict=True))
+        elif kind is Example:
+            columns.examples.update(zip(at.tolist(), some, strict=True))
+        elif kind is Label:
+            columns.labels.update(zip(at.tolist(), some, strict=True))
         _write_kind(some, at, _LAYOUTS[kind], columns, hashed, actions, names)
     hashed.write()
 

@@ -9,6 +9,8 @@ from foldline.records.types import (
     Activation,
     Decision,
     Definition,
+    Example,
+    Label,
     Observation,
     Outcome,
     Phase,
@@ -19,7 +21,7 @@ from foldline.records.types import (
 
 RECORD_TYPES: Final[dict[str, type[Record]]] = {
     kind.__name__.lower(): kind
-    for kind in (Decision, Reward, Outcome, Activation, Tick, Observation, Definition, Phase)
+    for kind in (Decision, Reward, Outcome, Activation, Tick, Observation, Definition, Phase, Example, Label)
 }
 
 
@@ -30,7 +32,7 @@ def schema(type_name: str) -> dict[str, Any]:
 
     Args:
         type_name: the record's `type`: `decision`, `reward`, `outcome`, `activation`, `tick`, `observation`,
-            `definition` or `phase`.
+            `definition`, `phase`, `example` or `label`.
 
     Raises:
         InputError: `input.invalid` where there is no such type.

@@ -13,6 +13,7 @@ from msgspec import Meta
 Time = Annotated[int, Meta(ge=0, le=1 << 53, description="milliseconds since 1970-01-01 UTC")]
 Id = Annotated[str, Meta(min_length=1, max_length=512)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Value = bool | int | float | str
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
@@ -118,6 +119,36 @@ class Observation(Record, frozen=True, kw_only=True):
     occurred: Time | None = None
 
 
+class Example(Record, frozen=True, kw_only=True):
+    """Something to predict, with its label where that is known already.
+
+    Attributes:
+        id: `generation.partition.local`; the same id within the models' label window counts once.
+        unit: whose it is, such as a card; also the record's key.
+        x: features by name: numbers, texts, booleans; null stands for an absent one.
+        y: the label: a class, or the number to be predicted.
+    """
+
+    id: Id
+    unit: Id
+    x: dict[str, Value | None]
+    y: Value | None = None
+    occurred: Time | None = None
+
+
+class Label(Record, frozen=True, kw_only=True):
+    """What an example turned out to be.
+
+    Attributes:
+        example: its full id.
+        y: see `Example`.
+    """
+
+    example: Id
+    y: Value
+    occurred: Time | None = None
+
+
 class Definition(Record, frozen=True, kw_only=True):
     """The marker of a definition change: applies to its partition from this record on.
 
@@ -150,4 +181,6 @@ class Phase(Record, frozen=True, kw_only=True):
     state: Literal["draft", "running", "paused", "ended"]
 
 
-AnyRecord = Decision | Reward | Outcome | Activation | Tick | Observation | Definition | Phase
+AnyRecord = (
+    Decision | Reward | Outcome | Activation | Tick | Observation | Definition | Phase | Example | Label
+)

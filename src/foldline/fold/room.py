@@ -1,6 +1,7 @@
 """Room for attribution's state: rings and tables that grow with what is live, and shrink after it."""
 
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -10,14 +11,18 @@ LEAST: Final = 64
 """Least capacity of a ring and least slots of a table; powers of two."""
 
 
+AnyState = TypeVar("AnyState", bound=Any)
+"""A named tuple of arrays: rings, tables over them, and `marks`."""
+
+
 class Ring(NamedTuple):
     """A ring of the state: its field, the marks of its ends, its width and when it is full."""
 
     field: str
-    head: Mark
-    tail: Mark
+    head: int
+    tail: int
     width: int
-    full: Status
+    full: int
 
 
 class Table(NamedTuple):
@@ -29,8 +34,8 @@ class Table(NamedTuple):
     field: str
     ring: Ring
     column: int
-    used: Mark
-    full: Status
+    used: int
+    full: int
     matched: int = -1
 
 
@@ -68,7 +73,7 @@ def empty(counts: int) -> State:
     return State(marks, np.zeros(counts, np.int64), *rings, *tables)
 
 
-def live(state: State, ring: Ring) -> int:
+def live(state: AnyState, ring: Ring) -> int:
     """Rows of the ring that are live."""
     return int(state.marks[ring.tail] - state.marks[ring.head])
 
@@ -85,27 +90,33 @@ def widened(state: State, status: Status) -> State:
 
 
 def narrowed(state: State) -> State:
+    """See `narrowed_rings`."""
+    return narrowed_rings(state, RINGS, TABLES)
+
+
+def narrowed_rings(state: AnyState, rings: Sequence[Ring], tables: Sequence[Table]) -> AnyState:
     """The state without room that an eighth of would do: after a peak, memory follows what is live."""
-    for ring in RINGS:
+    for ring in rings:
         needed = LEAST + live(state, ring)
         if 8 * needed < len(getattr(state, ring.field)):
             state = resized(state, ring, _power_of_two(2 * needed))
-            for table in TABLES:
+            for table in tables:
                 if table.ring is ring:
                     state = indexed(state, table)
     return state
 
 
-def resized(state: State, ring: Ring, capacity: int) -> State:
+def resized(state: AnyState, ring: Ring, capacity: int) -> AnyState:
     """The state with its ring in a new array of that capacity. O(capacity)."""
     rows: Int64s = getattr(state, ring.field)
     sequences = np.arange(state.marks[ring.head], state.marks[ring.tail])
     moved = np.zeros((capacity, ring.width), np.int64)
     moved[sequences & (capacity - 1)] = rows[sequences & (len(rows) - 1)]
-    return state._replace(**{ring.field: moved})
+    changed: AnyState = state._replace(**{ring.field: moved})
+    return changed
 
 
-def indexed(state: State, table: Table) -> State:
+def indexed(state: AnyState, table: Table) -> AnyState:
     """The state with the table built anew from its ring, at most three eighths full. O(live rows)."""
     from foldline.fold.index import fill
 
@@ -113,7 +124,8 @@ def indexed(state: State, table: Table) -> State:
     slots = np.zeros(max(LEAST, _power_of_two(live(state, table.ring) * 8 // 3 + 1)), np.int64)
     head, tail = int(state.marks[table.ring.head]), int(state.marks[table.ring.tail])
     state.marks[table.used] = fill(slots, rows, head, tail, int(table.column), int(table.matched))
-    return state._replace(**{table.field: slots})
+    changed: AnyState = state._replace(**{table.field: slots})
+    return changed
 
 
 def _power_of_two(least: int) -> int:

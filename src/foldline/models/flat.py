@@ -1,0 +1,239 @@
+"""Our own models, on tables of numbers, as folds use them: features by name, labels as they stand on the log.
+
+The columns are those of `features`, or the features of the first example. Features that come later are not looked at
+and counted by nobody: name them all, or let the first example have them. Numbers and booleans stand in the table;
+a text is absent.
+"""
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from foldline.errors import FoldError, InputError
+from foldline.fold.arrays import Arrays, dump_arrays, load_arrays
+from foldline.models.expression import Expression, model_text, model_values
+from foldline.models.half_space_trees import HalfSpaceTrees
+from foldline.models.logistic_regression import LogisticRegression
+from foldline.models.mersenne import Mersenne
+from foldline.models.online import Features, Predictions, Steps, Task
+from foldline.models.protocol import Model, Table
+from foldline.records.types import Value
+
+Build = Callable[..., Model]
+
+
+def _half_space_trees(features: Sequence[str], *, seed: int = 1, **parameters: Any) -> Model:
+    limits = {name: tuple(ends) for name, ends in (parameters.pop("limits", None) or {}).items()}
+    return HalfSpaceTrees(features, Mersenne(seed), limits=limits, **parameters)
+
+
+KINDS: Final[dict[str, tuple[Task, Build]]] = {
+    "HalfSpaceTrees": ("anomaly", _half_space_trees),
+    "LogisticRegression": ("classification", LogisticRegression),
+}
+"""By name, what it predicts and what makes it of features and parameters."""
+
+
+@dataclass(slots=True)
+class FlatState:
+    """What a flat model has learnt: the model made for its columns, its arrays, and the classes in their order."""
+
+    features: tuple[str, ...] = ()
+    classes: tuple[Value, ...] = ()
+    model: Model | None = None
+    arrays: Arrays | None = None
+
+
+class FlatModel:
+    """A model of ours by name. See `OnlineModel`.
+
+    Args:
+        expression: one step.
+        features: names of the columns; those of the first example if none are named.
+        classes: what labels may be, the positive one last; false and true by default.
+
+    Raises:
+        InputError: `input.unknown_model`; `input.invalid` where it does not take the parameters.
+
+    Example:
+        >>> from foldline.models.expression import parse_model
+        >>> model = FlatModel(parse_model("LogisticRegression:lr=0.1"))
+        >>> steps = Steps()
+        >>> for x in (0.0, 1.0) * 50:
+        ...     steps.add({"x": x}, x > 0.5, predicts=True)
+        >>> model.run(model.empty(), steps).values[-2:]
+        [False, True]
+    """
+
+    portable = True
+
+    def __init__(
+        self,
+        expression: Expression,
+        *,
+        features: Sequence[str] = (),
+        classes: Sequence[Value] = (False, True),
+    ) -> None:
+        if len(expression) > 1:
+            raise InputError(
+                "input.invalid",
+                f"{model_text(expression)}: our own models stand alone, not in a pipeline",
+                field="model",
+            )
+        self._step = expression[0]
+        if self._step.model not in KINDS:
+            raise InputError(
+                "input.unknown_model",
+                f"there is no model {self._step.model!r}; ours are {', '.join(sorted(KINDS))}, River's have a dot",
+                field="model",
+                value=self._step.model,
+            )
+        self.task, self._make = KINDS[self._step.model]
+        self._expression = expression
+        self._features = tuple(features)
+        self._classes = tuple(classes)
+        self._built(("x",))
+
+    def identity(self) -> dict[str, Any]:
+        """See `OnlineModel.identity`."""
+        return {
+            "model": model_values(self._expression), "features": self._features, "classes": self._classes,
+        }  # fmt: skip
+
+    def empty(self) -> FlatState:
+        """See `OnlineModel.empty`."""
+        return self._opened(FlatState(classes=self._classes), self._features)
+
+    def run(self, state: FlatState, steps: Steps) -> Predictions:
+        """See `OnlineModel.run`: in as many passes as late labels interrupt it."""
+        if state.model is None and len(steps):
+            self._opened(state, tuple(sorted(steps.x[0])))
+        x = _table(steps.x, state.features)
+        y, failures = self._labels(steps.y)
+        count = len(steps)
+        out = np.full((count, state.model.outputs if state.model is not None else 0), np.nan)
+        cold = np.zeros(count, np.bool_)
+        for start, stop in _runs(steps.predicts):
+            if state.model is None or state.arrays is None:
+                break
+            part = slice(start, stop)
+            if not steps.predicts[start]:
+                if self.task != "anomaly":
+                    state.model.learn(state.arrays, x[part], y[part])
+                continue
+            if isinstance(state.model, HalfSpaceTrees):
+                left = state.model.window_size - int(state.arrays["seen"][0])
+                cold[start : min(stop, start + max(left, 0))] = True
+            out[part] = state.model.predict_learn(state.arrays, x[part], y[part])
+        return self._told(state, out, cold, steps, failures)
+
+    def dump(self, state: FlatState) -> bytes:
+        """See `OnlineModel.dump`."""
+        head = np.frombuffer(msgspec.json.encode((state.features, state.classes)), np.uint8)
+        arrays: Arrays = {f"model.{name}": array for name, array in (state.arrays or {}).items()}
+        return dump_arrays({**arrays, "head": head})
+
+    def load(self, data: bytes) -> FlatState:
+        """See `OnlineModel.load`."""
+        arrays = load_arrays(data)
+        try:
+            features, classes = msgspec.json.decode(
+                arrays.pop("head").tobytes(), type=tuple[tuple[str, ...], tuple[Value, ...]]
+            )
+        except (KeyError, msgspec.MsgspecError) as error:
+            raise FoldError("fold.damaged_root", f"loading {self._step.model}: {error}") from error
+        state = self._opened(FlatState(classes=classes), features)
+        if state.model is not None:
+            state.arrays = {name.removeprefix("model."): array for name, array in arrays.items()}
+        return state
+
+    def _built(self, features: tuple[str, ...]) -> Model:
+        try:
+            return self._make(features, **self._step.parameters)
+        except TypeError as error:
+            raise InputError(
+                "input.invalid",
+                f"model {self._step.model!r} with {self._step.parameters!r:.200}: {error}",
+                field="parameters",
+            ) from error
+
+    def _opened(self, state: FlatState, features: tuple[str, ...]) -> FlatState:
+        if features:
+            state.features, state.model = features, self._built(features)
+            state.arrays = state.model.empty()
+        return state
+
+    def _labels(self, given: Sequence[Value | None]) -> tuple[npt.NDArray[np.float64], dict[int, str]]:
+        y = np.full(len(given), np.nan)
+        failures: dict[int, str] = {}
+        if self.task != "classification":
+            return y, failures
+        place = {each: float(at) for at, each in enumerate(self._classes)}
+        for at, label in enumerate(given):
+            if label is None:
+                continue
+            found = place.get(label)
+            if found is None:
+                failures[at] = f"label {label!r} is none of the classes {list(self._classes)!r}: not learnt"
+            else:
+                y[at] = found
+        return y, failures
+
+    def _told(
+        self,
+        state: FlatState,
+        out: Table,
+        cold: npt.NDArray[np.bool_],
+        steps: Steps,
+        failures: dict[int, str],
+    ) -> Predictions:
+        rows = out.tolist()
+        if self.task == "anomaly":
+            scores = [
+                row[0] if predicts and row else None
+                for row, predicts in zip(rows, steps.predicts, strict=True)
+            ]
+            return Predictions([None] * len(rows), scores=scores, cold=cold.tolist(), failures=failures)
+        classes = state.classes
+        probabilities: list[Mapping[Value, float] | None] = [
+            dict(zip(classes, row, strict=True)) if predicts else None
+            for row, predicts in zip(rows, steps.predicts, strict=True)
+        ]
+        best = np.argmax(out, axis=1).tolist() if out.shape[1] else []
+        values = [
+            classes[at] if predicts else None for at, predicts in zip(best, steps.predicts, strict=True)
+        ]
+        return Predictions(values, probabilities, failures=failures)
+
+
+def _runs(predicts: Sequence[bool]) -> list[tuple[int, int]]:
+    """Steps next to each other that all predict, or all do not."""
+    if all(predicts):
+        return [(0, len(predicts))] if predicts else []
+    ends = [at for at in range(1, len(predicts)) if predicts[at] != predicts[at - 1]]
+    return list(zip([0, *ends], [*ends, len(predicts)], strict=True))
+
+
+def _table(x: Sequence[Features], features: tuple[str, ...]) -> Table:
+    """(n, features) numbers, NaN where one is absent or a text."""
+    nan = float("nan")
+    try:
+        # An array of doubles refuses texts, which numpy would read as numbers.
+        numbers = array("d", cast("list[float]", [each.get(name, nan) for each in x for name in features]))
+    except (TypeError, OverflowError):
+        numbers = array("d", [_number(each.get(name)) for each in x for name in features])
+    return np.frombuffer(numbers, np.float64).reshape(len(x), len(features))
+
+
+def _number(value: Value | None) -> float:
+    if value is None or isinstance(value, str):
+        return float("nan")
+    try:
+        return float(value)
+    except OverflowError:
+        return float("nan")

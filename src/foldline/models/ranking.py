@@ -1,0 +1,204 @@
+"""How well scores rank positives above negatives: the area under the ROC curve, kept so that parts merge exactly.
+
+Up to a stated number of different scores the multiset of (score, class) is kept and the area is exact: the share of
+pairs of a positive and a negative in which the positive scores higher, ties counting half (Mann and Whitney 1947;
+Bamber 1975). Beyond it scores stand in bins of a relative width of 2^-8 of their distance from 0, from 1 or from
+infinity, whichever is nearest, and what is tied within a bin bounds the error. Whether a state is binned, and how, is a
+function of the multiset alone: so merging is associative, in any order.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from foldline.fold.arrays import Arrays
+
+Float64s = npt.NDArray[np.float64]
+Int64s = npt.NDArray[np.int64]
+
+EXACT: Final = 100_000
+"""Different scores up to which the area is exact: 2.4 MB."""
+
+FLOOR: Final = 2.0**-40
+"""Distances from 0 and 1 below this are taken for it, once scores are binned."""
+
+THRESHOLDS: Final = 10
+"""Of River's metric."""
+
+_MANTISSA: Final = np.int64(52 - 8)
+_WAITING: Final = 4096
+"""Scores gathered before they are sorted in."""
+
+
+class Area(NamedTuple):
+    """An area under the ROC curve.
+
+    Attributes:
+        value: 0 to 1; None without a positive or without a negative.
+        error: the greatest by which the exact one may differ; 0 where it is exact.
+    """
+
+    value: float | None
+    error: float
+
+
+class Ranking:
+    """Scores with their classes, of one partition or of several merged.
+
+    Args:
+        exact: different scores up to which nothing is binned.
+
+    Attributes:
+        binned: whether scores stand in bins.
+        key: (m,) the scores, rising, or their bins.
+        of: (m, 2) negatives and positives of each.
+        passed: (THRESHOLDS, 2) negatives and positives above each threshold.
+
+    Example:
+        >>> ranking = Ranking()
+        >>> ranking.add(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
+        >>> ranking.area(), round(ranking.area_by_thresholds(), 3)
+        (Area(value=0.75, error=0.0), 0.875)
+    """
+
+    def __init__(self, exact: int = EXACT) -> None:
+        self._exact = exact
+        self.binned = False
+        self.key: npt.NDArray[np.generic] = np.zeros(0)
+        self.of = np.zeros((0, 2), np.int64)
+        self.passed = np.zeros((THRESHOLDS, 2), np.int64)
+        self._waiting: list[tuple[Float64s, npt.NDArray[np.bool_]]] = []
+        self._count = 0
+
+    def add(self, score: Float64s, positive: npt.NDArray[np.bool_]) -> None:
+        """Take scores in; NaN for none is passed over. Amortised O(log n) a score.
+
+        Args:
+            score: (m,).
+            positive: (m,) whether each is of the positive class.
+        """
+        there = ~np.isnan(score)
+        if not there.all():
+            score, positive = score[there], positive[there]
+        if not len(score):
+            return
+        passed = np.searchsorted(_thresholds(), score, side="left")
+        for of in (0, 1):
+            # How many lie above each threshold: a count from the right of how many thresholds each passes.
+            reached = np.bincount(passed[positive == bool(of)], minlength=THRESHOLDS + 1)
+            self.passed[:, of] += np.cumsum(reached[::-1])[::-1][1:]
+        self._waiting.append((score, positive))
+        self._count += len(score)
+        if self._count >= max(_WAITING, len(self.key) // 4):
+            self.sort_in()
+
+    def merge(self, other: "Ranking") -> None:
+        """Take in what the other has."""
+        self.sort_in()
+        other.sort_in()
+        self.passed = self.passed + other.passed
+        mine, theirs = (self.key, self.of), (other.key, other.of)
+        if self.binned != other.binned:
+            mine, theirs = (
+                part if binned else (_bins(part[0]), part[1])
+                for part, binned in ((mine, self.binned), (theirs, other.binned))
+            )
+            self.binned = True
+        self._hold(np.concatenate((mine[0], theirs[0])), np.concatenate((mine[1], theirs[1])))
+
+    def area(self) -> Area:
+        """The area under the curve. O(different scores)."""
+        self.sort_in()
+        negatives, positives = (int(total) for total in self.of.sum(axis=0))
+        if not negatives or not positives:
+            return Area(None, 0.0)
+        below = np.cumsum(self.of[:, 0]) - self.of[:, 0]
+        # Exact: twice the number of pairs won, as Python's integers where 64 bits might not do.
+        won = int(np.dot(self.of[:, 1].astype(object), (2 * below + self.of[:, 0]).astype(object)))
+        tied = int(np.dot(self.of[:, 1].astype(object), self.of[:, 0].astype(object))) if self.binned else 0
+        pairs = negatives * positives
+        return Area(won / (2 * pairs), tied / (2 * pairs))
+
+    def area_by_thresholds(self) -> float | None:
+        """The area under the polygon through ten thresholds, as `river.metrics.ROCAUC` has it; None without scores."""
+        if not len(self.key) and not self._waiting:
+            return None
+        negatives, positives = (int(total) for total in self._totals())
+        false = [int(count) / negatives if negatives else 0.0 for count in self.passed[:, 0]]
+        true = [int(count) / positives if positives else 0.0 for count in self.passed[:, 1]]
+        return float(-np.trapezoid(x=false, y=true))
+
+    def dump(self) -> Arrays:
+        """As arrays: a function of the multiset alone."""
+        self.sort_in()
+        key = "bin" if self.binned else "score"
+        return {key: self.key, "of": self.of, "passed": self.passed}
+
+    @classmethod
+    def load(cls, arrays: Arrays, exact: int = EXACT) -> "Ranking":
+        """What was dumped."""
+        loaded = cls(exact)
+        loaded.binned = "bin" in arrays
+        loaded.key = arrays["bin" if loaded.binned else "score"]
+        loaded.of = arrays["of"].astype(np.int64)
+        loaded.passed = arrays["passed"].astype(np.int64)
+        return loaded
+
+    def _totals(self) -> Int64s:
+        waiting = np.zeros(2, np.int64)
+        for _, positive in self._waiting:
+            waiting += (len(positive) - int(positive.sum()), int(positive.sum()))
+        return np.asarray(self.of.sum(axis=0) + waiting)
+
+    def sort_in(self) -> None:
+        """Bring `key` and `of` up to date."""
+        if not self._waiting:
+            return
+        # Zeros of both signs are one score.
+        score = np.concatenate([score for score, _ in self._waiting]) + 0.0
+        positive = np.concatenate([positive for _, positive in self._waiting])
+        self._waiting, self._count = [], 0
+        key = _bins(score) if self.binned else score
+        of = np.stack((~positive, positive), axis=1).astype(np.int64)
+        self._hold(np.concatenate((self.key, key)), np.concatenate((self.of, of)))
+
+    def _hold(self, key: npt.NDArray[np.generic], of: Int64s) -> None:
+        """Hold these, equal keys as one; in bins where they are too many."""
+        key, of = _grouped(key, of)
+        if not self.binned and len(key) > self._exact:
+            self.binned = True
+            key, of = _grouped(_bins(key), of)
+        self.key, self.of = key, of
+
+
+def _grouped(key: npt.NDArray[np.generic], of: Int64s) -> tuple[npt.NDArray[np.generic], Int64s]:
+    if not len(key):
+        return key, of
+    order = np.argsort(key, kind="stable")
+    key, of = key[order], of[order]
+    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    return key[first], np.add.reduceat(of, first, axis=0)
+
+
+def _thresholds() -> Float64s:
+    found = np.array([step / (THRESHOLDS - 1) for step in range(THRESHOLDS)])
+    found[0] -= 1e-7
+    found[-1] += 1e-7
+    return found
+
+
+def _bins(score: npt.NDArray[np.generic]) -> Int64s:
+    """(n,) the bin of each score; rises with the score."""
+    given = score.astype(np.float64)
+    half, one = _place(np.array([0.5, 1.0]))
+    low = _place(np.maximum(np.abs(given), FLOOR))
+    high = 2 * half + 1 - _place(np.maximum(1.0 - given, FLOOR))
+    above = 2 * half + 2 - _place(np.array([FLOOR]))[0] + _place(np.maximum(given, 1.0)) - one
+    found: Int64s = np.select([given < 0.0, given <= 0.5, given <= 1.0], [-low, low, high], above)
+    return found
+
+
+def _place(distance: Float64s) -> Int64s:
+    """The leading bits of a positive number, as an integer that rises with it."""
+    return np.ascontiguousarray(distance).view(np.int64) >> _MANTISSA

@@ -1,0 +1,264 @@
+"""River's models by name: any classifier, regressor, anomaly detector, and pipelines that end in one.
+
+A state is the model object. It dumps as a pickle, whose loading runs code: so it is signed with the deployment's
+secret and loaded only where the signature is good. Bits are promised on one machine and build of River only; the
+release is part of the identity, so that another one folds anew. A model that draws at random draws from a seed: where
+none is given, from `SEED`.
+"""
+
+import importlib
+import inspect
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from foldline.errors import FoldError, InputError, MissingExtra
+from foldline.models.expression import Expression, Step, model_text, model_values
+from foldline.models.online import Predictions, Steps, Task, most_probable
+from foldline.models.signing import sign, verified
+
+ROOMS: Final = (
+    "anomaly", "cluster", "compose", "drift", "dummy", "ensemble", "facto", "feature_extraction", "feature_selection",
+    "forest", "imblearn", "linear_model", "metrics", "misc", "multiclass", "naive_bayes", "neighbors", "optim",
+    "preprocessing", "rules", "sketch", "stats", "tree",
+)  # fmt: skip
+"""The modules of River from which names are taken."""
+
+SEED: Final = 1
+"""Of models that draw at random and were given no seed."""
+
+PROTOCOL: Final = 5
+
+
+class RiverModel:
+    """A model of River's. See `OnlineModel`.
+
+    Args:
+        expression: by name.
+        secret: the deployment's; None where the state will not be dumped.
+
+    Raises:
+        MissingExtra: River is not installed.
+        InputError: `input.unknown_model` where River has no such class; `input.invalid` where it does not take the
+            parameters, or is none that predicts and learns example by example.
+
+    Example:
+        >>> from foldline.models.expression import parse_model
+        >>> RiverModel(parse_model("tree.HoeffdingTreeClassifier:max_depth=10")).task
+        'classification'
+    """
+
+    portable = False
+
+    def __init__(self, expression: Expression, secret: bytes | None = None) -> None:
+        self._expression = expression
+        self._secret = secret
+        self._base = _river("base")
+        model = self.empty()
+        last = _last(model)
+        self.task: Task = self._task_of(last)
+        self._run: Callable[[Any, Steps], Predictions] = {
+            "classification": self._classify,
+            "regression": _regress,
+            "anomaly": _score,
+        }[self.task]
+        kind = type(last)
+        self._has_labels = (
+            self.task == "classification" and kind.predict_one is not self._base.Classifier.predict_one
+        )
+        self._has_probabilities = (
+            self.task == "classification"
+            and kind.predict_proba_one is not self._base.Classifier.predict_proba_one
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """See `OnlineModel.identity`: the names, the parameters and River's release."""
+        return {"model": model_values(self._expression), "river": _river("").__version__}
+
+    def empty(self) -> Any:
+        """See `OnlineModel.empty`."""
+        steps = [_build(step) for step in self._expression]
+        return steps[0] if len(steps) == 1 else _river("compose").Pipeline(*steps)
+
+    def run(self, state: Any, steps: Steps) -> Predictions:
+        """See `OnlineModel.run`. What the model raises is told by step, and the others go on."""
+        return self._run(state, steps)
+
+    def dump(self, state: Any) -> bytes:
+        """See `OnlineModel.dump`; signed.
+
+        Raises:
+            InputError: `input.invalid` without a secret.
+        """
+        return sign(pickle.dumps(state, PROTOCOL), self._key(), self._purpose())
+
+    def load(self, data: bytes) -> Any:
+        """See `OnlineModel.load`; `fold.unsigned` where the signature is not this deployment's."""
+        plain = verified(data, self._key(), self._purpose())
+        try:
+            return pickle.loads(plain)  # noqa: S301 - signed with the deployment's secret
+        except Exception as error:
+            raise FoldError(
+                "fold.damaged_root", f"loading a model of {len(plain)} bytes: {error!r}"
+            ) from error
+
+    def _key(self) -> bytes:
+        if self._secret is None:
+            raise InputError(
+                "input.invalid",
+                f"the state of {model_text(self._expression)} is kept signed, and this process has no secret: "
+                "set FOLDLINE_SECRET, alike for every process on this log",
+                field="secret",
+            )
+        return self._secret
+
+    def _purpose(self) -> bytes:
+        return f"river {_river('').__version__} {model_text(self._expression)}".encode()
+
+    def _task_of(self, last: Any) -> Task:
+        anomaly = self._base
+        if isinstance(last, anomaly.AnomalyDetector):
+            return "anomaly"
+        if isinstance(last, anomaly.AnomalyFilter) and isinstance(
+            last.anomaly_detector, anomaly.AnomalyDetector
+        ):
+            return "anomaly"
+        if isinstance(last, self._base.Classifier):
+            return "classification"
+        if isinstance(last, self._base.Regressor):
+            return "regression"
+        raise InputError(
+            "input.invalid",
+            f"{model_text(self._expression)} is a {type(last).__name__}; expected a classifier, a regressor or an "
+            "anomaly detector, or a pipeline that ends in one",
+            field="model",
+        )
+
+    def _classify(self, model: Any, steps: Steps) -> Predictions:
+        learn = model.learn_one
+        probable = model.predict_proba_one if self._has_probabilities else None
+        label = model.predict_one if self._has_labels or probable is None else None
+        values: list[Any] = []
+        probabilities: list[Mapping[Any, float] | None] = []
+        failures: dict[int, str] = {}
+        for at, (x, y, predicts) in enumerate(zip(steps.x, steps.y, steps.predicts, strict=True)):
+            value = found = None
+            try:
+                if predicts:
+                    if probable is not None:
+                        found = probable(x)
+                        value = most_probable(found)
+                    if label is not None:
+                        value = label(x)
+                if y is not None:
+                    learn(x, y)
+            except Exception as error:  # noqa: BLE001 - told with the example, and counted
+                failures[at] = repr(error)
+            values.append(value)
+            probabilities.append(found)
+        return Predictions(values, probabilities if probable is not None else None, failures=failures)
+
+
+def _regress(model: Any, steps: Steps) -> Predictions:
+    values: list[Any] = []
+    failures: dict[int, str] = {}
+    for at, (x, y, predicts) in enumerate(zip(steps.x, steps.y, steps.predicts, strict=True)):
+        value = None
+        try:
+            if predicts:
+                value = model.predict_one(x)
+            if y is not None:
+                model.learn_one(x, y)
+        except Exception as error:  # noqa: BLE001 - told with the example, and counted
+            failures[at] = repr(error)
+        values.append(value)
+    return Predictions(values, failures=failures)
+
+
+def _score(model: Any, steps: Steps) -> Predictions:
+    """Detectors learn each example when it comes: they need no label."""
+    last = _last(model)
+    detector = getattr(last, "anomaly_detector", last)
+    filters = detector is not last
+    has_window = hasattr(detector, "_first_window")
+    values: list[Any] = []
+    scores: list[float | None] = []
+    cold: list[bool] = []
+    failures: dict[int, str] = {}
+    for at, (x, predicts) in enumerate(zip(steps.x, steps.predicts, strict=True)):
+        score = None
+        is_cold = has_window and bool(detector._first_window)  # noqa: SLF001 - River says it nowhere else
+        try:
+            if predicts:
+                score = model.score_one(x)
+                model.learn_one(x)
+        except Exception as error:  # noqa: BLE001 - told with the example, and counted
+            failures[at] = repr(error)
+        values.append(last.classify(score) if filters and score is not None else None)
+        scores.append(score)
+        cold.append(is_cold)
+    return Predictions(values, scores=scores, cold=cold, failures=failures)
+
+
+def _river(room: str) -> Any:
+    try:
+        return importlib.import_module(f"river.{room}" if room else "river")
+    except ImportError as error:
+        raise MissingExtra("river", "a model of River's") from error
+
+
+def _last(model: Any) -> Any:
+    """The last step of a pipeline, of a pipeline in it, and so on."""
+    pipeline = _river("compose").Pipeline
+    while isinstance(model, pipeline):
+        model = list(model.steps.values())[-1]
+    return model
+
+
+def _build(step: Step) -> Any:
+    kind = _class_of(step.model)
+    parameters = {name: _value(value) for name, value in step.parameters.items()}
+    try:
+        takes = inspect.signature(kind).parameters
+        if "seed" in takes and parameters.get("seed") is None:
+            parameters["seed"] = SEED
+        return kind(**parameters)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "input.invalid",
+            f"model {step.model!r} with {step.parameters!r:.200}: {error}",
+            field="parameters",
+            value=repr(step.parameters),
+        ) from error
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        steps = [_build(step) for step in value]
+        return steps[0] if len(steps) == 1 else _river("compose").Pipeline(*steps)
+    if isinstance(value, list):
+        return [_value(each) for each in value]
+    return value
+
+
+def _class_of(name: str) -> type[Any]:
+    *rooms, last = name.removeprefix("river.").split(".")
+    if (
+        rooms
+        and rooms[0] in ROOMS
+        and all(room.isidentifier() and not room.startswith("_") for room in rooms)
+    ):
+        try:
+            found = getattr(importlib.import_module("river." + ".".join(rooms)), last, None)
+        except ImportError:
+            _river("")
+            found = None
+        if inspect.isclass(found) and not last.startswith("_") and found.__module__.startswith("river."):
+            return found
+    raise InputError(
+        "input.unknown_model",
+        f"River has no model {name!r}; expected a name such as 'tree.HoeffdingTreeClassifier', its module one of "
+        f"{', '.join(ROOMS)}",
+        field="model",
+        value=name,
+    )

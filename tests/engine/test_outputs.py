@@ -218,7 +218,7 @@ def kind(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """The running fold as a kind that definitions may name; call it to give the fold another name."""
 
     def register(name: str) -> None:
-        def attach(values: dict[str, Any]) -> AttachedFold:
+        def attach(values: dict[str, Any], _: Any) -> AttachedFold:
             return AttachedFold(name, lambda _: RunningFold(values["every"]), root_every_ms=0)
 
         monkeypatch.setitem(FOLD_KINDS, "running", attach)

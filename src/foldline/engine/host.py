@@ -162,7 +162,7 @@ class Host:
         replica = Replica(self._log, topics_of(definition).policy)
         if not self._learn:
             return Hosted(definition, replica)
-        publisher = Publisher(self._log, self.catalogue, definition, self._holder, lease_s=self._pace.lease_s)
+        publisher = self._publisher(definition)
         share = self._share(definition)
         # With one fold there is nobody to keep a batch for.
         read = Readings().read if self._attached(definition) else read_batch
@@ -170,6 +170,12 @@ class Host:
         hosted = Hosted(definition, replica, learner, publisher, share=share, read=read)
         self._attach(hosted, definition)
         return hosted
+
+    def _publisher(self, definition: LoopDefinition) -> Publisher | None:
+        """None for a loop without decisions: there is nothing to compile."""
+        if not definition.decides:
+            return None
+        return Publisher(self._log, self.catalogue, definition, self._holder, lease_s=self._pace.lease_s)
 
     def _attached(self, definition: LoopDefinition) -> list[AttachedFold]:
         return [*([TIMELINE] if self._timeline else []), *self._folds(definition)]
@@ -192,6 +198,7 @@ class Host:
                 share=hosted.share,
                 fold_of=fold.fold_of,
                 leads=False,
+                ticks=fold.ticks,
                 outputs_first=fold.outputs_first,
             )
 
@@ -213,8 +220,10 @@ class Host:
         if hosted.learner is not None:
             hosted.learner.redefine(definition, now=self._clock())
             self._attach(hosted, definition)
-        if hosted.publisher is not None:
+        if hosted.publisher is not None and definition.decides:
             hosted.publisher.redefine(definition)
+        elif hosted.learner is not None:
+            hosted.publisher = self._publisher(definition)
         hosted.definition = definition
 
     def _round(self) -> int:
@@ -230,8 +239,9 @@ class Host:
             newest = self.catalogue.one(name)
             if newest.version > hosted.definition.version:
                 self._redefine(hosted, newest)
-            if hosted.learner is not None and hosted.publisher is not None:
+            if hosted.learner is not None:
                 folded += hosted.learner.step(now=now)
+            if hosted.publisher is not None:
                 mine = hosted.share.partitions()
                 if mine is None or 0 in mine:
                     self._publish(hosted.publisher)

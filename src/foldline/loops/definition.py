@@ -13,6 +13,7 @@ from msgspec import Meta
 from foldline.errors import DefinitionError, InputError
 from foldline.fold.rule import RewardRule
 from foldline.loops.timeline_fold import TimelineFold
+from foldline.models.definition import MODEL_KIND
 from foldline.policies.fold import PolicyFold
 from foldline.policies.protocol import Policy
 from foldline.policies.registry import policy_from
@@ -28,7 +29,7 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
         name: letters, digits, `-` and `_`.
         version: counts up from 1.
         time: when it was defined, milliseconds since 1970-01-01 UTC.
-        actions: what may be decided, at least one, each once.
+        actions: what may be decided, each once; at least one, unless the loop only has models.
         policy: the policy as JSON values, `kind` first.
         reward: which reward is learnt, and when.
         complete: whether outcomes arrive complete; decisions and rewards on their own are then refused.
@@ -58,6 +59,11 @@ class LoopDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     def branch(self) -> str:
         """What its roots and bundles are named by besides the loop: nothing, but for an experiment's variants."""
         return ""
+
+    @property
+    def decides(self) -> bool:
+        """Whether decisions are made here; a loop without actions only has models."""
+        return bool(self.actions)
 
     def build_policy(self) -> Policy:
         """The policy as an object."""
@@ -96,7 +102,8 @@ def checked(definition: LoopDefinition) -> LoopDefinition:
         raise InputError("input.invalid", f"defining loop {definition.name!r}: {error}") from error
     _check_actions(definition)
     policy = definition.build_policy()
-    policy.check(definition.actions, definition.low, definition.high)
+    if definition.decides:
+        policy.check(definition.actions, definition.low, definition.high)
     if not definition.low < definition.high:
         raise DefinitionError(
             "definition.incoherent",
@@ -123,9 +130,9 @@ def checked(definition: LoopDefinition) -> LoopDefinition:
 
 def _check_actions(definition: LoopDefinition) -> None:
     actions = definition.actions
-    if not actions:
+    if not actions and not any(fold.get("kind") == MODEL_KIND for fold in definition.folds):
         raise InputError(
-            "input.no_action", f"loop {definition.name!r} has no actions; give at least one", field="actions"
+            "input.no_action", f"loop {definition.name!r} has no actions; give at least one, or a model", field="actions"
         )
     if len(set(actions)) < len(actions):
         twice = sorted({a for a in actions if actions.count(a) > 1})

@@ -23,7 +23,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What to define a loop with, or to change of it. None keeps the present value, or the default of a new loop.
 
     Attributes:
-        actions: what may be decided; required for a new loop.
+        actions: what may be decided; required for a new loop, unless it has models.
         policy: how, as JSON values with `kind` first (default `epsilon_greedy`).
         reward: name of the reward learnt (default "reward").
         reward_wait_s: seconds of stream time a decision waits for its rewards (default 0: learnt at once with the
@@ -83,11 +83,11 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         )
         rule = self._rule(old.reward if old is not None else RewardRule())
         if old is None:
-            if self.actions is None:
+            if self.actions is None and not self.folds:
                 raise InputError(
-                    "input.no_action", f"loop {name!r} is new; give it at least one action", field="actions"
+                    "input.no_action", f"loop {name!r} is new; give it at least one action, or a model", field="actions"
                 )
-            new = {"policy": msgspec.to_builtins(EpsilonGreedy()), "salt": salt, **fields}
+            new = {"actions": (), "policy": msgspec.to_builtins(EpsilonGreedy()), "salt": salt, **fields}
             return _with_room(LoopDefinition(name=name, version=1, time=now, reward=rule, **new))
         wanted = _with_room(msgspec.structs.replace(old, reward=rule, **fields))
         if wanted == old:

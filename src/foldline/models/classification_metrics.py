@@ -102,7 +102,7 @@ class ClassificationMetrics:
             self._grow(len(known))
         return np.array([-1 if value is None else known[value] for value in values], np.int64)
 
-    def is_positive(self, values: Sequence[Value]) -> npt.NDArray[np.bool_]:
+    def is_positive(self, values: Sequence[Value | None]) -> npt.NDArray[np.bool_]:
         """(n,) whether each is the positive class."""
         return np.array([value == self._positive for value in values], np.bool_)
 

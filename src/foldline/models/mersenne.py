@@ -25,7 +25,7 @@ class Mersenne:
     """
 
     def __init__(self, seed: int) -> None:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 32:
+        if not 0 <= seed < 1 << 32:
             raise InputError(
                 "input.invalid", f"seed is {seed!r}, expected 0 to {(1 << 32) - 1}", field="seed", value=seed
             )

@@ -8,14 +8,15 @@ none is given, from `SEED`.
 
 import importlib
 import inspect
-import pickle
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from foldline.errors import FoldError, InputError, MissingExtra
 from foldline.models.expression import Expression, Step, model_text, model_values
 from foldline.models.online import Predictions, Steps, Task, most_probable
-from foldline.models.signing import sign, verified
+from foldline.models.pickling import Reduce, pickled, unpickled
+from foldline.models.signing import Secret, no_secret, sign, verified
 
 ROOMS: Final = (
     "anomaly", "cluster", "compose", "drift", "dummy", "ensemble", "facto", "feature_extraction", "feature_selection",
@@ -27,15 +28,13 @@ ROOMS: Final = (
 SEED: Final = 1
 """Of models that draw at random and were given no seed."""
 
-PROTOCOL: Final = 5
-
 
 class RiverModel:
     """A model of River's. See `OnlineModel`.
 
     Args:
         expression: by name.
-        secret: the deployment's; None where the state will not be dumped.
+        secret: gives the deployment's; asked for when a state is dumped or loaded.
 
     Raises:
         MissingExtra: River is not installed.
@@ -50,7 +49,7 @@ class RiverModel:
 
     portable = False
 
-    def __init__(self, expression: Expression, secret: bytes | None = None) -> None:
+    def __init__(self, expression: Expression, secret: Secret = no_secret) -> None:
         self._expression = expression
         self._secret = secret
         self._base = _river("base")
@@ -90,27 +89,28 @@ class RiverModel:
         Raises:
             InputError: `input.invalid` without a secret.
         """
-        return sign(pickle.dumps(state, PROTOCOL), self._key(), self._purpose())
+        return sign(pickled(state, _reduced()), self._key(), self._purpose())
 
     def load(self, data: bytes) -> Any:
         """See `OnlineModel.load`; `fold.unsigned` where the signature is not this deployment's."""
         plain = verified(data, self._key(), self._purpose())
         try:
-            return pickle.loads(plain)  # noqa: S301 - signed with the deployment's secret
+            return unpickled(plain)
         except Exception as error:
             raise FoldError(
                 "fold.damaged_root", f"loading a model of {len(plain)} bytes: {error!r}"
             ) from error
 
     def _key(self) -> bytes:
-        if self._secret is None:
+        secret = self._secret()
+        if secret is None:
             raise InputError(
                 "input.invalid",
                 f"the state of {model_text(self._expression)} is kept signed, and this process has no secret: "
                 "set FOLDLINE_SECRET, alike for every process on this log",
                 field="secret",
             )
-        return self._secret
+        return secret
 
     def _purpose(self) -> bytes:
         return f"river {_river('').__version__} {model_text(self._expression)}".encode()
@@ -190,7 +190,7 @@ def _score(model: Any, steps: Steps) -> Predictions:
         is_cold = has_window and bool(detector._first_window)  # noqa: SLF001 - River says it nowhere else
         try:
             if predicts:
-                score = model.score_one(x)
+                score = float(model.score_one(x))
                 model.learn_one(x)
         except Exception as error:  # noqa: BLE001 - told with the example, and counted
             failures[at] = repr(error)
@@ -198,6 +198,29 @@ def _score(model: Any, steps: Steps) -> Predictions:
         scores.append(score)
         cold.append(is_cold)
     return Predictions(values, scores=scores, cold=cold, failures=failures)
+
+
+@cache
+def _reduced() -> dict[type[Any], Reduce]:
+    """Distributions are kept without their generators, which only sampling from them would use.
+
+    River seeds those from the machine where it makes the distribution itself: they would make equal states differ, and
+    are nine tenths of a tree's bytes.
+    """
+    found = {kind for kind in vars(_river("proba")).values() if inspect.isclass(kind)}
+    return {kind: _without_generator for kind in found if issubclass(kind, _river("proba").base.Distribution)}
+
+
+def _without_generator(distribution: Any) -> tuple[Any, ...]:
+    state = {name: value for name, value in vars(distribution).items() if name != "_rng"}
+    return _with_generator, (type(distribution), state)
+
+
+def _with_generator(kind: type[Any], state: dict[str, Any]) -> Any:
+    made: Any = object.__new__(kind)
+    vars(made).update(state)
+    made._rng = _river("proba.base").random.Random(state.get("seed") or SEED)  # noqa: SLF001 - as its constructor does
+    return made
 
 
 def _river(room: str) -> Any:

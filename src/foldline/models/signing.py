@@ -5,14 +5,22 @@ HMAC-SHA-256 (RFC 2104) under the deployment's secret, in front of the bytes it 
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import Final
 
 from foldline.errors import FoldError, InputError
+
+Secret = Callable[[], bytes | None]
+"""Gives the deployment's secret; None where it has none."""
 
 LEAST_SECRET: Final = 16
 """Bytes a secret must have."""
 
 _SIZE: Final = hashlib.sha256().digest_size
+
+
+def no_secret() -> None:
+    """For those who only look at definitions."""
 
 
 def checked_secret(secret: bytes) -> bytes:

@@ -1,0 +1,100 @@
+"""What a model says of an example: the output records of its fold, and what the fold keeps until the label comes."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from foldline.records.types import Value
+
+
+class Inference(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="inference"
+):
+    """A prediction on the topic of inferences; the engine adds `time` and `source`.
+
+    Attributes:
+        id: the example's id and the model's name: the same after every restart.
+        example: the example's id.
+        unit: whose it is.
+        at: the example's time, milliseconds; `time` less this is the latency.
+        learnt: labels the partition's models had learnt before: the model's version.
+        value: the class or number predicted.
+        probabilities: by class; classes that are no texts are named as JSON has them.
+        score: of an anomaly, greater for rarer.
+        cold: the model had not seen enough to say anything.
+        truth: the label, where the example carried it.
+        error: what the model raised.
+    """
+
+    id: str
+    example: str
+    unit: str
+    at: int
+    learnt: int
+    value: Value | None = None
+    probabilities: dict[str, float] | None = None
+    score: float | None = None
+    cold: bool = False
+    truth: Value | None = None
+    error: str | None = None
+
+
+class Labelled(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="labelled"
+):
+    """A label that came later, beside what had been predicted.
+
+    Attributes:
+        id: the inference's id.
+        example: the example's id.
+        unit: whose it is.
+        at: the label's time, milliseconds.
+        truth: the label.
+        value: what had been predicted.
+        score: likewise.
+        error: what the model raised when it learnt the label.
+    """
+
+    id: str
+    example: str
+    unit: str
+    at: int
+    truth: Value
+    value: Value | None = None
+    score: float | None = None
+    error: str | None = None
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An inference of record whose label has not come yet.
+
+    Attributes:
+        sequence: the example's number in the join.
+        value: see `Inference`.
+        score: of the positive class, or of an anomaly; None for none.
+        probabilities: pairs of class and probability; None for none.
+    """
+
+    sequence: int
+    value: Value | None
+    score: float | None
+    probabilities: tuple[tuple[Value, float], ...] | None
+
+    def likelihood(self, truth: Value) -> float:
+        """The probability given to the label; NaN for none."""
+        if not self.probabilities:
+            return float("nan")
+        return next((p for value, p in self.probabilities if value == truth), 0.0)
+
+
+def named(probabilities: Mapping[Value, float]) -> dict[str, float]:
+    """Probabilities by the name of the class.
+
+    Example:
+        >>> named({False: 0.9, True: 0.1})
+        {'false': 0.9, 'true': 0.1}
+    """
+    return {
+        value if isinstance(value, str) else msgspec.json.encode(value).decode(): p
+        for value, p in probabilities.items()
+    }

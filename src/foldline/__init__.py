@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from foldline.experiments.verdict import Verdict
     from foldline.fold.protocol import Fold
     from foldline.log.protocol import Log
+    from foldline.models.definition import ModelDefinition as Model
     from foldline.policies.constant_step import ConstantStep
     from foldline.policies.discounted import Discounted
     from foldline.policies.epsilon_greedy import EpsilonGreedy
@@ -54,6 +55,7 @@ __all__ = [
     "Random",
     "Fixed",
     "Policy",
+    "Model",
     "Fold",
     "Log",
     "NotEstimable",
@@ -81,6 +83,7 @@ _HOMES = {
     "Random": ("foldline.policies.random", "Random"),
     "Fixed": ("foldline.policies.fixed", "Fixed"),
     "Policy": ("foldline.policies.protocol", "Policy"),
+    "Model": ("foldline.models.definition", "ModelDefinition"),
     "Fold": ("foldline.fold.protocol", "Fold"),
     "Log": ("foldline.log.protocol", "Log"),
     "NotEstimable": ("foldline.stats.not_estimable", "NotEstimable"),

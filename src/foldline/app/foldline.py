@@ -6,12 +6,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
 import msgspec
 
 from foldline.app.loop import Loop
+from foldline.app.secret import DeploymentSecret
 from foldline.engine.defining import create_catalogue, define, read_catalogue
 from foldline.engine.host import Host
 from foldline.engine.learner import Pace
@@ -19,7 +21,10 @@ from foldline.log.open import open_log
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
+from foldline.loops.folds import attached_folds
 from foldline.loops.settings import LoopSettings
+from foldline.models.definition import ModelDefinition, model_values_of
+from foldline.models.signing import Secret, no_secret
 from foldline.policies.protocol import Policy
 
 Clock = Callable[[], int]
@@ -66,7 +71,14 @@ def open_foldline(
     """
     log = open_log(url)
     try:
-        return Foldline(log, learn=learn, clock=clock or wall_clock, pace=pace, timeline=timeline)
+        return Foldline(
+            log,
+            learn=learn,
+            clock=clock or wall_clock,
+            pace=pace,
+            timeline=timeline,
+            secret=DeploymentSecret(url),
+        )
     except BaseException:
         log.close()
         raise
@@ -83,14 +95,29 @@ class Foldline:
     """
 
     def __init__(
-        self, log: Log, *, learn: bool, clock: Clock, pace: Pace | None = None, timeline: bool = True
+        self,
+        log: Log,
+        *,
+        learn: bool,
+        clock: Clock,
+        pace: Pace | None = None,
+        timeline: bool = True,
+        secret: Secret = no_secret,
     ) -> None:
         self.log = log
         self._clock = clock
+        self._secret = secret
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         create_catalogue(log)
         self._host = Host(
-            log, holder=self._holder, learn=learn, clock=wall_clock, pace=pace, timeline=timeline, stamp=clock
+            log,
+            holder=self._holder,
+            learn=learn,
+            clock=wall_clock,
+            pace=pace,
+            timeline=timeline,
+            stamp=clock,
+            folds=partial(attached_folds, secret=secret),
         )
         self._loops: dict[str, Loop] = {}
         self._closed = False
@@ -116,6 +143,7 @@ class Foldline:
         unit_bits: int | None = None,
         partitions: int | None = None,
         salt: str | None = None,
+        models: Sequence[ModelDefinition] | None = None,
     ) -> Loop:
         """A loop: attach to it, define it, or define its next version.
 
@@ -125,7 +153,7 @@ class Foldline:
 
         Args:
             name: letters, digits, `-` and `_`; at most 64.
-            actions: what may be decided; required for a new loop.
+            actions: what may be decided; required for a new loop, unless it has models.
             policy: how (default `EpsilonGreedy(0.1)`).
             reward: name of the reward learnt (default "reward").
             reward_wait_s: seconds of stream time a decision waits for its rewards (default 0: learnt at once
@@ -140,6 +168,7 @@ class Foldline:
             unit_bits: rewards are summed exactly in units of 2^-unit_bits (default 32).
             partitions: of the event topic (default 1); fixed once defined.
             salt: of the draws (default random); fixed once defined.
+            models: online models that predict the loop's examples, and learn them.
 
         Raises:
             InputError: a value is not well formed, or the loop is unknown and no actions were given.
@@ -167,6 +196,7 @@ class Foldline:
             unit_bits=unit_bits,
             partitions=partitions,
             salt=salt,
+            folds=tuple(map(model_values_of, models)) if models is not None else None,
         )
         now = self._clock()
 
@@ -181,7 +211,7 @@ class Foldline:
             definition = define(self.log, catalogue, name, settle, holder=self._holder, now=now)
         replica = self._host.add(definition)
         if name not in self._loops:
-            self._loops[name] = Loop(self.log, self._host, definition, replica, self._clock)
+            self._loops[name] = Loop(self.log, self._host, definition, replica, self._clock, self._secret)
         loop = self._loops[name]
         loop.await_definition(definition.version)
         return loop

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from foldline.app.experiment import Experiment
+from foldline.app.models import Models
 from foldline.engine.host import Host
 from foldline.engine.learnt import Learnt
+from foldline.engine.model_replica import Prediction
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, InputError
 from foldline.experiments.definition import Learns, Variant
@@ -25,10 +27,12 @@ from foldline.loops.estimate import Counts, Estimate
 from foldline.loops.reports import Made, Placed, Reports
 from foldline.loops.topics import topics_of
 from foldline.loops.trying import Chooser
+from foldline.models.report import ModelReport
+from foldline.models.signing import Secret, no_secret
 from foldline.policies.protocol import Policy
 from foldline.records.codec import encode
 from foldline.records.ids import parse_decision_id
-from foldline.records.types import Decision
+from foldline.records.types import Decision, Example, Label, Value
 
 BUNDLE_TIMEOUT_S = 30.0
 """Generous: the first fold on a new machine compiles its kernels."""
@@ -69,6 +73,7 @@ class Loop:
         definition: LoopDefinition,
         replica: Replica,
         clock: Callable[[], int],
+        secret: Secret = no_secret,
     ) -> None:
         self._log = log
         self._host = host
@@ -78,8 +83,10 @@ class Loop:
         self._topic = topics_of(definition).events
         self._made = Reports(definition)
         self._appended: dict[int, int] = {}
+        self._examined: dict[int, int] = {}
         self._collected = threading.local()
         self._learnt = Learnt(log)
+        self._models = Models(log, host, definition.name, secret)
 
     @property
     def name(self) -> str:
@@ -232,6 +239,47 @@ class Loop:
         self._raise_failure()
         return self._learnt.counts(self.definition)
 
+    def predict(
+        self, x: Mapping[str, Value | None], *, unit: str, id: str | None = None, y: Value | None = None
+    ) -> Prediction:
+        """What the loop's first model says of an example now; the example is durable on the log when this returns.
+
+        The models predict it once more where they learn, in the order of the log: that inference is the one of record.
+
+        Args:
+            x: features by name: numbers, texts, booleans; None for an absent one.
+            unit: whose it is; a unit always meets the same model.
+            id: the caller's own id, for retries: the same id and unit count once. Random by default.
+            y: the label, where it is known already.
+
+        Returns:
+            The prediction, with `value`, and the `example` to label.
+
+        Raises:
+            InputError: the loop has no models; unit, id or a feature are not usable.
+        """
+        local = uuid.uuid4().hex if id is None else id
+        placed = self._reports().example(unit, x, local, self._clock(), y=y)
+        prediction = self._models.predict(unit, x, placed.record.id)  # type: ignore[union-attr]  # an example
+        self._append(placed)
+        return prediction
+
+    def label(self, example: Prediction | str, y: Value, *, unit: str | None = None) -> None:
+        """Report what an example turned out to be; durable when this returns.
+
+        Args:
+            example: the prediction of it, its id, or the caller's own id together with `unit`.
+            y: a class, or the number that was to be predicted.
+            unit: see `example`.
+        """
+        named = example.example if isinstance(example, Prediction) else example
+        self._append(self._reports().label(named, y, time=self._clock(), unit=unit))
+
+    def models(self) -> dict[str, ModelReport]:
+        """How the loop's models do, by name, as of their newest snapshots. Reads the log."""
+        self._raise_failure()
+        return self._models.reports()
+
     def experiment(
         self,
         name: str,
@@ -307,15 +355,20 @@ class Loop:
         return experiment
 
     def catch_up(self, timeout_s: float = BUNDLE_TIMEOUT_S) -> None:
-        """Wait until the bundle covers everything this handle has appended.
+        """Wait until the bundle, and every model, cover everything this handle has appended.
 
         Raises:
-            FoldError: `fold.no_bundle` if it does not within the time.
+            FoldError: `fold.no_bundle` if they do not within the time.
         """
+        self._models.await_cut(self._examined, timeout_s)
+        if not self.definition.decides:
+            return
         self._await(lambda b: all(b.cut[p] >= end for p, end in self._appended.items()), timeout_s)
 
     def await_definition(self, version: int, timeout_s: float = BUNDLE_TIMEOUT_S) -> None:
-        """Wait for a bundle of at least this definition version."""
+        """Wait for a bundle of at least this definition version; a loop that only has models needs none."""
+        if not self._host.catalogue.at(self._name, version).decides:
+            return
         self._await(lambda b: b.definition >= version, timeout_s)
 
     def _await(self, holds: Callable[[Bundle], bool], timeout_s: float) -> None:
@@ -340,6 +393,8 @@ class Loop:
 
     def _decider(self) -> Chooser:
         decider = self._replica.chooser
+        if decider is None and not self.definition.decides:
+            raise InputError("input.no_action", f"loop {self._name!r} has no actions; it only has models")
         if decider is None:
             raise FoldError("fold.no_bundle", f"loop {self._name!r} has no bundle yet; is a learner running?")
         return decider
@@ -357,7 +412,7 @@ class Loop:
             collected.append((partition, record.time, encode(record)))
             return
         batch = Batch(self._topic, partition, encode(record), 1, record.time, record.time)
-        self._note(partition, self._log.append([batch])[0] + 1)
+        self._note(partition, self._log.append([batch])[0] + 1, isinstance(record, Example | Label))
 
     def _append_all(self, collected: list[tuple[int, int, bytes]]) -> list[Position]:
         """One batch a partition, in one append; where each record stands, in the order collected."""
@@ -375,9 +430,17 @@ class Loop:
             for batch, offset in zip(batches, self._log.append(batches), strict=True)
         }
         for partition, places in standing.items():
-            self._note(partition, places[-1][0] + 1)
+            self._note(
+                partition, places[-1][0] + 1, any(line.startswith(_EXAMINED) for line in lines[partition])
+            )
         following = {partition: iter(places) for partition, places in standing.items()}
         return [Position(partition, *next(following[partition])) for partition, _, _ in collected]
 
-    def _note(self, partition: int, end: int) -> None:
+    def _note(self, partition: int, end: int, examined: bool) -> None:
         self._appended[partition] = max(self._appended.get(partition, 0), end)
+        if examined:
+            self._examined[partition] = self._appended[partition]
+
+
+_EXAMINED = (b'{"type":"example"', b'{"type":"label"')
+"""How lines begin that models learn."""

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from foldline.app.define_loop import define_loop
 from foldline.app.foldline import wall_clock
+from foldline.app.secret import DeploymentSecret
 from foldline.engine.defining import create_catalogue, read_catalogue
 from foldline.engine.host import Host
 from foldline.engine.learner import Pace
@@ -25,6 +26,7 @@ from foldline.log.open import open_log
 from foldline.log.outbox.log import OutboxLog
 from foldline.log.protocol import Log
 from foldline.loops.catalogue import Catalogue
+from foldline.loops.folds import attached_folds
 from foldline.loops.mapping_settings import MappingSettings
 from foldline.loops.settings import LoopSettings
 from foldline.loops.topics import CATALOGUE, POLICY
@@ -158,7 +160,16 @@ def hosting(
         catalogue = Catalogue()
         patiently(lambda: read_catalogue(log, catalogue))
         warm_up(map(catalogue.one, catalogue.names()))
-        host = Host(log, holder=holder, learn=learn, clock=wall_clock, pace=pace, every_loop=True)
+        secret = DeploymentSecret(url)
+        host = Host(
+            log,
+            holder=holder,
+            learn=learn,
+            clock=wall_clock,
+            pace=pace,
+            every_loop=True,
+            folds=partial(attached_folds, secret=secret),
+        )
         patiently(host.round)
         host.start()
         try:

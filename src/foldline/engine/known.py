@@ -66,7 +66,11 @@ class FoldStates(Generic[Half]):
 
     def parts(self) -> list[Half]:
         """The known half of each partition."""
-        return [self._known(root) for root in self.roots]
+        return [self.part(partition) for partition in range(len(self.roots))]
+
+    def part(self, partition: int) -> Half:
+        """The known half of one partition."""
+        return self._known(self.roots[partition])
 
     def merged(self) -> Half:
         """The merge at the present cut."""

@@ -38,7 +38,7 @@ def warm_up(definitions: Iterable[LoopDefinition] = ()) -> None:
     Takes some seconds on a machine that has never compiled this version, half a second else.
     """
     lose_patience()
-    kinds = {_kind(definition): definition for definition in (_PLAIN, *definitions)}
+    kinds = {_kind(each): each for each in (_PLAIN, *definitions) if each.decides}
     for definition in kinds.values():
         _fold_some(msgspec.structs.replace(definition, version=1, partitions=min(2, definition.partitions)))
 

@@ -47,6 +47,12 @@ def _memory(url: str, rest: str, clock: Clock, max_bytes: int | None) -> Log:
     return MemoryLog(clock=clock)
 
 
+def sqlite_path(url: str) -> str | None:
+    """The path of a log on SQLite, None for another log."""
+    scheme, _, rest = url.partition("://")
+    return rest[1:] if scheme == "sqlite" else None
+
+
 def _sqlite(url: str, rest: str, clock: Clock, max_bytes: int | None) -> Log:
     if not rest.startswith("/"):
         raise LogError(

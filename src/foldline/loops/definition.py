@@ -132,7 +132,9 @@ def _check_actions(definition: LoopDefinition) -> None:
     actions = definition.actions
     if not actions and not any(fold.get("kind") == MODEL_KIND for fold in definition.folds):
         raise InputError(
-            "input.no_action", f"loop {definition.name!r} has no actions; give at least one, or a model", field="actions"
+            "input.no_action",
+            f"loop {definition.name!r} has no actions; give at least one, or a model",
+            field="actions",
         )
     if len(set(actions)) < len(actions):
         twice = sorted({a for a in actions if actions.count(a) > 1})

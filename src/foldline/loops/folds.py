@@ -42,6 +42,7 @@ class AttachedFold:
 
 TIMELINE: Final = AttachedFold("timeline", LoopDefinition.timeline)
 
+
 def _model(values: dict[str, Any], secret: Secret) -> AttachedFold:
     definition = model_definition(values)
 

@@ -5,15 +5,26 @@ through here, so that each refuses the same and writes the same.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from foldline.errors import InputError
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.trying import Chooser
+from foldline.models.definition import MODEL_KIND
 from foldline.records.hashing import partition_of
 from foldline.records.ids import checked_name, decision_id, parse_decision_id
-from foldline.records.types import Activation, AnyRecord, Decision, Observation, Outcome, Reward
+from foldline.records.types import (
+    Activation,
+    AnyRecord,
+    Decision,
+    Example,
+    Label,
+    Observation,
+    Outcome,
+    Reward,
+    Value,
+)
 
 FALLBACK = "fallback"
 """The bundle named by a decision that an edge client made before any bundle came."""
@@ -199,6 +210,58 @@ class Reports:
         )
         return Placed(partition, observation)
 
+    def example(
+        self,
+        unit: str,
+        x: Mapping[str, Value | None],
+        local: str,
+        time: int,
+        *,
+        y: Value | None = None,
+        occurred: int | None = None,
+    ) -> Placed:
+        """Something for the loop's models to predict, and to learn where the label is known.
+
+        Raises:
+            InputError: `input.invalid` where the loop has no models, or unit, id or a feature are not usable.
+        """
+        if not any(fold.get("kind") == MODEL_KIND for fold in self.definition.folds):
+            raise InputError(
+                "input.invalid", f"loop {self.definition.name!r} has no models; define it with some"
+            )
+        partition = self.partition(checked_name(unit, "unit"))
+        self._check_local(local, partition)
+        for name, value in x.items():
+            _check_value(value, f"x.{name}")
+        example = Example(
+            time=time,
+            id=decision_id(self.definition.generation, partition, local),
+            unit=unit,
+            x=dict(x),
+            y=_check_value(y, "y"),
+            occurred=occurred,
+        )
+        return Placed(partition, example)
+
+    def label(
+        self, example: str, y: Value, *, time: int, unit: str | None = None, occurred: int | None = None
+    ) -> Placed:
+        """What an example turned out to be.
+
+        Args:
+            example: its full id, or its local id together with `unit`.
+            y: the label.
+            time: log time, milliseconds.
+            unit: see `example`.
+            occurred: when, by the client's clock.
+        """
+        full, partition = self._target(example, unit)
+        if full is None or _check_value(y, "y") is None:
+            raise InputError(
+                "input.invalid", f"a label of example {example!r} is {y!r}; give both", field="y"
+            )
+        return Placed(partition, Label(time=time, example=full, y=y, occurred=occurred))
+
     def local_id(self, id: str, unit: str) -> str:
         """The local part of a decision's id, of a unit of this loop; an id in another form is taken as local."""
         return id.removeprefix(self._prefixes[self.partition(checked_name(unit, "unit"))])
@@ -323,6 +386,13 @@ def _check_finite(value: object, field: str) -> float:
             expected="a finite number",
         )
     return value
+
+
+def _check_value(value: Value | None, field: str) -> Value | None:
+    """A feature or a label, if it is a text, a boolean or a finite number."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    return _check_finite(value, field)
 
 
 def _reward_name(name: str) -> str:

@@ -85,7 +85,9 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if old is None:
             if self.actions is None and not self.folds:
                 raise InputError(
-                    "input.no_action", f"loop {name!r} is new; give it at least one action, or a model", field="actions"
+                    "input.no_action",
+                    f"loop {name!r} is new; give it at least one action, or a model",
+                    field="actions",
                 )
             new = {"actions": (), "policy": msgspec.to_builtins(EpsilonGreedy()), "salt": salt, **fields}
             return _with_room(LoopDefinition(name=name, version=1, time=now, reward=rule, **new))

@@ -79,6 +79,16 @@ class ModelDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return FlatModel(expression, features=self.features, classes=self.classes)
 
 
+def model_values_of(definition: ModelDefinition) -> dict[str, Any]:
+    """The definition as JSON values, `kind` first; what is left to its default is left out."""
+    plain = msgspec.to_builtins(definition)
+    default = msgspec.to_builtins(ModelDefinition(name="m", model=""))
+    given = {
+        name: value for name, value in plain.items() if name in ("name", "model") or value != default[name]
+    }
+    return {"kind": MODEL_KIND, **given}
+
+
 def model_definition(values: dict[str, Any]) -> ModelDefinition:
     """The definition of JSON values, checked.
 

@@ -132,6 +132,15 @@ class FlatModel:
             out[part] = state.model.predict_learn(state.arrays, x[part], y[part])
         return self._told(state, out, cold, steps, failures)
 
+    def predict(self, state: FlatState, x: Features) -> Predictions:
+        """See `OnlineModel.predict`; nothing before the first example."""
+        steps = Steps([x], [None], [True])
+        if state.model is None or state.arrays is None:
+            return Predictions([None], cold=[True])
+        cold = np.array([isinstance(state.model, HalfSpaceTrees) and not state.model.is_warm(state.arrays)])
+        out = state.model.predict(state.arrays, _table(steps.x, state.features))
+        return self._told(state, out, cold, steps, {})
+
     def dump(self, state: FlatState) -> bytes:
         """See `OnlineModel.dump`."""
         head = np.frombuffer(msgspec.json.encode((state.features, state.classes)), np.uint8)

@@ -81,6 +81,10 @@ class OnlineModel(Protocol):
         """Go through the steps in order, each predicted before it is learnt; the state is changed in place."""
         ...
 
+    def predict(self, state: Any, x: Features) -> Predictions:
+        """What the model says of one example now; the state does not change."""
+        ...
+
     def dump(self, state: Any) -> bytes:
         """The state as bytes."""
         ...

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from foldline.errors import FoldError, InputError, MissingExtra
 from foldline.models.expression import Expression, Step, model_text, model_values
-from foldline.models.online import Predictions, Steps, Task, most_probable
+from foldline.models.online import Features, Predictions, Steps, Task, most_probable
 from foldline.models.pickling import Reduce, pickled, unpickled
 from foldline.models.signing import Secret, no_secret, sign, verified
 
@@ -82,6 +82,11 @@ class RiverModel:
     def run(self, state: Any, steps: Steps) -> Predictions:
         """See `OnlineModel.run`. What the model raises is told by step, and the others go on."""
         return self._run(state, steps)
+
+    def predict(self, state: Any, x: Features) -> Predictions:
+        """See `OnlineModel.predict`."""
+        steps = Steps([x], [None], [True])
+        return _score(state, steps, learns=False) if self.task == "anomaly" else self._run(state, steps)
 
     def dump(self, state: Any) -> bytes:
         """See `OnlineModel.dump`; signed.
@@ -175,7 +180,7 @@ def _regress(model: Any, steps: Steps) -> Predictions:
     return Predictions(values, failures=failures)
 
 
-def _score(model: Any, steps: Steps) -> Predictions:
+def _score(model: Any, steps: Steps, *, learns: bool = True) -> Predictions:
     """Detectors learn each example when it comes: they need no label."""
     last = _last(model)
     detector = getattr(last, "anomaly_detector", last)
@@ -191,7 +196,8 @@ def _score(model: Any, steps: Steps) -> Predictions:
         try:
             if predicts:
                 score = float(model.score_one(x))
-                model.learn_one(x)
+                if learns:
+                    model.learn_one(x)
         except Exception as error:  # noqa: BLE001 - told with the example, and counted
             failures[at] = repr(error)
         values.append(last.classify(score) if filters and score is not None else None)

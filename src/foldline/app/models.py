@@ -1,0 +1,70 @@
+"""A loop's models, to a program: what they say now, and how they do."""
+
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from foldline.engine.host import Host
+from foldline.engine.model_replica import ModelReplica, Prediction
+from foldline.errors import FoldError, InputError
+from foldline.log.protocol import Log
+from foldline.models.report import ModelReport
+from foldline.models.signing import Secret
+from foldline.records.types import Value
+
+LOOK_S = 0.02
+
+
+class Models:
+    """Follows the newest version of a loop's models. Thread-safe.
+
+    Args:
+        log: only read.
+        host: knows the definitions.
+        loop: its name.
+        secret: gives the deployment's.
+    """
+
+    def __init__(self, log: Log, host: Host, loop: str, secret: Secret) -> None:
+        self._log = log
+        self._host = host
+        self._loop = loop
+        self._secret = secret
+        self._seen: tuple[int, ModelReplica] | None = None
+
+    def predict(self, unit: str, x: Mapping[str, Value | None], example: str) -> Prediction:
+        """What the first model that is no shadow says."""
+        given = {name: value for name, value in x.items() if value is not None}
+        told = self._replica().predict(unit, given)
+        if not told:
+            raise InputError("input.invalid", f"loop {self._loop!r} has no model that is served")
+        return msgspec.structs.replace(told[0], example=example)
+
+    def reports(self) -> dict[str, ModelReport]:
+        """How each does."""
+        return {name: states.report() for name, states in self._replica().models.items()}
+
+    def await_cut(self, offsets: Mapping[int, int], timeout_s: float) -> None:
+        """Wait until every model's snapshots cover these offsets, by partition.
+
+        Raises:
+            FoldError: `fold.no_bundle` if they do not within the time.
+        """
+        deadline = time.monotonic() + timeout_s
+        for name, states in self._replica().models.items() if offsets else ():
+            while not states.covers(offsets):
+                if self._host.failure is not None or time.monotonic() > deadline:
+                    raise FoldError(
+                        "fold.no_bundle",
+                        f"loop {self._loop!r}: model {name!r} has not learnt all that was appended within "
+                        f"{timeout_s:g} s; is a learner running on this log?",
+                    )
+                time.sleep(LOOK_S)
+
+    def _replica(self) -> ModelReplica:
+        definition = self._host.catalogue.one(self._loop)
+        seen = self._seen
+        if seen is None or seen[0] != definition.version:
+            seen = self._seen = (definition.version, ModelReplica(self._log, definition, self._secret))
+        return seen[1]

@@ -1,0 +1,178 @@
+"""What the models of a loop say now, to whoever asks: from their newest snapshots on the log, by any process."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from foldline.engine.known import FoldStates
+from foldline.engine.root import Root
+from foldline.log.protocol import Log
+from foldline.loops.definition import LoopDefinition
+from foldline.models.definition import MODEL_KIND, ModelDefinition, model_definition
+from foldline.models.fold import ModelFold
+from foldline.models.inference import named
+from foldline.models.known import Count, KnownModel
+from foldline.models.online import Features, Predictions, most_probable
+from foldline.models.report import ModelReport, report_of
+from foldline.models.signing import Secret
+from foldline.records.hashing import hash128, partition_of
+from foldline.records.types import Value
+
+LOOK_S: Final = 0.2
+"""How often the log is looked at for newer snapshots."""
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a model says of an example now. The inference of record is the fold's.
+
+    Attributes:
+        model: its name within the loop.
+        learnt: labels the model had learnt: its version.
+        value: the class or number predicted; absent where the model has none yet.
+        probabilities: by class.
+        score: of an anomaly, greater for rarer.
+        cold: the model has not seen enough to say anything.
+        example: the example's id.
+    """
+
+    model: str
+    learnt: int
+    value: Value | None = None
+    probabilities: dict[str, float] | None = None
+    score: float | None = None
+    cold: bool = False
+    example: str = ""
+
+
+class ModelStates:
+    """Follows the snapshots of one model of a loop. Thread-safe.
+
+    Attributes:
+        definition: of the model.
+        fold: that learns it.
+    """
+
+    def __init__(self, log: Log, loop: LoopDefinition, definition: ModelDefinition, secret: Secret) -> None:
+        self.definition = definition
+        self.fold = ModelFold(definition, secret)
+        self._partitions = loop.partitions
+        self._states: FoldStates[KnownModel] = FoldStates(log, loop, self.fold)
+        self._lock = threading.Lock()
+        self._looked = 0.0
+        self._loaded: dict[tuple[int, int], tuple[Root | None, Any, int]] = {}
+        self._known: dict[int, tuple[Root | None, KnownModel]] = {}
+
+    def report(self) -> ModelReport:
+        """How the model does, as of its newest snapshots."""
+        return report_of(self.fold, self.parts())
+
+    def covers(self, offsets: Mapping[int, int]) -> bool:
+        """Whether the newest snapshots cover these offsets, by partition."""
+        with self._lock:
+            self._states.read()
+            cut = self._states.cut
+        return all(cut[partition] >= offset for partition, offset in offsets.items())
+
+    def parts(self) -> list[KnownModel]:
+        """What is known of each partition, as of its newest snapshot; models as bytes."""
+        with self._lock:
+            self._states.read()
+            return [self._part(partition) for partition in range(self._partitions)]
+
+    def predict(self, unit: str, x: Features) -> Prediction:
+        """What the model of the unit's partition and group says, or all partitions' together."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._looked >= LOOK_S:
+                self._looked = now
+                self._states.follow()
+            own = partition_of(unit, self._partitions) if self._partitions > 1 else 0
+            group = int(hash128(unit)[1]) % self.definition.groups if self.definition.groups > 1 else 0
+            asked = range(self._partitions) if self.definition.serve == "ensemble" else (own,)
+            told = [
+                (self.fold.model.predict(state, x), learnt) for state, learnt in self._models(asked, group)
+            ]
+        return _prediction(self.definition.name, told)
+
+    def _models(self, partitions: Sequence[int], group: int) -> list[tuple[Any, int]]:
+        return [self._model(partition, group) for partition in partitions]
+
+    def _model(self, partition: int, group: int) -> tuple[Any, int]:
+        """The model of a partition and a group, loaded when it is first asked for after a snapshot."""
+        root = self._states.roots[partition]
+        found = self._loaded.get((partition, group))
+        if found is None or found[0] is not root:
+            known = self._part(partition)
+            data = known.saved.get(group)
+            state = self.fold.model.empty() if data is None else self.fold.model.load(data)
+            found = self._loaded[partition, group] = (root, state, int(known.counts[Count.LEARNT]))
+        return found[1], found[2]
+
+    def _part(self, partition: int) -> KnownModel:
+        root = self._states.roots[partition]
+        found = self._known.get(partition)
+        if found is None or found[0] is not root:
+            found = self._known[partition] = (root, self._states.part(partition))
+        return found[1]
+
+
+class ModelReplica:
+    """The models of a version of a loop.
+
+    Args:
+        log: only read.
+        loop: the version.
+        secret: gives the deployment's, with which River's states are signed.
+
+    Attributes:
+        models: by name, in the definition's order.
+    """
+
+    def __init__(self, log: Log, loop: LoopDefinition, secret: Secret) -> None:
+        definitions = [model_definition(values) for values in loop.folds if values.get("kind") == MODEL_KIND]
+        self.models = {each.name: ModelStates(log, loop, each, secret) for each in definitions}
+
+    def predict(self, unit: str, x: Features) -> list[Prediction]:
+        """What every model says that is not a shadow, in the definition's order."""
+        given = {name: value for name, value in x.items() if value is not None}
+        return [one.predict(unit, given) for one in self.models.values() if not one.definition.shadow]
+
+
+def _prediction(name: str, told: list[tuple[Predictions, int]]) -> Prediction:
+    """One answer of one model, or of several: the mean of what those say that say anything."""
+    learnt = sum(count for _, count in told)
+    cold = all(each.cold is not None and each.cold[0] for each, _ in told)
+    if len(told) == 1:
+        only = told[0][0]
+        probabilities = only.probabilities[0] if only.probabilities is not None else None
+        return Prediction(
+            model=name, learnt=learnt, value=only.values[0], cold=cold,
+            probabilities=named(probabilities) if probabilities else None,
+            score=only.scores[0] if only.scores is not None else None,
+        )  # fmt: skip
+    scores = [
+        each.scores[0] for each, _ in told if each.scores is not None and not (each.cold and each.cold[0])
+    ]
+    given = [score for score in scores if score is not None]
+    tables = [
+        each.probabilities[0] for each, _ in told if each.probabilities is not None and each.probabilities[0]
+    ]
+    summed: dict[Value, float] = {}
+    for table in tables:
+        for value, p in (table or {}).items():
+            summed[value] = summed.get(value, 0.0) + p / len(tables)
+    values = [each.values[0] for each, _ in told if each.values[0] is not None]
+    value: Value | None
+    if summed:
+        value = most_probable(summed)
+    elif values and all(isinstance(each, int | float) and not isinstance(each, bool) for each in values):
+        value = sum(float(each) for each in values) / len(values)
+    else:
+        value = max(values, key=values.count) if values else None
+    return Prediction(
+        model=name, learnt=learnt, value=value, cold=cold, probabilities=named(summed) if summed else None,
+        score=sum(given) / len(given) if given else None,
+    )  # fmt: skip

@@ -14,7 +14,7 @@ def messy(count: int, seed: int, classes: tuple[Value, ...] = (False, True)) -> 
     Stream time goes some 10 ms a record; labels come within 2 s or never.
     """
     rng = random.Random(seed)
-    due: list[tuple[int, int, Record]] = []
+    due: list[tuple[int, int, Label]] = []
     made: list[Record] = []
     time = 1_700_000_000_000
     for i in range(count):
@@ -41,9 +41,9 @@ def messy(count: int, seed: int, classes: tuple[Value, ...] = (False, True)) -> 
             made.append(Label(time=time, example=f"0.0.e{rng.randrange(count)}", y=y))
         if rng.random() < 0.02:
             made.append(Tick(time=time))
-        for entry in sorted(each for each in due if each[0] <= time):
+        for entry in sorted((each for each in due if each[0] <= time), key=lambda each: each[:2]):
             due.remove(entry)
-            made.append(Label(time=time, example=entry[2].example, y=entry[2].y))  # type: ignore[attr-defined]
+            made.append(Label(time=time, example=entry[2].example, y=entry[2].y))
     return made
 
 

@@ -35,8 +35,7 @@ class Models:
 
     def predict(self, unit: str, x: Mapping[str, Value | None], example: str) -> Prediction:
         """What the first model that is no shadow says."""
-        given = {name: value for name, value in x.items() if value is not None}
-        told = self._replica().predict(unit, given)
+        told = self._replica().predict(unit, x)
         if not told:
             raise InputError("input.invalid", f"loop {self._loop!r} has no model that is served")
         return msgspec.structs.replace(told[0], example=example)

@@ -135,7 +135,7 @@ class ModelReplica:
         definitions = [model_definition(values) for values in loop.folds if values.get("kind") == MODEL_KIND]
         self.models = {each.name: ModelStates(log, loop, each, secret) for each in definitions}
 
-    def predict(self, unit: str, x: Features) -> list[Prediction]:
+    def predict(self, unit: str, x: Mapping[str, Value | None]) -> list[Prediction]:
         """What every model says that is not a shadow, in the definition's order."""
         given = {name: value for name, value in x.items() if value is not None}
         return [one.predict(unit, given) for one in self.models.values() if not one.definition.shadow]
@@ -153,26 +153,33 @@ def _prediction(name: str, told: list[tuple[Predictions, int]]) -> Prediction:
             probabilities=named(probabilities) if probabilities else None,
             score=only.scores[0] if only.scores is not None else None,
         )  # fmt: skip
-    scores = [
-        each.scores[0] for each, _ in told if each.scores is not None and not (each.cold and each.cold[0])
-    ]
-    given = [score for score in scores if score is not None]
-    tables = [
-        each.probabilities[0] for each, _ in told if each.probabilities is not None and each.probabilities[0]
-    ]
+    warm = [each for each, _ in told if not (each.cold is not None and each.cold[0])]
+    scores = [each.scores[0] for each in warm if each.scores is not None]
+    tables = [table for each in warm if each.probabilities is not None and (table := each.probabilities[0])]
+    summed = _mean(tables)
+    values = [each.values[0] for each in warm if each.values[0] is not None]
+    return Prediction(
+        model=name, learnt=learnt, cold=cold, probabilities=named(summed) if summed else None,
+        value=most_probable(summed) if summed else _joint(values),
+        score=_average([score for score in scores if score is not None]),
+    )  # fmt: skip
+
+
+def _mean(tables: Sequence[Mapping[Value, float]]) -> dict[Value, float]:
     summed: dict[Value, float] = {}
     for table in tables:
-        for value, p in (table or {}).items():
+        for value, p in table.items():
             summed[value] = summed.get(value, 0.0) + p / len(tables)
-    values = [each.values[0] for each, _ in told if each.values[0] is not None]
-    value: Value | None
-    if summed:
-        value = most_probable(summed)
-    elif values and all(isinstance(each, int | float) and not isinstance(each, bool) for each in values):
-        value = sum(float(each) for each in values) / len(values)
-    else:
-        value = max(values, key=values.count) if values else None
-    return Prediction(
-        model=name, learnt=learnt, value=value, cold=cold, probabilities=named(summed) if summed else None,
-        score=sum(given) / len(given) if given else None,
-    )  # fmt: skip
+    return summed
+
+
+def _average(numbers: Sequence[float]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def _joint(values: Sequence[Value | None]) -> Value | None:
+    """The mean of numbers, the most frequent of classes."""
+    numbers = [float(each) for each in values if isinstance(each, int | float) and not isinstance(each, bool)]
+    if numbers and len(numbers) == len(values):
+        return sum(numbers) / len(numbers)
+    return max(values, key=values.count) if values else None

@@ -36,6 +36,17 @@ class ModelDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         window: labelled examples of the sliding window.
         exact_scores: different scores up to which ROC AUC is exact.
         snapshot_every_s: least seconds between two snapshots of a partition; more where they are costly.
+
+    Example:
+        >>> import foldline as fl
+        >>> with fl.open("memory://") as app:
+        ...     cards = app.loop("cards", models=[fl.Model(name="fraud", model="LogisticRegression")])
+        ...     for i in range(40):
+        ...         told = cards.predict({"amount": float(i % 10)}, unit=f"card-{i % 3}")
+        ...         cards.label(told, i % 10 > 7)
+        ...     cards.catch_up()
+        ...     cards.models()["fraud"].metrics.accuracy
+        0.775
     """
 
     kind: Literal["model"] = "model"

@@ -75,7 +75,7 @@ class ClassificationMetrics:
         ...             np.array([0.9, 0.4, np.nan]))
         >>> report = metrics.report()
         >>> report.accuracy, report.recall, report.roc_auc, report.confusion
-        (0.3333333333333333, 0.5, 1.0, ((1, 0, 1), (1, 0, 0)))
+        (0.3333333333333333, 0.5, 0.5, ((1, 0, 1), (1, 0, 0)))
     """
 
     def __init__(self, positive: Value = True, exact: int = EXACT) -> None:
@@ -140,7 +140,7 @@ class ClassificationMetrics:
         self.loss, self.losses = add_units(self.loss, other.loss), self.losses + other.losses
 
     def report(self, *, missing: bool = True) -> ClassificationReport:
-        """What is known; with `missing` an example without a prediction counts as predicted wrong."""
+        """What is known; with `missing` an example without a prediction counts as predicted wrong, its score as 0."""
         counts = self.confusion if missing else self.confusion[:, :-1]
         hits = np.diagonal(counts).astype(np.int64)
         truths, guesses = counts.sum(axis=1), counts.sum(axis=0)[: len(hits)]
@@ -152,7 +152,7 @@ class ClassificationMetrics:
         hit, guessed, true = (
             (0, 0, 0) if place is None else (int(hits[place]), int(guesses[place]), int(truths[place]))
         )
-        area = self.ranking.area()
+        area = self.ranking.area(absent=missing)
         return ClassificationReport(
             count=total,
             unpredicted=int(self.confusion[:, -1].sum()),

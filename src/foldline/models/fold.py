@@ -134,7 +134,9 @@ class ModelFold:
                 lines.append(_ENCODE(self._labelled(step, held, error)))
             if step.y is not None:
                 score = _NAN if held.score is None else held.score
-                measured.add(step.y, held.value, score, held.likelihood(step.y), step.at)
+                measured.add(
+                    step.y, held.value, score, held.likelihood(step.y, self.definition.positive), step.at
+                )
             learnt += error is None and (step.predicts if learns_all else step.y is not None)
         known.counts[Count.EXAMPLES] += sum(step.predicts for step in steps)
         known.counts[Count.FAILURES] += len(predictions.failures)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from foldline.models.losses import CLIP
 from foldline.records.types import Value
 
 
@@ -80,11 +81,22 @@ class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
     score: float | None
     probabilities: tuple[tuple[Value, float], ...] | None
 
-    def likelihood(self, truth: Value) -> float:
-        """The probability given to the label; NaN for none."""
-        if not self.probabilities:
+    def likelihood(self, truth: Value, positive: Value) -> float:
+        """The probability given to the label; NaN for none.
+
+        Of two classes the other's is what the positive one's, clipped, leaves: so a class never seen before has what
+        River's logarithmic loss gives it.
+        """
+        if not self.probabilities or self.score is None:
             return float("nan")
-        return next((p for value, p in self.probabilities if value == truth), 0.0)
+        table = dict(self.probabilities)
+        if truth != positive and positive in table and len(table) <= 2:
+            return 1.0 - _clipped(self.score)
+        return _clipped(table.get(truth, 0.0))
+
+
+def _clipped(p: float) -> float:
+    return min(max(p, CLIP), 1.0 - CLIP)
 
 
 def named(probabilities: Mapping[Value, float]) -> dict[str, float]:

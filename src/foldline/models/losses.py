@@ -13,14 +13,14 @@ UNIT_BITS: Final = 32
 """Losses are summed in units of 2^-32."""
 
 CLIP: Final = 1e-15
-"""Probabilities are kept this far from 0 and 1."""
+"""Probabilities are kept this far from 0 and 1, as River has it."""
 
 
 def loss_units(likelihood: npt.NDArray[np.float64]) -> int:
-    """The sum of -ln p of the probabilities given to what came true, clipped, in units of 2^-UNIT_BITS.
+    """The sum of -ln p of the probabilities given to what came true, in units of 2^-UNIT_BITS.
 
     Args:
-        likelihood: (n,), none of them NaN.
+        likelihood: (n,), none of them NaN; below half of `CLIP` they are taken for that.
 
     Example:
         >>> loss_units(np.array([0.5, 1.0])) / 2**32
@@ -47,6 +47,5 @@ def add_units(left: int, right: int) -> int:
 def _loss_units(likelihood: Any) -> Any:
     total = 0
     for row in range(len(likelihood)):
-        p = min(max(likelihood[row], CLIP), 1.0 - CLIP)
-        total += int(np.rint(-log(p) * 4294967296.0))
+        total += int(np.rint(-log(max(likelihood[row], CLIP / 2)) * 4294967296.0))
     return total

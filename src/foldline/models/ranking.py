@@ -54,6 +54,7 @@ class Ranking:
         key: (m,) the scores, rising, or their bins.
         of: (m, 2) negatives and positives of each.
         passed: (THRESHOLDS, 2) negatives and positives above each threshold.
+        absent: (2,) negatives and positives without a score.
 
     Example:
         >>> ranking = Ranking()
@@ -68,11 +69,12 @@ class Ranking:
         self.key: npt.NDArray[np.generic] = np.zeros(0)
         self.of = np.zeros((0, 2), np.int64)
         self.passed = np.zeros((THRESHOLDS, 2), np.int64)
+        self.absent = np.zeros(2, np.int64)
         self._waiting: list[tuple[Float64s, npt.NDArray[np.bool_]]] = []
         self._count = 0
 
     def add(self, score: Float64s, positive: npt.NDArray[np.bool_]) -> None:
-        """Take scores in; NaN for none is passed over. Amortised O(log n) a score.
+        """Take scores in, NaN for none. Amortised O(log n) a score.
 
         Args:
             score: (m,).
@@ -80,6 +82,8 @@ class Ranking:
         """
         there = ~np.isnan(score)
         if not there.all():
+            lacking = int((positive & ~there).sum())
+            self.absent += (int((~there).sum()) - lacking, lacking)
             score, positive = score[there], positive[there]
         if not len(score):
             return
@@ -98,6 +102,7 @@ class Ranking:
         self.sort_in()
         other.sort_in()
         self.passed = self.passed + other.passed
+        self.absent = self.absent + other.absent
         mine, theirs = (self.key, self.of), (other.key, other.of)
         if self.binned != other.binned:
             mine, theirs = (
@@ -107,16 +112,25 @@ class Ranking:
             self.binned = True
         self._hold(np.concatenate((mine[0], theirs[0])), np.concatenate((mine[1], theirs[1])))
 
-    def area(self) -> Area:
-        """The area under the curve. O(different scores)."""
+    def area(self, *, absent: bool = False) -> Area:
+        """The area under the curve. O(different scores).
+
+        Args:
+            absent: whether examples without a score count, as ones of the score 0; if none has a score, none does.
+        """
         self.sort_in()
-        negatives, positives = (int(total) for total in self.of.sum(axis=0))
+        of = self.of
+        if absent and len(of) and self.absent.any():
+            zero = np.zeros(1)
+            key = np.concatenate((self.key, _bins(zero) if self.binned else zero))
+            of = _grouped(key, np.concatenate((of, self.absent[None, :])))[1]
+        negatives, positives = (int(total) for total in of.sum(axis=0))
         if not negatives or not positives:
             return Area(None, 0.0)
-        below = np.cumsum(self.of[:, 0]) - self.of[:, 0]
+        below = np.cumsum(of[:, 0]) - of[:, 0]
         # Exact: twice the number of pairs won, as Python's integers where 64 bits might not do.
-        won = int(np.dot(self.of[:, 1].astype(object), (2 * below + self.of[:, 0]).astype(object)))
-        tied = int(np.dot(self.of[:, 1].astype(object), self.of[:, 0].astype(object))) if self.binned else 0
+        won = int(np.dot(of[:, 1].astype(object), (2 * below + of[:, 0]).astype(object)))
+        tied = int(np.dot(of[:, 1].astype(object), of[:, 0].astype(object))) if self.binned else 0
         pairs = negatives * positives
         return Area(won / (2 * pairs), tied / (2 * pairs))
 
@@ -133,7 +147,7 @@ class Ranking:
         """As arrays: a function of the multiset alone."""
         self.sort_in()
         key = "bin" if self.binned else "score"
-        return {key: self.key, "of": self.of, "passed": self.passed}
+        return {key: self.key, "of": self.of, "passed": self.passed, "absent": self.absent}
 
     @classmethod
     def load(cls, arrays: Arrays, exact: int = EXACT) -> "Ranking":
@@ -143,6 +157,7 @@ class Ranking:
         loaded.key = arrays["bin" if loaded.binned else "score"]
         loaded.of = arrays["of"].astype(np.int64)
         loaded.passed = arrays["passed"].astype(np.int64)
+        loaded.absent = arrays["absent"].astype(np.int64)
         return loaded
 
     def _totals(self) -> Int64s:

@@ -1,5 +1,6 @@
 """Metrics: exact where they say so, within the stated error where not, and merged the same whichever way."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from river import metrics as theirs
+from river import metrics as river_metrics
 from scipy.stats import mannwhitneyu
 
 from foldline.errors import FoldError
@@ -16,6 +17,8 @@ from foldline.models.classification_metrics import ClassificationMetrics
 from foldline.models.ranking import Ranking
 from foldline.models.regression_metrics import RegressionMetrics
 from foldline.models.window import Window
+
+theirs: Any = river_metrics  # not typed
 
 scores = st.one_of(
     st.floats(0, 1), st.sampled_from([0.0, -0.0, 0.5, 1.0, 0.25]), st.floats(-5, 50), st.just(float("nan"))
@@ -40,7 +43,7 @@ def test_rankings_merge_the_same_whichever_way(
     """Any parts, merged in any order, have the bytes of the whole; so has the whole in batches, and restored."""
     whole = dump_arrays(ranking_of(pairs, exact).dump())
     ends = sorted({0, len(pairs), *(min(cut, len(pairs)) for cut in cuts)})
-    parts = [pairs[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    parts = [pairs[a:b] for a, b in itertools.pairwise(ends)]
     batched = Ranking(exact)
     for part in parts:
         batched.merge(ranking_of([], exact))

@@ -222,6 +222,11 @@ class Foldline:
         read_catalogue(self.log, catalogue)
         return catalogue.names()
 
+    def partitions(self, loop: str) -> list[int]:
+        """The partitions of a loop that this process learns now; they change as others come and go."""
+        learner = self._host.learner(loop)
+        return sorted(learner.workers) if learner is not None else []
+
     def close(self) -> None:
         """Stop learning, write what is known, close the log. Idempotent."""
         if not self._closed:

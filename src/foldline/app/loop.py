@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from foldline.app.experiment import Experiment
 from foldline.app.models import Models
 from foldline.engine.host import Host
 from foldline.engine.learnt import Learnt
 from foldline.engine.model_replica import Prediction
+from foldline.engine.output_reader import OutputReader
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, InputError
 from foldline.experiments.definition import Learns, Variant
@@ -264,6 +267,21 @@ class Loop:
         self._append(placed)
         return prediction
 
+    def example(
+        self, x: Mapping[str, Value | None], *, unit: str, id: str | None = None, y: Value | None = None
+    ) -> str:
+        """Put an example before the loop's models without asking what they say now; durable when this returns.
+
+        Args and errors as `predict`.
+
+        Returns:
+            The example's id.
+        """
+        local = uuid.uuid4().hex if id is None else id
+        placed = self._reports().example(unit, x, local, self._clock(), y=y)
+        self._append(placed)
+        return placed.record.id  # type: ignore[union-attr]  # an example
+
     def label(self, example: Prediction | str, y: Value, *, unit: str | None = None) -> None:
         """Report what an example turned out to be; durable when this returns.
 
@@ -275,10 +293,26 @@ class Loop:
         named = example.example if isinstance(example, Prediction) else example
         self._append(self._reports().label(named, y, time=self._clock(), unit=unit))
 
-    def models(self) -> dict[str, ModelReport]:
-        """How the loop's models do, by name, as of their newest snapshots. Reads the log."""
+    def models(self, partitions: Collection[int] | None = None) -> dict[str, ModelReport]:
+        """How the loop's models do, by name, as of their newest snapshots. Reads the log.
+
+        Args:
+            partitions: those to look at; all by default.
+        """
         self._raise_failure()
-        return self._models.reports()
+        return self._models.reports(partitions)
+
+    def courses(self, model: str) -> list[npt.NDArray[np.float64]]:
+        """How a model's sliding window went, by partition.
+
+        Rows of time, labelled examples, and of the window accuracy (or mean absolute error), F1, recall and ROC AUC;
+        NaN where there is no number.
+        """
+        return self._models.courses(model)
+
+    def outputs(self, fold: str) -> OutputReader:
+        """Reads what a fold of the loop puts out, such as a model's inferences: each once, from the first kept."""
+        return OutputReader(self._log, topics_of(self.definition).outputs(fold))
 
     def experiment(
         self,

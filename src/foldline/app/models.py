@@ -1,9 +1,11 @@
 """A loop's models, to a program: what they say now, and how they do."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from foldline.engine.host import Host
 from foldline.engine.model_replica import ModelReplica, Prediction
@@ -40,9 +42,21 @@ class Models:
             raise InputError("input.invalid", f"loop {self._loop!r} has no model that is served")
         return msgspec.structs.replace(told[0], example=example)
 
-    def reports(self) -> dict[str, ModelReport]:
-        """How each does."""
-        return {name: states.report() for name, states in self._replica().models.items()}
+    def reports(self, partitions: Collection[int] | None = None) -> dict[str, ModelReport]:
+        """How each does, on some partitions or on all."""
+        return {name: states.report(partitions) for name, states in self._replica().models.items()}
+
+    def courses(self, model: str) -> list[npt.NDArray[np.float64]]:
+        """How a model's window went, by partition; see `Course`."""
+        models = self._replica().models
+        if model not in models:
+            raise InputError(
+                "input.unknown_model",
+                f"loop {self._loop!r} has no model {model!r}; it has {sorted(models)!r}",
+                field="model",
+                value=model,
+            )
+        return [part.course.points for part in models[model].parts()]
 
     def await_cut(self, offsets: Mapping[int, int], timeout_s: float) -> None:
         """Wait until every model's snapshots cover these offsets, by partition.

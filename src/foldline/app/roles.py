@@ -159,7 +159,7 @@ def hosting(
             define_loop(log, name, settings, holder=holder, now=wall_clock())
         catalogue = Catalogue()
         patiently(lambda: read_catalogue(log, catalogue))
-        warm_up(map(catalogue.one, catalogue.names()))
+        warm_up([catalogue.one(name) for name in catalogue.names()])
         secret = DeploymentSecret(url)
         host = Host(
             log,

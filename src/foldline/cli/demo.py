@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foldline.cli.demo_fraud import fraud
 from foldline.cli.noun import noun
 from foldline.cli.options import AsJson
 from foldline.cli.output import print_json, print_table
@@ -26,6 +27,9 @@ app = noun("The shipped demos.")
 @app.callback()
 def demo() -> None:
     """The shipped demos: each one readable file under foldline/demos."""
+
+
+app.command("fraud")(fraud)
 
 
 @app.command("news")

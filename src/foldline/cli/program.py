@@ -31,6 +31,7 @@ NOUNS = {
     "loops": "foldline.cli.loops",
     "experiments": "foldline.cli.experiments",
     "policies": "foldline.cli.policies",
+    "models": "foldline.cli.models",
     "keys": "foldline.cli.keys",
     "topics": "foldline.cli.topics",
     "check": "foldline.cli.check",

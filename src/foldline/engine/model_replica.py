@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -65,9 +65,12 @@ class ModelStates:
         self._loaded: dict[tuple[int, int], tuple[Root | None, Any, int]] = {}
         self._known: dict[int, tuple[Root | None, KnownModel]] = {}
 
-    def report(self) -> ModelReport:
-        """How the model does, as of its newest snapshots."""
-        return report_of(self.fold, self.parts())
+    def report(self, partitions: Collection[int] | None = None) -> ModelReport:
+        """How the model does, as of its newest snapshots, on some partitions or on all."""
+        parts = dict(enumerate(self.parts()))
+        return report_of(
+            self.fold, parts if partitions is None else {p: parts[p] for p in sorted(partitions)}
+        )
 
     def covers(self, offsets: Mapping[int, int]) -> bool:
         """Whether the newest snapshots cover these offsets, by partition."""

@@ -3,7 +3,8 @@
 Compiling holds Python's lock for seconds on a new machine. Done while requests wait, it would hold them up too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -16,7 +17,10 @@ from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.reports import Made, Reports
 from foldline.loops.topics import topics_of
-from foldline.records.codec import encode
+from foldline.models.definition import MODEL_KIND, ModelDefinition, model_definition
+from foldline.models.fold import ModelFold
+from foldline.records.codec import decode, encode, encode_lines
+from foldline.records.types import Example, Label, Record, Value
 
 _UNITS = 200
 """For a batch large enough to be scanned rather than decoded line by line."""
@@ -32,7 +36,7 @@ _PLAIN = LoopDefinition(
 )
 
 
-def warm_up(definitions: Iterable[LoopDefinition] = ()) -> None:
+def warm_up(definitions: Sequence[LoopDefinition] = ()) -> None:
     """Fold some traffic of a plain loop, and of each loop given, on logs in memory.
 
     Takes some seconds on a machine that has never compiled this version, half a second else.
@@ -41,6 +45,26 @@ def warm_up(definitions: Iterable[LoopDefinition] = ()) -> None:
     kinds = {_kind(each): each for each in (_PLAIN, *definitions) if each.decides}
     for definition in kinds.values():
         _fold_some(msgspec.structs.replace(definition, version=1, partitions=min(2, definition.partitions)))
+    models = {values["name"]: values for each in definitions for values in each.folds if _is_model(values)}
+    for values in models.values():
+        _predict_some(model_definition(values))
+
+
+def _is_model(values: dict[str, Any]) -> bool:
+    return values.get("kind") == MODEL_KIND
+
+
+def _predict_some(definition: ModelDefinition) -> None:
+    """Examples with a label, without one, and with one that came late."""
+    fold = ModelFold(definition)
+    label = definition.classes[-1] if fold.model.task != "regression" else 1.0
+    x: dict[str, Value | None] = dict.fromkeys(definition.features or ("x",), 0.5)
+    records: list[Record] = []
+    for i in range(_UNITS):
+        records.append(Example(time=i, id=f"0.0.{i}", unit=f"unit-{i}", x=x, y=label if i % 2 else None))
+        if i % 4 == 0:
+            records.append(Label(time=i, example=f"0.0.{i}", y=label))
+    fold.apply(fold.empty(), decode(encode_lines(records)))
 
 
 def _kind(definition: LoopDefinition) -> tuple[str, bool, bool]:

@@ -32,11 +32,38 @@ def _half_space_trees(features: Sequence[str], *, seed: int = 1, **parameters: A
     return HalfSpaceTrees(features, Mersenne(seed), limits=limits, **parameters)
 
 
-KINDS: Final[dict[str, tuple[Task, Build]]] = {
-    "HalfSpaceTrees": ("anomaly", _half_space_trees),
-    "LogisticRegression": ("classification", LogisticRegression),
+@dataclass(frozen=True, slots=True)
+class FlatKind:
+    """A model of ours.
+
+    Attributes:
+        task: what it predicts.
+        summary: one line.
+        make: makes it of features and parameters.
+        parameters: name and default of each.
+    """
+
+    task: Task
+    summary: str
+    make: Build
+    parameters: tuple[tuple[str, str], ...]
+
+
+KINDS: Final[dict[str, FlatKind]] = {
+    "HalfSpaceTrees": FlatKind(
+        "anomaly",
+        "How much emptier a place is than usual: River's scores for the same seed.",
+        _half_space_trees,
+        (("n_trees", "10"), ("height", "8"), ("window_size", "250"), ("limits", "{}"), ("seed", "1")),
+    ),
+    "LogisticRegression": FlatKind(
+        "classification",
+        "Two classes by a line through scaled features, by gradient descent.",
+        LogisticRegression,
+        (("lr", "0.01"), ("l2", "0.0"), ("intercept_lr", "0.01"), ("scaled", "True")),
+    ),
 }
-"""By name, what it predicts and what makes it of features and parameters."""
+"""By name."""
 
 
 @dataclass(slots=True)
@@ -93,7 +120,8 @@ class FlatModel:
                 field="model",
                 value=self._step.model,
             )
-        self.task, self._make = KINDS[self._step.model]
+        kind = KINDS[self._step.model]
+        self.task, self._make = kind.task, kind.make
         self._expression = expression
         self._features = tuple(features)
         self._classes = tuple(classes)

@@ -1,6 +1,6 @@
 """How a model does: what people and programs are shown of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -59,9 +59,9 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def report_of(fold: ModelFold, parts: Sequence[KnownModel]) -> ModelReport:
-    """The report of what is known of each partition."""
-    whole, task = fold.merge_all(parts), fold.model.task
+def report_of(fold: ModelFold, parts: Mapping[int, KnownModel]) -> ModelReport:
+    """The report of what is known of some partitions, by number."""
+    whole, task = fold.merge_all(list(parts.values())), fold.model.task
     counts = counted(whole)
     note = ""
     if counts["cold"]:
@@ -87,7 +87,7 @@ def report_of(fold: ModelFold, parts: Sequence[KnownModel]) -> ModelReport:
                 bytes=sum(map(len, part.saved.values())),
                 models=len(part.saved),
             )
-            for number, part in enumerate(parts)
+            for number, part in parts.items()
         ),
         note=note,
     )

@@ -1,0 +1,195 @@
+"""What does a model cost on the log, beside the model alone?
+
+Question: how much CPU does a consumer take for an example that it reads from the log, predicts, measures, puts an
+    inference out for, and learns; against the bare loop of predicting and learning?
+Workload: 20,000 made-up examples of 6 features, labelled by a line that moves once, on one partition, put there before.
+    The consumer is a host with all that `foldline learn` runs for a loop: the model's fold, the leading fold, the
+    timeline, snapshots at the pace of the definition. CPU of the whole process. Rounds alternate; medians.
+Peer: the bare loop over dictionaries made beforehand, `predict_proba_one` (or `score_one`) and `learn_one`, same model.
+Ratio: CPU of the consumer over CPU of the bare loop. Bar: 1.15. For our own models: examples/s, ours on the log over
+    River's bare loop. Bar: 5.
+Command: `python benchmarks/models.py [--examples 20000] [--rounds 3] [--kafka] [--json]`
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import foldline as fl
+from foldline.app.foldline import wall_clock
+from foldline.engine.host import Host
+from foldline.engine.warming import warm_up
+from foldline.log.open import open_log
+from foldline.loops.folds import attached_folds
+from foldline.models.definition import ModelDefinition
+from foldline.models.online import Steps
+from tools.kafka.sharing import shared_cluster
+
+FEATURES = [f"f{n}" for n in range(6)]
+SECRET = b"a secret of the benchmark"
+
+RIVER = {
+    "Hoeffding tree": "tree.HoeffdingTreeClassifier:max_depth=10",
+    "scaler | logistic regression": "preprocessing.StandardScaler|linear_model.LogisticRegression",
+    "half-space trees": "anomaly.HalfSpaceTrees:seed=42",
+}
+"""The models compared, as River has them."""
+
+OURS = {
+    "Hoeffding tree": "HoeffdingTree:max_depth=10",
+    "scaler | logistic regression": "LogisticRegression",
+    "half-space trees": "HalfSpaceTrees:seed=42",
+}
+"""The same, ours."""
+
+
+def data(count: int) -> list[tuple[dict[str, float], bool]]:
+    """Examples with their labels."""
+    rng = np.random.default_rng(1)
+    x = rng.random((count, len(FEATURES)))
+    weights = np.where(np.arange(count)[:, None] < count // 2, rng.normal(size=6), rng.normal(size=6))
+    y = ((x - 0.5) * weights).sum(axis=1) + rng.normal(size=count) * 0.2 > 0
+    return [
+        (dict(zip(FEATURES, row, strict=True)), bool(label)) for row, label in zip(x.tolist(), y, strict=True)
+    ]
+
+
+def bare(text: str, rows: list[tuple[dict[str, float], bool]]) -> float:
+    """CPU seconds of the model alone."""
+    built = ModelDefinition(name="m", model=text).build()
+    model: Any = built.empty()
+    anomaly = built.task == "anomaly"
+    predict = model.score_one if anomaly else model.predict_proba_one
+    began = time.process_time()
+    for x, y in rows:
+        predict(x)
+        if anomaly:
+            model.learn_one(x)
+        else:
+            model.learn_one(x, y)
+    return time.process_time() - began
+
+
+def put(url: str, text: str, rows: list[tuple[dict[str, float], bool]]) -> None:
+    """The examples on a log."""
+    with fl.open(url, learn=False) as app:
+        cards = app.loop("cards", models=[fl.Model(name="m", model=text, features=tuple(FEATURES))])
+        for start in range(0, len(rows), 200):
+            with cards.batch():
+                for number, (x, y) in enumerate(rows[start : start + 200], start):
+                    cards.example(x, unit="u", y=y, id=f"row-{number}")
+
+
+def consumed(url: str, count: int) -> float:
+    """CPU seconds of a host that learns what stands there."""
+    with open_log(url) as log:
+        host = Host(
+            log, holder="bench", learn=True, clock=wall_clock, every_loop=True,
+            folds=lambda loop: attached_folds(loop, lambda: SECRET),
+        )  # fmt: skip
+        began = time.process_time()
+        host.round()
+        deadline = time.monotonic() + 120
+        while True:
+            folded = host.round()
+            learner = host._hosted["cards"].attached["m"]  # noqa: SLF001 - to see that it is through
+            worker = learner.workers.get(0)
+            if worker is not None and int(worker.state.known.counts[0]) == count:
+                break
+            if not folded:
+                time.sleep(0.001)
+            assert time.monotonic() < deadline, "the consumer did not come to the end"
+        host.close()
+        return time.process_time() - began
+
+
+def compare(
+    name: str,
+    text: str,
+    rows: list[tuple[dict[str, float], bool]],
+    rounds: int,
+    fresh: Callable[[], str],
+    peer: str,
+) -> dict[str, Any]:
+    """Alternating rounds of both."""
+    alone, log = [], []
+    for _ in range(rounds):
+        url = fresh()
+        put(url, text, rows)
+        alone.append(bare(peer, rows))
+        log.append(consumed(url, len(rows)))
+    ratios = [b / a for a, b in zip(alone, log, strict=True)]
+    return {
+        "model": text,
+        "name": name,
+        "bare_us": statistics.median(alone) / len(rows) * 1e6,
+        "log_us": statistics.median(log) / len(rows) * 1e6,
+        "ratio": [statistics.median(ratios), min(ratios), max(ratios)],
+    }
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--examples", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kafka", action="store_true", help="on Apache Kafka, too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args()
+    rows = data(given.examples)
+    from foldline.models.flat import KINDS
+
+    ours = {name: text for name, text in OURS.items() if text.partition(":")[0] in KINDS}
+    for text in ours.values():
+        model = ModelDefinition(name="m", model=text).build()
+        steps = Steps()
+        for x, y in rows[:500]:
+            steps.add(x, y, predicts=True)
+        model.run(model.empty(), steps)
+    warm_up()
+    results: list[dict[str, Any]] = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        shared_cluster(Path(folder)) if given.kafka else nullcontext() as cluster,
+    ):
+        logs: dict[str, Callable[[], str]] = {"sqlite": lambda: f"sqlite:///{folder}/{uuid.uuid4().hex}.db"}
+        if cluster is not None:
+            logs["kafka"] = lambda: f"kafka://{cluster.bootstrap}/b{uuid.uuid4().hex[:12]}"
+        for kind, fresh in logs.items():
+            for name, text in RIVER.items():
+                results.append({"log": kind, **compare(name, text, rows, given.rounds, fresh, text)})
+            for name, text in ours.items():
+                found = compare(name, text, rows, given.rounds, fresh, RIVER[name])
+                found["ratio"] = [1 / each for each in found["ratio"]]
+                results.append({"log": kind, "ours": True, **found})
+    if given.json:
+        print(json.dumps(results))
+        return
+    for found in results:
+        middle = found["ratio"][0]
+        ends = f"{min(found['ratio']):.2f} to {max(found['ratio']):.2f}"
+        if found.get("ours"):
+            print(
+                f"{found['log']:7} {found['model']:58} {found['log_us']:6.1f} us on the log, River alone "
+                f"{found['bare_us']:6.1f} us: {middle:.1f} times ({ends})"
+            )
+        else:
+            print(
+                f"{found['log']:7} {found['model']:58} {found['log_us']:6.1f} us on the log, alone "
+                f"{found['bare_us']:6.1f} us: {middle:.2f} of it ({ends})"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,7 @@ from foldline.log.protocol import Log
 from foldline.loops.definition import LoopDefinition
 from foldline.models.definition import MODEL_KIND, ModelDefinition, model_definition
 from foldline.models.fold import ModelFold
-from foldline.models.inference import named
+from foldline.models.inference import Names
 from foldline.models.known import Count, KnownModel
 from foldline.models.online import Features, Predictions, most_probable
 from foldline.models.report import ModelReport, report_of
@@ -153,7 +153,7 @@ def _prediction(name: str, told: list[tuple[Predictions, int]]) -> Prediction:
         probabilities = only.probabilities[0] if only.probabilities is not None else None
         return Prediction(
             model=name, learnt=learnt, value=only.values[0], cold=cold,
-            probabilities=named(probabilities) if probabilities else None,
+            probabilities=Names().of(probabilities) if probabilities else None,
             score=only.scores[0] if only.scores is not None else None,
         )  # fmt: skip
     warm = [each for each, _ in told if not (each.cold is not None and each.cold[0])]
@@ -162,7 +162,7 @@ def _prediction(name: str, told: list[tuple[Predictions, int]]) -> Prediction:
     summed = _mean(tables)
     values = [each.values[0] for each in warm if each.values[0] is not None]
     return Prediction(
-        model=name, learnt=learnt, cold=cold, probabilities=named(summed) if summed else None,
+        model=name, learnt=learnt, cold=cold, probabilities=Names().of(summed) if summed else None,
         value=most_probable(summed) if summed else _joint(values),
         score=_average([score for score in scores if score is not None]),
     )  # fmt: skip

@@ -94,19 +94,21 @@ def output_batches(waiting: Sequence[Numbered], topic: str, identity: Identity, 
     fold, key, name = map(msgspec.json.encode, (identity.fold, identity.key(), identity.topic))
     head = b',"time":%d,"source":{"fold":%b,"key":%b,' % (time, fold, key)
     tail = head + b'"topic":%b,"partition":%d,"offset":' % (name, identity.partition)
+    lines = [
+        b'%b%b%d,"index":%d}}' % (line[:-1], tail, offset, index)
+        for part in waiting
+        for line, offset, index in zip(
+            part.outputs.split(), part.offsets.tolist(), part.indexes.tolist(), strict=True
+        )
+    ]
     batches: list[Batch] = []
-    lines: list[bytes] = []
-    size = 0
-    for part in waiting:
-        places = zip(part.outputs.split(), part.offsets.tolist(), part.indexes.tolist(), strict=True)
-        for line, offset, index in places:
-            lines.append(b'%b%b%d,"index":%d}}' % (line[:-1], tail, offset, index))
-            size += len(lines[-1])
-            if size >= BATCH_BYTES:
-                batches.append(Batch(topic, identity.partition, b"\n".join(lines), len(lines), time, time))
-                lines, size = [], 0
-    if lines:
-        batches.append(Batch(topic, identity.partition, b"\n".join(lines), len(lines), time, time))
+    start, size = 0, 0
+    for stop, length in enumerate(map(len, lines), start=1):
+        size += length
+        if size >= BATCH_BYTES or stop == len(lines):
+            payload = b"\n".join(lines[start:stop])
+            batches.append(Batch(topic, identity.partition, payload, stop - start, time, time))
+            start, size = stop, 0
     return batches
 
 

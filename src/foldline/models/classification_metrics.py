@@ -71,8 +71,8 @@ class ClassificationMetrics:
 
     Example:
         >>> metrics = ClassificationMetrics()
-        >>> metrics.add([True, False, True], [True, True, None], np.array([0.9, 0.6, np.nan]),
-        ...             np.array([0.9, 0.4, np.nan]))
+        >>> places = metrics.add([True, False, True], [True, True, None], np.array([0.9, 0.6, np.nan]),
+        ...                      np.array([0.9, 0.4, np.nan]))
         >>> report = metrics.report()
         >>> report.accuracy, report.recall, report.roc_auc, report.confusion
         (0.3333333333333333, 0.5, 0.5, ((1, 0, 1), (1, 0, 0)))
@@ -102,9 +102,10 @@ class ClassificationMetrics:
             self._grow(len(known))
         return np.array([-1 if value is None else known[value] for value in values], np.int64)
 
-    def is_positive(self, values: Sequence[Value | None]) -> npt.NDArray[np.bool_]:
-        """(n,) whether each is the positive class."""
-        return np.array([value == self._positive for value in values], np.bool_)
+    @property
+    def place(self) -> int:
+        """The place of the positive class, -2 as long as it is not known."""
+        return self.classes.get(self._positive, -2)
 
     def add(
         self,
@@ -112,7 +113,7 @@ class ClassificationMetrics:
         predicted: Sequence[Value | None],
         score: npt.NDArray[np.float64],
         likelihood: npt.NDArray[np.float64],
-    ) -> None:
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Take labelled examples in.
 
         Args:
@@ -120,14 +121,18 @@ class ClassificationMetrics:
             predicted: n classes.
             score: (n,) of the positive class, NaN for none.
             likelihood: (n,) probability given to the true class, NaN for none.
+
+        Returns:
+            (n,) each, the places of the truths and of the predictions, -1 for none.
         """
         at, guess = self.index(truth), self.index(predicted)
         np.add.at(self.confusion, (at, guess), 1)
-        self.ranking.add(score, self.is_positive(truth))
+        self.ranking.add(score, at == self.place)
         known = likelihood[~np.isnan(likelihood)]
         if len(known):
             self.loss = add_units(self.loss, loss_units(known))
             self.losses += len(known)
+        return at, guess
 
     def merge(self, other: "ClassificationMetrics") -> None:
         """Take in what the other has; classes are aligned by value."""
@@ -148,9 +153,9 @@ class ClassificationMetrics:
         per_class = [
             _f1(*each) for each in zip(hits.tolist(), guesses.tolist(), truths.tolist(), strict=True)
         ]
-        place = self.classes.get(self._positive)
+        place = self.place
         hit, guessed, true = (
-            (0, 0, 0) if place is None else (int(hits[place]), int(guesses[place]), int(truths[place]))
+            (0, 0, 0) if place < 0 else (int(hits[place]), int(guesses[place]), int(truths[place]))
         )
         area = self.ranking.area(absent=missing)
         return ClassificationReport(
@@ -160,7 +165,7 @@ class ClassificationMetrics:
             kappa=_kappa(total, right, truths, guesses),
             precision=hit / guessed if guessed else None,
             recall=hit / true if true else None,
-            f1=None if place is None else _f1(hit, guessed, true),
+            f1=None if place < 0 else _f1(hit, guessed, true),
             macro_f1=float(np.mean(per_class)) if per_class else None,
             log_loss=self.loss / 2.0**UNIT_BITS / self.losses if self.losses else None,
             roc_auc=area.value,

@@ -4,7 +4,7 @@ The inference of record is the one made here, by a state that is a function of t
 Metrics move as labels come; inferences, and labels that came late, are output records.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,17 +14,27 @@ import numpy as np
 from foldline.fold.outputs import Outputs
 from foldline.fold.protocol import Applied, Dump
 from foldline.models.definition import ModelDefinition
-from foldline.models.inference import Held, Inference, Labelled, named
+from foldline.models.inference import Held, Inference, Labelled, Names, likelihood
 from foldline.models.join import Join
 from foldline.models.known import Count, KnownModel, dump_known, load_known, merged, nothing
 from foldline.models.measuring import Measured, measure
 from foldline.models.online import Predictions, Steps
 from foldline.models.signing import Secret, no_secret
-from foldline.models.stepping import Step, take
+from foldline.models.stepping import Taken, take
 from foldline.records.columns import Columns
+from foldline.records.types import Value
 
 _NAN: Final = float("nan")
-_ENCODE = msgspec.json.Encoder().encode
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as numpy has them, which a model may give, as JSON has them."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise NotImplementedError
+
+
+_ENCODE = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 @dataclass(slots=True)
@@ -88,10 +98,10 @@ class ModelFold:
         known = state.known
         known.stream_time = state.join.stream_time
         known.counts = known.counts + taken.counts
-        outputs = self._work(known, taken.steps) if taken.steps else None
+        outputs = self._work(known, taken) if len(taken) else None
         for sequence in taken.expired:
             known.held.pop(sequence, None)
-        return Applied(changed=bool(taken.steps) or bool(taken.counts.any()), outputs=outputs)
+        return Applied(changed=len(taken) > 0 or bool(taken.counts.any()), outputs=outputs)
 
     def merge_all(self, parts: Sequence[KnownModel]) -> KnownModel:
         """Counts and metrics of a cut, in partition order; models stay with their partitions."""
@@ -113,102 +123,89 @@ class ModelFold:
         window = self.definition.label_window_ms
         return ModelState(known, Join.load(window, dump.pending) if dump.pending else Join(window))
 
-    def _work(self, known: KnownModel, steps: list[Step]) -> Outputs:
+    def _work(self, known: KnownModel, taken: Taken) -> Outputs:
         """Predict, learn, measure; what is told of it."""
+        predictions = self._run(known, taken)
+        count = len(taken)
+        nothing = [None] * count
+        failures, cold = predictions.failures, predictions.cold or [False] * count
+        probabilities, scores = predictions.probabilities or nothing, predictions.scores or nothing
         lines: list[bytes] = []
         measured = Measured()
-        predictions = self._run(known, steps)
+        truths, values, ranks = measured.truth, measured.value, measured.score
+        positive, suffix, name = self.definition.positive, f"/{self.name}", Names().__getitem__
         learns_all = self.model.task == "anomaly"
-        learnt, cold = int(known.counts[Count.LEARNT]), predictions.cold
-        for at, step in enumerate(steps):
-            error = predictions.failures.get(at) if predictions.failures else None
-            if step.predicts:
-                inference = self._inference(predictions, at, step, learnt, error)
-                lines.append(_ENCODE(inference))
-                held = self._held(predictions, at, step.example.sequence)
-                known.counts[Count.COLD] += cold is not None and cold[at]
-                if step.y is None:
-                    known.held[held.sequence] = held
-            else:
-                held = known.held.pop(step.example.sequence)
-                lines.append(_ENCODE(self._labelled(step, held, error)))
-            if step.y is not None:
-                score = _NAN if held.score is None else held.score
-                measured.add(
-                    step.y, held.value, score, held.likelihood(step.y, self.definition.positive), step.at
+        learnt = int(known.counts[Count.LEARNT])
+        for at, (time, id, unit, y, predicts, value, table, score) in enumerate(zip(
+            taken.at, taken.id, taken.unit, taken.y, taken.predicts, predictions.values, probabilities, scores,
+            strict=True,
+        )):  # fmt: skip
+            error = failures.get(at) if failures else None
+            if predicts:
+                rank, named = score, None
+                if table:
+                    rank = table.get(positive, 0.0)
+                    named = dict(zip(map(name, table), table.values(), strict=True))
+                lines.append(
+                    _ENCODE(
+                        Inference(
+                            id + suffix, id, unit, time, learnt, value, named, score, cold[at], y, error
+                        )
+                    )
                 )
-            learnt += error is None and (step.predicts if learns_all else step.y is not None)
-        known.counts[Count.EXAMPLES] += sum(step.predicts for step in steps)
-        known.counts[Count.FAILURES] += len(predictions.failures)
+                if y is None:
+                    known.held[taken.sequence[at]] = _held(taken.sequence[at], value, rank, table)
+                else:
+                    truths.append(y)
+                    values.append(value)
+                    ranks.append(_NAN if rank is None else rank)
+                    measured.likelihood.append(likelihood(table, y, positive) if table else _NAN)
+                    measured.time.append(time)
+            elif y is not None:
+                held = known.held.pop(taken.sequence[at])
+                lines.append(_ENCODE(Labelled(id + suffix, id, unit, time, y, held.value, held.score, error)))
+                measured.add(y, held.value, held.score, held.likelihood(y, positive), time)
+            if error is None and (predicts if learns_all else y is not None):
+                learnt += 1
+        known.counts[Count.EXAMPLES] += sum(taken.predicts)
+        known.counts[Count.COLD] += sum(cold)
+        known.counts[Count.FAILURES] += len(failures)
         known.counts[Count.LEARNT] = learnt
         measure(known, measured, self.model.task)
-        return Outputs(b"\n".join(lines), np.array([step.row for step in steps], np.int64))
+        return Outputs(b"\n".join(lines), np.array(taken.row, np.int64))
 
-    def _run(self, known: KnownModel, steps: list[Step]) -> Predictions:
+    def _run(self, known: KnownModel, taken: Taken) -> Predictions:
         """Each group's steps by its own model."""
         if self.definition.groups == 1:
-            return self._run_group(known, 0, steps)
+            return self._run_group(known, 0, Steps(taken.x, taken.y, taken.predicts))
         places: dict[int, list[int]] = {}
-        for at, step in enumerate(steps):
-            places.setdefault(step.example.group, []).append(at)
-        whole = Predictions([None] * len(steps))
+        for at, group in enumerate(taken.group):
+            places.setdefault(group, []).append(at)
+        whole = Predictions([None] * len(taken))
         for group in sorted(places):
-            part = self._run_group(known, group, [steps[at] for at in places[group]])
+            chosen = places[group]
+            part = self._run_group(known, group, Steps(
+                [taken.x[at] for at in chosen], [taken.y[at] for at in chosen], [taken.predicts[at] for at in chosen],
+            ))  # fmt: skip
             for name in ("values", "probabilities", "scores", "cold"):
                 column = getattr(part, name)
                 if column is not None:
                     if getattr(whole, name) is None:
-                        setattr(whole, name, [None] * len(steps))
-                    for at, each in zip(places[group], column, strict=True):
+                        setattr(whole, name, [None] * len(taken))
+                    for at, each in zip(chosen, column, strict=True):
                         getattr(whole, name)[at] = each
-            whole.failures.update({places[group][at]: text for at, text in part.failures.items()})
+            whole.failures.update({chosen[at]: text for at, text in part.failures.items()})
         return whole
 
-    def _run_group(self, known: KnownModel, group: int, steps: list[Step]) -> Predictions:
+    def _run_group(self, known: KnownModel, group: int, steps: Steps) -> Predictions:
         state = known.states.get(group)
         if state is None:
             state = known.states[group] = self.model.empty()
-        wanted = Steps([s.example.x for s in steps], [s.y for s in steps], [s.predicts for s in steps])
-        return self.model.run(state, wanted)
+        return self.model.run(state, steps)
 
-    def _inference(
-        self, predictions: Predictions, at: int, step: Step, learnt: int, error: str | None
-    ) -> Inference:
-        example = step.example
-        probabilities = predictions.probabilities[at] if predictions.probabilities is not None else None
-        return Inference(
-            id=f"{example.id}/{self.name}",
-            example=example.id,
-            unit=example.unit,
-            at=step.at,
-            learnt=learnt,
-            value=predictions.values[at],
-            probabilities=named(probabilities) if probabilities else None,
-            score=predictions.scores[at] if predictions.scores is not None else None,
-            cold=predictions.cold is not None and predictions.cold[at],
-            truth=step.y,
-            error=error,
-        )
 
-    def _held(self, predictions: Predictions, at: int, sequence: int) -> Held:
-        value = predictions.values[at]
-        if predictions.scores is not None:
-            return Held(sequence, value, predictions.scores[at], None)
-        probabilities = predictions.probabilities[at] if predictions.probabilities is not None else None
-        if not probabilities:
-            return Held(sequence, value, None, None)
-        score = probabilities.get(self.definition.positive, 0.0)
-        return Held(sequence, value, score, tuple(probabilities.items()))
-
-    def _labelled(self, step: Step, held: Held, error: str | None) -> Labelled:
-        example, truth = step.example, step.y
-        return Labelled(
-            id=f"{example.id}/{self.name}",
-            example=example.id,
-            unit=example.unit,
-            at=step.at,
-            truth=truth if truth is not None else "",
-            value=held.value,
-            score=held.score,
-            error=error,
-        )
+def _held(
+    sequence: int, value: Value | None, rank: float | None, table: Mapping[Value, float] | None
+) -> Held:
+    pairs = tuple([(key, float(p)) for key, p in table.items()]) if table else None
+    return Held(sequence, value, None if rank is None else float(rank), pairs)

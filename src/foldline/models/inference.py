@@ -8,9 +8,7 @@ from foldline.models.losses import CLIP
 from foldline.records.types import Value
 
 
-class Inference(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="inference"
-):
+class Inference(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="inference", gc=False):
     """A prediction on the topic of inferences; the engine adds `time` and `source`.
 
     Attributes:
@@ -40,9 +38,7 @@ class Inference(
     error: str | None = None
 
 
-class Labelled(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="labelled"
-):
+class Labelled(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="labelled", gc=False):
     """A label that came later, beside what had been predicted.
 
     Attributes:
@@ -82,31 +78,45 @@ class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
     probabilities: tuple[tuple[Value, float], ...] | None
 
     def likelihood(self, truth: Value, positive: Value) -> float:
-        """The probability given to the label; NaN for none.
+        """The probability given to the label; NaN for none."""
+        return likelihood(dict(self.probabilities), truth, positive) if self.probabilities else float("nan")
 
-        Of two classes the other's is what the positive one's, clipped, leaves: so a class never seen before has what
-        River's logarithmic loss gives it.
-        """
-        if not self.probabilities or self.score is None:
-            return float("nan")
-        table = dict(self.probabilities)
-        if truth != positive and positive in table and len(table) <= 2:
-            return 1.0 - _clipped(self.score)
-        return _clipped(table.get(truth, 0.0))
+
+def likelihood(probabilities: Mapping[Value, float], truth: Value, positive: Value) -> float:
+    """The probability given to the label, clipped.
+
+    Of two classes the other's is what the positive one's, clipped, leaves: so a class never seen before has what
+    River's logarithmic loss gives it.
+    """
+    if truth != positive and len(probabilities) <= 2:
+        sure = probabilities.get(positive)
+        if sure is not None:
+            return 1.0 - _clipped(sure)
+    return _clipped(probabilities.get(truth, 0.0))
 
 
 def _clipped(p: float) -> float:
-    return min(max(p, CLIP), 1.0 - CLIP)
+    if CLIP <= p <= _MOST:
+        return p
+    return CLIP if p < CLIP else _MOST
 
 
-def named(probabilities: Mapping[Value, float]) -> dict[str, float]:
-    """Probabilities by the name of the class.
+_MOST = 1.0 - CLIP
+
+
+class Names(dict[Value, str]):
+    """The name of each class: a text itself, anything else as JSON has it. Found once a class.
 
     Example:
-        >>> named({False: 0.9, True: 0.1})
+        >>> names = Names()
+        >>> names.of({False: 0.9, True: 0.1})
         {'false': 0.9, 'true': 0.1}
     """
-    return {
-        value if isinstance(value, str) else msgspec.json.encode(value).decode(): p
-        for value, p in probabilities.items()
-    }
+
+    def __missing__(self, value: Value) -> str:
+        made = self[value] = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        return made
+
+    def of(self, probabilities: Mapping[Value, float]) -> dict[str, float]:
+        """Probabilities by the name of the class."""
+        return {self[value]: p for value, p in probabilities.items()}

@@ -1,13 +1,16 @@
 """Measuring inferences against their labels: the metrics, the window and its course move together."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from foldline.models.known import Count, KnownModel
 from foldline.models.online import Task
 from foldline.records.types import Value
+
+_NAN: Final = float("nan")
 
 
 @dataclass(slots=True)
@@ -28,23 +31,29 @@ class Measured:
     likelihood: list[float] = field(default_factory=list)
     time: list[int] = field(default_factory=list)
 
-    def add(self, truth: Value, value: Value | None, score: float, likelihood: float, time: int) -> None:
+    def add(
+        self, truth: Value, value: Value | None, score: float | None, likelihood: float, time: int
+    ) -> None:
         """One more."""
         self.truth.append(truth)
         self.value.append(value)
-        self.score.append(score)
+        self.score.append(_NAN if score is None else score)
         self.likelihood.append(likelihood)
         self.time.append(time)
 
 
 def measure(known: KnownModel, measured: Measured, task: Task) -> None:
-    """Take the examples into the metrics, in pieces that end where the course has a point."""
-    add = _add_numbers if task == "regression" else _add_classes
-    start, total = 0, len(measured.truth)
+    """Take the examples into the metrics; the window in pieces that end where the course has a point."""
+    total = len(measured.truth)
+    if not total:
+        return
+    off, positive, guessed, score = (_numbers if task == "regression" else _classes)(known, measured, task)
+    start = 0
     while start < total:
         count = int(known.counts[Count.LABELLED])
         stop = min(total, start + known.course.left(count))
-        add(known, measured, slice(start, stop), task)
+        part = slice(start, stop)
+        known.window.add(off[part], positive[part], guessed[part], score[part])
         known.counts[Count.LABELLED] += stop - start
         count += stop - start
         if count % known.course.every == 0:
@@ -58,25 +67,33 @@ def _point(known: KnownModel, task: Task) -> list[float | None]:
     return [first, report.f1, report.recall, report.roc_auc]
 
 
-def _add_classes(known: KnownModel, measured: Measured, part: slice, task: Task) -> None:
+Windowed = tuple[
+    npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.float64]
+]
+"""What the window takes, see `Window.add`."""
+
+
+def _classes(known: KnownModel, measured: Measured, task: Task) -> Windowed:
     metrics = known.classification
-    truth, value = measured.truth[part], measured.value[part]
-    score, likelihood = np.array(measured.score[part]), np.array(measured.likelihood[part])
-    metrics.add(truth, value, score, likelihood)
-    wrong = np.array([a != b for a, b in zip(truth, value, strict=True)], np.float64)
+    score = np.array(measured.score, np.float64)
+    truth, guess = metrics.add(
+        measured.truth, measured.value, score, np.array(measured.likelihood, np.float64)
+    )
+    wrong = (truth != guess).astype(np.float64)
     if task == "anomaly":
         # A detector names no class: it is not wrong where it names none.
-        wrong[[each is None for each in value]] = np.nan
-    known.window.add(wrong, metrics.is_positive(truth), metrics.is_positive(value), score)
+        wrong[guess < 0] = np.nan
+    place = metrics.place
+    return wrong, truth == place, (guess == place) & (guess >= 0), score
 
 
-def _add_numbers(known: KnownModel, measured: Measured, part: slice, _task: Task) -> None:
-    truth = np.array([_number(each) for each in measured.truth[part]])
-    value = np.array([_number(each) for each in measured.value[part]])
+def _numbers(known: KnownModel, measured: Measured, _task: Task) -> Windowed:
+    truth = np.array([_number(each) for each in measured.truth])
+    value = np.array([_number(each) for each in measured.value])
     known.regression.add(truth, value)
     off = np.abs(truth - value)
     nothing = np.zeros(len(off), np.bool_)
-    known.window.add(off, nothing, nothing, np.full(len(off), np.nan))
+    return off, nothing, nothing, np.full(len(off), np.nan)
 
 
 def _number(value: Any) -> float:

@@ -187,6 +187,23 @@ class Ranking:
         self.key, self.of = key, of
 
 
+def area_of(score: Float64s, positive: npt.NDArray[np.bool_]) -> float | None:
+    """The area under the ROC curve of scores that are all at hand, none of them NaN; None without both classes.
+
+    O(n log n).
+    """
+    if not len(score):
+        return None
+    order = np.argsort(score)
+    sorted_score, sorted_positive = score[order], positive[order].astype(np.int64)
+    first = np.flatnonzero(np.concatenate(([True], sorted_score[1:] != sorted_score[:-1])))
+    here = np.add.reduceat(sorted_positive, first)
+    negatives = np.diff(first, append=len(score)) - here
+    below = np.cumsum(negatives) - negatives
+    pairs = int(here.sum()) * int(negatives.sum())
+    return int(np.dot(here, 2 * below + negatives)) / (2 * pairs) if pairs else None
+
+
 def _grouped(key: npt.NDArray[np.generic], of: Int64s) -> tuple[npt.NDArray[np.generic], Int64s]:
     if not len(key):
         return key, of

@@ -50,7 +50,7 @@ def _rivers() -> list[Shelved]:
     for room in ROOMS:
         module = importlib.import_module(f"river.{room}")
         for name in getattr(module, "__all__", ()):
-            kind = getattr(module, name)
+            kind = getattr(module, name, None)
             task = next((task for of, task in tasks if inspect.isclass(kind) and issubclass(kind, of)), None)
             if task is None or inspect.isabstract(kind):
                 continue

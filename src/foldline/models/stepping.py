@@ -1,7 +1,7 @@
 """From a batch of records to what a model is to do: predict examples, learn labels, in record order."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,41 +9,57 @@ import numpy.typing as npt
 from foldline.models.join import Early, Join, Waiting
 from foldline.models.join_layout import What
 from foldline.models.known import Count
+from foldline.models.online import Features
 from foldline.records.columns import Columns
 from foldline.records.types import Value
 
-
-class Step(NamedTuple):
-    """An example to predict, or a label that came after its example.
-
-    Attributes:
-        row: of the record it follows from.
-        at: that record's time, milliseconds.
-        example: the example.
-        y: the label; None where it is not known.
-        predicts: whether the example is new; otherwise it was predicted before, and only the label is.
-    """
-
-    row: int
-    at: int
-    example: Waiting
-    y: Value | None
-    predicts: bool
+_EXAMPLE: Final = int(What.EXAMPLE)
 
 
 @dataclass(slots=True)
 class Taken:
-    """What a batch comes to.
+    """What a batch comes to: steps in record order, each an example to predict or a label that came after its example.
 
     Attributes:
-        steps: in record order.
+        row: of the record that each step follows from.
+        at: that record's time, milliseconds.
+        sequence: the example's number in the join.
+        id: the example's id.
+        unit: whose it is.
+        group: of the models in its partition, which one predicts it.
+        x: features, absent ones left out.
+        y: the label; None where it is not known.
+        predicts: whether the example is new; otherwise it was predicted before, and only the label is.
         expired: numbers of examples whose label did not come, and for which none is declared.
         counts: to be added, see `Count`.
     """
 
-    steps: list[Step] = field(default_factory=list)
+    row: list[int] = field(default_factory=list)
+    at: list[int] = field(default_factory=list)
+    sequence: list[int] = field(default_factory=list)
+    id: list[str] = field(default_factory=list)
+    unit: list[str] = field(default_factory=list)
+    group: list[int] = field(default_factory=list)
+    x: list[Features] = field(default_factory=list)
+    y: list[Value | None] = field(default_factory=list)
+    predicts: list[bool] = field(default_factory=list)
     expired: list[int] = field(default_factory=list)
     counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Count), np.int64))
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def add_late(self, row: int, at: int, one: Waiting, y: Value) -> None:
+        """A label that came after its example."""
+        self.row.append(row)
+        self.at.append(at)
+        self.sequence.append(one.sequence)
+        self.id.append(one.id)
+        self.unit.append(one.unit)
+        self.group.append(one.group)
+        self.x.append(one.x)
+        self.y.append(y)
+        self.predicts.append(False)
 
 
 def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Taken:
@@ -56,11 +72,14 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
         missing: the label of examples whose label did not come in time, or None.
     """
     taken = Taken()
-    steps, counts, examples, times = taken.steps, taken.counts, columns.examples, columns.time
-    for row, what, sequence, early in join.apply(columns).T.tolist():
-        if what == What.EXAMPLE:
+    counts, examples, times = taken.counts, columns.examples, columns.time.tolist()
+    # What most records come to is written out: a call a field would cost as much as all the rest.
+    row_, at_, sequence_, id_, unit_ = taken.row, taken.at, taken.sequence, taken.id, taken.unit
+    group_, x_, y_, predicts_ = taken.group, taken.x, taken.y, taken.predicts
+    for row, what, sequence, early in zip(*join.apply(columns).tolist(), strict=True):
+        if what == _EXAMPLE:
             example = examples[row]
-            y, x = example.y, example.x
+            y, x, id, unit = example.y, example.x, example.id, example.unit
             if early:
                 waited = join.early.pop(early)
                 if y is None:
@@ -70,12 +89,19 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
             if None in x.values():
                 x = {name: value for name, value in x.items() if value is not None}
             group = int(columns.unit[row, 1]) % groups if groups > 1 else 0
-            waiting = Waiting(sequence, example.id, example.unit, group, x)  # type: ignore[arg-type]  # no None is left
             if y is None:
-                join.waiting[sequence] = waiting
-            steps.append(Step(row, int(times[row]), waiting, y, True))
+                join.waiting[sequence] = Waiting(sequence, id, unit, group, x)  # type: ignore[arg-type]  # no None is left
+            row_.append(row)
+            at_.append(times[row])
+            sequence_.append(sequence)
+            id_.append(id)
+            unit_.append(unit)
+            group_.append(group)
+            x_.append(x)  # type: ignore[arg-type]  # likewise
+            y_.append(y)
+            predicts_.append(True)
         elif what == What.LABEL:
-            steps.append(Step(row, int(times[row]), join.waiting.pop(sequence), columns.labels[row].y, False))
+            taken.add_late(row, times[row], join.waiting.pop(sequence), columns.labels[row].y)
         elif what == What.EARLY:
             join.early[sequence] = Early(sequence, columns.labels[row].y)
         elif what == What.EXPIRED:
@@ -84,7 +110,7 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
             if missing is None:
                 taken.expired.append(sequence)
             else:
-                steps.append(Step(row, int(times[row]), waiting, missing, False))
+                taken.add_late(row, times[row], waiting, missing)
         elif what == What.UNMATCHED:
             del join.early[sequence]
             counts[Count.UNMATCHED] += 1

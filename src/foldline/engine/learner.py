@@ -26,6 +26,9 @@ _logger = logging.getLogger("foldline.engine")
 
 Result = TypeVar("Result")
 
+DUMPING_SHARE = 0.05
+"""Of the time, for dumping large states such as a forest's."""
+
 AWAITED_MS = 200
 """How often a lease is asked for that its holder is about to give up."""
 
@@ -121,10 +124,11 @@ class Learner:
             self._own(mine, now)
         folded = 0
         due: list[Worker] = []
+        root_every_ms = self._root_every_ms()
         for worker in list(self.workers.values()):
             folded += self._guarded(worker, lambda w: self._advance(w, now))
             if worker.identity.partition in self.workers and (
-                worker.in_doubt or worker.root_due(now=now, root_every_ms=self.pace.root_every_ms)
+                worker.in_doubt or worker.root_due(now=now, root_every_ms=root_every_ms)
             ):
                 due.append(worker)
         self._write(due, now)
@@ -185,6 +189,13 @@ class Learner:
             self.failed[partition] = error
         self.workers.pop(partition, None)
         return 0
+
+    def _root_every_ms(self) -> int:
+        """The pace of roots; of folds that follow, slower where dumping would take more than a share of the time."""
+        if self.leads:
+            return self.pace.root_every_ms
+        dumping_ms = 1_000 * sum(worker.dump_s for worker in self.workers.values())
+        return max(self.pace.root_every_ms, int(dumping_ms / DUMPING_SHARE) if dumping_ms > 1 else 0)
 
     def _look_every_ms(self, mine: frozenset[int] | None) -> float:
         """How often leases are renewed and asked for: more often while one is awaited that is due here."""

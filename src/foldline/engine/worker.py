@@ -7,6 +7,7 @@ and before it writes again it finds out on the log what became of the append. It
 own; `Learner` drives it.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,11 @@ class WorkerTopics:
 
 
 class Worker:
-    """One fold over one partition."""
+    """One fold over one partition.
+
+    Attributes:
+        dump_s: how long the last dump of the state took, by this machine's clock; only paces the next.
+    """
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class Worker:
         self._dead: list[Batch] = []
         self._outputs: list[Numbered] = []
         self._written_at = now
+        self.dump_s = 0.0
 
     @property
     def behind(self) -> bool:
@@ -148,7 +154,9 @@ class Worker:
         if pending is None:
             pending = self._pending_bytes_read >= PENDING_GROWTH * self._roots.pending_bytes
         self._check_topic()
+        began = time.perf_counter()
         dump: Dump = self.fold.dump(self.state, pending=pending)
+        self.dump_s = time.perf_counter() - began
         batches = self._output_batches(now) + self._dead
         batches += self._roots.batches(dump, self.n, time=now, pending=pending)
         self._dead, self._outputs = [], []

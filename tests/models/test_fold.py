@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from foldline.errors import DefinitionError, FoldError, InputError
+from foldline.errors import DefinitionError, FoldError
 from foldline.models.definition import ModelDefinition, model_definition
 from foldline.models.fold import ModelFold
 from foldline.models.known import Count
@@ -158,7 +158,7 @@ def test_only_signed_states_are_loaded() -> None:
     assert refused.value.code == "fold.unsigned"
     with pytest.raises(FoldError, match="bears no signature"):
         fold_of(model="tree.HoeffdingTreeClassifier:max_depth=3").load(dump)
-    with pytest.raises(InputError, match="FOLDLINE_SECRET"):
+    with pytest.raises(FoldError, match="FOLDLINE_SECRET"):
         ModelFold(fold.definition).dump(state)
 
 

@@ -14,7 +14,6 @@ from foldline.app.experiment import Experiment
 from foldline.app.models import Models
 from foldline.engine.host import Host
 from foldline.engine.learnt import Learnt
-from foldline.engine.model_replica import Prediction
 from foldline.engine.output_reader import OutputReader
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, InputError
@@ -30,6 +29,7 @@ from foldline.loops.estimate import Counts, Estimate
 from foldline.loops.reports import Made, Placed, Reports
 from foldline.loops.topics import topics_of
 from foldline.loops.trying import Chooser
+from foldline.models.inference import Prediction
 from foldline.models.report import ModelReport
 from foldline.models.signing import Secret, no_secret
 from foldline.policies.protocol import Policy

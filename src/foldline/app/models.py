@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.engine.host import Host
-from foldline.engine.model_replica import ModelReplica, Prediction
+from foldline.engine.model_replica import ModelReplica
 from foldline.errors import FoldError, InputError
 from foldline.log.protocol import Log
+from foldline.models.inference import Prediction
 from foldline.models.report import ModelReport
 from foldline.models.signing import Secret
 from foldline.records.types import Value

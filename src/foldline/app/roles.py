@@ -30,6 +30,7 @@ from foldline.loops.folds import attached_folds
 from foldline.loops.mapping_settings import MappingSettings
 from foldline.loops.settings import LoopSettings
 from foldline.loops.topics import CATALOGUE, POLICY
+from foldline.models.signing import Secret
 from foldline.serving.settings import ServiceSettings
 
 _logger = logging.getLogger("foldline.app")
@@ -86,7 +87,8 @@ def serve(
     from foldline.serving.keys import Keyring
 
     outbox = settings if url.startswith("kafka://") and settings.outbox else None
-    with hosting(url, learn=learn, pace=pace, loops=loops or {}, outbox=outbox) as (log, host):
+    secret = DeploymentSecret(url)
+    with hosting(url, learn=learn, pace=pace, loops=loops or {}, outbox=outbox, secret=secret) as (log, host):
         keyring = Keyring(log)
         keyring.read()
         check_open(settings.host, keyring.closed)
@@ -98,7 +100,9 @@ def serve(
         ):
             failures = ingesting.failures
             run_server(
-                ServiceApp(lambda: Service(log, host, settings, failures=failures), pages), settings, ready
+                ServiceApp(lambda: Service(log, host, settings, failures=failures, secret=secret), pages),
+                settings,
+                ready,
             )
         return log.status().waiting if isinstance(log, OutboxLog) else 0
 
@@ -142,6 +146,7 @@ def hosting(
     loops: Mapping[str, LoopSettings],
     outbox: ServiceSettings | None = None,
     wait: Callable[[float], object] = time.sleep,
+    secret: Secret | None = None,
 ) -> Iterator[tuple[Log, Host]]:
     """An open log and a host that follows every loop on it; both are closed in the end.
 
@@ -160,7 +165,6 @@ def hosting(
         catalogue = Catalogue()
         patiently(lambda: read_catalogue(log, catalogue))
         warm_up([catalogue.one(name) for name in catalogue.names()])
-        secret = DeploymentSecret(url)
         host = Host(
             log,
             holder=holder,
@@ -168,7 +172,7 @@ def hosting(
             clock=wall_clock,
             pace=pace,
             every_loop=True,
-            folds=partial(attached_folds, secret=secret),
+            folds=partial(attached_folds, secret=secret or DeploymentSecret(url)),
         )
         patiently(host.round)
         host.start()

@@ -5,7 +5,7 @@ how they send. Ids are made here, before the first try, so that a request sent a
 """
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Generic, Literal, TypeVar
@@ -20,9 +20,11 @@ from foldline.loops import messages
 from foldline.loops.bundle import Bundle, decode_bundle
 from foldline.loops.reports import EXTERNAL
 from foldline.loops.settings import LoopSettings
+from foldline.models.definition import ModelDefinition, model_values_of
+from foldline.models.report import ModelReport
 from foldline.policies.protocol import Policy
 from foldline.records.ids import checked_name, parse_decision_id
-from foldline.records.types import Decision
+from foldline.records.types import Decision, Value
 
 Answered = TypeVar("Answered")
 Durability = Literal["durable", "fast"]
@@ -33,6 +35,8 @@ DEFINING_S = 30.0
 _DECISION = msgspec.json.Decoder(messages.DecisionAnswer)
 _REWARD = msgspec.json.Decoder(messages.RewardAnswer)
 _OUTCOME = msgspec.json.Decoder(messages.OutcomeAnswer)
+_EXAMPLE = msgspec.json.Decoder(messages.ExampleAnswer)
+_MODELS = msgspec.json.Decoder(messages.ModelList)
 _SHOWN = msgspec.json.Decoder(messages.LoopView)
 _LOOPS = msgspec.json.Decoder(messages.LoopList)
 
@@ -217,6 +221,35 @@ class LoopCalls:
 
         return self._post("outcomes", _array(lines), read)
 
+    def predict(
+        self, x: Mapping[str, Value | None], *, unit: str, y: Value | None = None, id: str | None = None
+    ) -> Call[messages.ExampleAnswer]:
+        """What the loop's models say of an example now, which is durable on the log when the answer comes.
+
+        Args:
+            x: features by name: numbers, texts, booleans; None for an absent one.
+            unit: whose it is.
+            y: the label, where it is known already.
+            id: the caller's own id, for retries: the same id and unit count once. Random by default.
+        """
+        line = bodies.encode_body(messages.ExampleRequest(unit=unit, x=dict(x), y=y, example=id))
+        return self._post("examples", line, lambda body: read_value(_EXAMPLE, body))
+
+    def label(self, example: str, y: Value, *, unit: str | None = None) -> Call[None]:
+        """Report what an example turned out to be; durable on the log when the answer comes.
+
+        Args:
+            example: its id as `predict` answered it, or the caller's own together with `unit`.
+            y: a class, or the number that was to be predicted.
+            unit: see `example`.
+        """
+        line = bodies.encode_body(messages.LabelRequest(example=example, y=y, unit=unit))
+        return self._post("labels", line, lambda _: None)
+
+    def models(self) -> Call[list[ModelReport]]:
+        """How the loop's models do, as of their newest snapshots."""
+        return Call("GET", f"{self._path}/models", None, lambda body: read_value(_MODELS, body).models)
+
     def activate(self, decision: Decision | str, *, unit: str | None = None) -> Call[None]:
         """Report that a decision was shown; needed where the loop asks for activations."""
         id, unit = named(decision, unit)
@@ -240,6 +273,7 @@ class LoopCalls:
         unit_bits: int | None = None,
         partitions: int | None = None,
         salt: str | None = None,
+        models: Sequence[ModelDefinition] | None = None,
     ) -> Call[messages.LoopView]:
         """Define the loop, or its next version; what is left out keeps its present value.
 
@@ -264,6 +298,7 @@ class LoopCalls:
             unit_bits=unit_bits,
             partitions=partitions,
             salt=salt,
+            folds=tuple(map(model_values_of, models)) if models is not None else None,
         )
         line = bodies.encode_body(settings)
         return Call("PUT", self._path, line, lambda body: read_value(_SHOWN, body), DEFINING_S)

@@ -5,15 +5,13 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from foldline.engine.known import FoldStates
 from foldline.engine.root import Root
 from foldline.log.protocol import Log
 from foldline.loops.definition import LoopDefinition
 from foldline.models.definition import MODEL_KIND, ModelDefinition, model_definition
 from foldline.models.fold import ModelFold
-from foldline.models.inference import Names
+from foldline.models.inference import Names, Prediction
 from foldline.models.known import Count, KnownModel
 from foldline.models.online import Features, Predictions, most_probable
 from foldline.models.report import ModelReport, report_of
@@ -23,28 +21,6 @@ from foldline.records.types import Value
 
 LOOK_S: Final = 0.2
 """How often the log is looked at for newer snapshots."""
-
-
-class Prediction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a model says of an example now. The inference of record is the fold's.
-
-    Attributes:
-        model: its name within the loop.
-        learnt: labels the model had learnt: its version.
-        value: the class or number predicted; absent where the model has none yet.
-        probabilities: by class.
-        score: of an anomaly, greater for rarer.
-        cold: the model has not seen enough to say anything.
-        example: the example's id.
-    """
-
-    model: str
-    learnt: int
-    value: Value | None = None
-    probabilities: dict[str, float] | None = None
-    score: float | None = None
-    cold: bool = False
-    example: str = ""
 
 
 class ModelStates:

@@ -9,6 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from foldline.loops.definition import LoopDefinition
+from foldline.models.inference import Prediction
+from foldline.models.report import ModelReport
+from foldline.records.types import Value
 
 Unit = Annotated[str, Meta(description="who or what is decided for, 1 to 400 characters", examples=["u1"])]
 Local = Annotated[str, Meta(description="the caller's own id of the decision, for retries")]
@@ -66,6 +69,27 @@ class ObservationRequest(Body, frozen=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     value: float
     observation_id: str | None = None
+    occurred: Occurred | None = None
+
+
+class ExampleRequest(Body, frozen=True, kw_only=True):
+    """Predict an example, and learn it where its label is known."""
+
+    unit: Unit
+    x: Annotated[dict[str, Value | None], Meta(description="features by name; null for an absent one")]
+    y: Annotated[Value | None, Meta(description="the label, where it is known")] = None
+    example: Annotated[str | None, Meta(description="the caller's own id of the example, for retries")] = None
+    occurred: Occurred | None = None
+
+
+class LabelRequest(Body, frozen=True, kw_only=True):
+    """What an example turned out to be."""
+
+    example: Annotated[
+        str, Meta(description="id of an example as answered, or the caller's own together with unit")
+    ]
+    y: Annotated[Value, Meta(description="a class, or the number that was to be predicted")]
+    unit: Unit | None = None
     occurred: Occurred | None = None
 
 
@@ -163,6 +187,23 @@ class ObservationAnswer(msgspec.Struct, frozen=True, gc=False):
     """An observation taken in."""
 
     observation_id: str
+
+
+class ExampleAnswer(msgspec.Struct, frozen=True):
+    """An example taken in, and what the models say of it now; the inference of record is made where they learn."""
+
+    example: str
+    predictions: list[Prediction]
+
+
+class LabelAnswer(msgspec.Struct, frozen=True, gc=False):
+    """A label taken in."""
+
+
+class ModelList(msgspec.Struct, frozen=True):
+    """How a loop's models do."""
+
+    models: list[ModelReport]
 
 
 class OutcomeAnswer(msgspec.Struct, frozen=True, gc=False):

@@ -19,7 +19,7 @@ from foldline.records.types import Value
 from foldline.stats.exact_sums import add_sums
 
 
-class ClassificationReport(msgspec.Struct, frozen=True, kw_only=True):
+class ClassificationReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="of", tag="classes"):
     """What is known of the labelled examples; None where there is no such number.
 
     Attributes:

@@ -8,6 +8,28 @@ from foldline.models.losses import CLIP
 from foldline.records.types import Value
 
 
+class Prediction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a model says of an example now. The inference of record is the fold's.
+
+    Attributes:
+        model: its name within the loop.
+        learnt: labels the model had learnt: its version.
+        value: the class or number predicted; absent where the model has none yet.
+        probabilities: by class.
+        score: of an anomaly, greater for rarer.
+        cold: the model has not seen enough to say anything.
+        example: the example's id.
+    """
+
+    model: str
+    learnt: int
+    value: Value | None = None
+    probabilities: dict[str, float] | None = None
+    score: float | None = None
+    cold: bool = False
+    example: str = ""
+
+
 class Inference(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="inference", gc=False):
     """A prediction on the topic of inferences; the engine adds `time` and `source`.
 

@@ -11,7 +11,7 @@ from foldline.fold.arrays import dump_arrays, load_arrays
 from foldline.kernels import numeric
 
 
-class RegressionReport(msgspec.Struct, frozen=True, kw_only=True):
+class RegressionReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="of", tag="numbers"):
     """What is known of the labelled examples; None where there is no such number.
 
     Attributes:

@@ -92,7 +92,7 @@ class RiverModel:
         """See `OnlineModel.dump`; signed.
 
         Raises:
-            InputError: `input.invalid` without a secret.
+            FoldError: `fold.unsigned` without a secret.
         """
         return sign(pickled(state, _reduced()), self._key(), self._purpose())
 
@@ -109,11 +109,10 @@ class RiverModel:
     def _key(self) -> bytes:
         secret = self._secret()
         if secret is None:
-            raise InputError(
-                "input.invalid",
+            raise FoldError(
+                "fold.unsigned",
                 f"the state of {model_text(self._expression)} is kept signed, and this process has no secret: "
                 "set FOLDLINE_SECRET, alike for every process on this log",
-                field="secret",
             )
         return secret
 

@@ -14,7 +14,7 @@ from foldline.loops.catalogue import Catalogue
 from foldline.loops.cut import format_cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.estimate import Counts
-from foldline.loops.messages import BundleView, EstimateView, LoopLine, LoopList, LoopView
+from foldline.loops.messages import BundleView, EstimateView, LoopLine, LoopList, LoopView, ModelList
 from foldline.loops.settings import LoopSettings
 from foldline.policies.protocol import WHOLE
 from foldline.serving.calls import Answer, Call, answer
@@ -39,6 +39,16 @@ async def show_loop(service: Service, call: Call) -> Answer:
     """A loop: definition, bundle, estimates and counts."""
     served = service.served(call.name)
     return answer(await _in_thread(functools.partial(view_of, served)))
+
+
+async def show_models(service: Service, call: Call) -> Answer:
+    """How a loop's models do, as of their newest snapshots."""
+    models = service.served(call.name).models
+
+    def read() -> ModelList:
+        return ModelList([states.report() for states in models.models.values()])
+
+    return answer(await _in_thread(read))
 
 
 async def put_loop(service: Service, call: Call) -> Answer:
@@ -103,6 +113,8 @@ def _define(service: Service, name: str, settings: LoopSettings) -> tuple[LoopDe
 
 
 def _covers(served: Served, definition: LoopDefinition) -> bool:
+    if not definition.decides:
+        return True
     decider = served.replica.decider
     return decider is not None and decider.bundle.definition >= definition.version
 

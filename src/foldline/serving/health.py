@@ -57,6 +57,7 @@ def _missing(service: Service) -> list[str]:
         missing.append("the service is closing")
     for name in service.host.catalogue.names():
         replica = service.host.replica(name)
-        if replica is None or replica.decider is None:
+        decides = service.host.catalogue.one(name).decides
+        if replica is None or (decides and replica.decider is None):
             missing.append(f"a bundle of loop {name!r}; does a learner run on this log?")
     return missing

@@ -31,6 +31,8 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "first": 0,
         "events": [{"type": "reward", "unit": "u1", "value": 1, "reward_id": "77ab"}],
     },
+    "predict": {"unit": "card-7", "x": {"amount": 12.5, "shop": "food"}},
+    "label": {"example": "0.0.9f2c", "y": True},
     "observe": {"unit": "u1", "name": "revenue", "value": 12.5, "observation_id": "order-17"},
     "put_experiment": _EXPERIMENT,
     "validate_experiment": _EXPERIMENT,

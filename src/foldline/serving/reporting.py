@@ -11,7 +11,11 @@ from foldline.loops.messages import (
     ActivationRequest,
     DecisionAnswer,
     DecisionRequest,
+    ExampleAnswer,
+    ExampleRequest,
     FaultAnswer,
+    LabelAnswer,
+    LabelRequest,
     ObservationAnswer,
     ObservationRequest,
     OutcomeAnswer,
@@ -35,6 +39,8 @@ _DECISION = msgspec.json.Decoder(DecisionRequest)
 _REWARD = msgspec.json.Decoder(RewardRequest)
 _ACTIVATION = msgspec.json.Decoder(ActivationRequest)
 _OBSERVATION = msgspec.json.Decoder(ObservationRequest)
+_EXAMPLE = msgspec.json.Decoder(ExampleRequest)
+_LABEL = msgspec.json.Decoder(LabelRequest)
 _OUTCOME = msgspec.json.Decoder(OutcomeRequest)
 
 
@@ -71,6 +77,16 @@ def accept_activation(service: Service, call: Call) -> Accepted:
 def accept_outcome(service: Service, call: Call) -> Accepted:
     """Take in decisions made elsewhere together with their rewards."""
     return _accept(service, call, _OUTCOME, _outcome)
+
+
+def accept_example(service: Service, call: Call) -> Accepted:
+    """Predict examples, and take them in for the models to learn."""
+    return _accept(service, call, _EXAMPLE, _predicted)
+
+
+def accept_label(service: Service, call: Call) -> Accepted:
+    """Take in what examples turned out to be."""
+    return _accept(service, call, _LABEL, _labelled)
 
 
 def accept_observation(service: Service, call: Call) -> Accepted:
@@ -174,6 +190,22 @@ def _observed(served: Served, request: ObservationRequest, now: int) -> tuple[Pl
         request.unit, request.name, request.value, id=id, time=now, occurred=request.occurred
     )
     return placed, ObservationAnswer(id)
+
+
+def _predicted(served: Served, request: ExampleRequest, now: int) -> tuple[Placed, ExampleAnswer]:
+    local = fresh_id() if request.example is None else request.example
+    placed = served.reports.example(
+        request.unit, request.x, local, now, y=request.y, occurred=request.occurred
+    )
+    record: Any = placed.record
+    return placed, ExampleAnswer(record.id, served.models.predict(request.unit, request.x))
+
+
+def _labelled(served: Served, request: LabelRequest, now: int) -> tuple[Placed, LabelAnswer]:
+    placed = served.reports.label(
+        request.example, request.y, time=now, unit=request.unit, occurred=request.occurred
+    )
+    return placed, LabelAnswer()
 
 
 def _outcome(served: Served, request: OutcomeRequest, now: int) -> tuple[Placed, OutcomeAnswer]:

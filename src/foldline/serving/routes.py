@@ -15,8 +15,13 @@ from foldline.loops.messages import (
     DecisionRequest,
     EventsAnswer,
     EventsRequest,
+    ExampleAnswer,
+    ExampleRequest,
+    LabelAnswer,
+    LabelRequest,
     LoopList,
     LoopView,
+    ModelList,
     ObservationAnswer,
     ObservationRequest,
     OutcomeAnswer,
@@ -27,7 +32,7 @@ from foldline.loops.messages import (
 from foldline.loops.settings import LoopSettings
 from foldline.serving.bundles import newest_bundle
 from foldline.serving.calls import Answer, Call, Stream
-from foldline.serving.definitions import list_loops, put_loop, show_loop
+from foldline.serving.definitions import list_loops, put_loop, show_loop, show_models
 from foldline.serving.events import take_events
 from foldline.serving.experiments import (
     ExperimentList,
@@ -61,6 +66,8 @@ from foldline.serving.reporting import (
     Accept,
     accept_activation,
     accept_decision,
+    accept_example,
+    accept_label,
     accept_observation,
     accept_outcome,
     accept_reward,
@@ -151,6 +158,20 @@ ROUTES: Final[tuple[Route, ...]] = (
         "POST", f"{LOOP}/observations", answering(accept_observation), "reward", "observe",
         "Report a unit's value without a decision, such as revenue",
         ObservationRequest, True, ((200, ObservationAnswer),), _TAKES, (_DURABILITY,), accept=accept_observation,
+    ),
+    Route(
+        "POST", f"{LOOP}/examples", answering(accept_example), "decide", "predict",
+        "Predict examples with the loop's models, which then learn them",
+        ExampleRequest, True, ((200, ExampleAnswer),), _TAKES, (_DURABILITY,), accept=accept_example,
+    ),
+    Route(
+        "POST", f"{LOOP}/labels", answering(accept_label), "reward", "label",
+        "Report what examples turned out to be",
+        LabelRequest, True, ((200, LabelAnswer),), _TAKES, (_DURABILITY,), accept=accept_label,
+    ),
+    Route(
+        "GET", f"{LOOP}/models", show_models, None, "show_models", "How a loop's models do, by partition",
+        answers=((200, ModelList),), errors=(404, 503),
     ),
     Route(
         "POST", f"{LOOP}/events", take_events, "reward", "events", "Deliver what stands in an edge client's outbox",

@@ -12,6 +12,7 @@ import msgspec
 
 from foldline.engine.host import Host
 from foldline.engine.learnt import Learnt
+from foldline.engine.model_replica import ModelReplica
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, FoldlineError, InputError, RequestError
 from foldline.log.protocol import Log
@@ -19,6 +20,7 @@ from foldline.loops.definition import LoopDefinition
 from foldline.loops.reports import Reports
 from foldline.loops.topics import topics_of
 from foldline.loops.trying import Chooser
+from foldline.models.signing import Secret, no_secret
 from foldline.serving.appender import Appender
 from foldline.serving.calls import Call
 from foldline.serving.guard import Guard
@@ -47,6 +49,7 @@ class Served:
         reports: makes its records.
         replica: holds its newest bundle.
         learnt: reads its estimates and counts.
+        models: what its models say.
     """
 
     definition: LoopDefinition
@@ -54,6 +57,7 @@ class Served:
     reports: Reports
     replica: Replica
     learnt: Learnt
+    models: ModelReplica
 
     def decider(self) -> Chooser:
         """What decides now.
@@ -62,6 +66,10 @@ class Served:
             FoldError: `fold.no_bundle` before the first bundle.
         """
         decider = self.replica.chooser
+        if decider is None and not self.definition.decides:
+            raise InputError(
+                "input.no_action", f"loop {self.definition.name!r} has no actions: it only has models"
+            )
         if decider is None:
             raise FoldError(
                 "fold.no_bundle",
@@ -80,6 +88,7 @@ class Service:
         definer: the one thread that defines loops: two at a time would share this process's lease, and waiting for
             another process's must not take a thread from those who read.
         failures: of work beside the service that has stopped, by the name of its ingest; may grow.
+        secret: gives the deployment's, with which River's states are signed.
         closing: set when the service is about to stop; long answers then end.
     """
 
@@ -91,8 +100,10 @@ class Service:
         clock: Callable[[], int] = wall_clock,
         *,
         failures: Mapping[str, FoldlineError] | None = None,
+        secret: Secret = no_secret,
     ) -> None:
         self.failures = {} if failures is None else failures
+        self.secret = secret
         self.log = log
         self.host = host
         self.settings = settings
@@ -145,7 +156,8 @@ class Service:
             raise FoldError("fold.no_bundle", f"loop {name!r} was defined just now; try again")
         reports = Reports(definition, catalogue.actions(name))
         learnt = served.learnt if served is not None else Learnt(self.log)
-        served = Served(definition, topics_of(definition).events, reports, replica, learnt)
+        models = ModelReplica(self.log, definition, self.secret)
+        served = Served(definition, topics_of(definition).events, reports, replica, learnt, models)
         self._served[name] = served
         return served
 

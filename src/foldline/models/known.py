@@ -12,6 +12,7 @@ from foldline.errors import FoldError
 from foldline.fold.arrays import Arrays, dump_arrays, load_arrays
 from foldline.models.classification_metrics import ClassificationMetrics
 from foldline.models.definition import ModelDefinition
+from foldline.models.drift import Drift
 from foldline.models.inference import Held
 from foldline.models.online import OnlineModel, Task
 from foldline.models.regression_metrics import RegressionMetrics
@@ -55,6 +56,7 @@ class KnownModel:
         regression: of a regressor.
         window: the last labelled examples; of one partition, so it does not merge.
         course: of the window; likewise.
+        drift: alarms of the classifier's errors; likewise.
         states: by group, the models; none in what was only loaded to be looked at, or merged.
         saved: by group, the models as bytes, as they were loaded.
         held: inferences whose label has not come, by the example's number in the join.
@@ -66,6 +68,7 @@ class KnownModel:
     regression: RegressionMetrics
     window: Window
     course: Course
+    drift: Drift
     states: dict[int, Any] = field(default_factory=dict)
     saved: dict[int, bytes] = field(default_factory=dict)
     held: dict[int, Held] = field(default_factory=dict)
@@ -80,11 +83,12 @@ def nothing(definition: ModelDefinition) -> KnownModel:
         RegressionMetrics(),
         Window(definition.window),
         Course(COURSE_WIDTH),
+        Drift(),
     )
 
 
 def merged(definition: ModelDefinition, parts: list[KnownModel]) -> KnownModel:
-    """Counts and metrics of several partitions together, in their order; models, window and course do not merge."""
+    """Counts and metrics of several partitions together, in their order; the rest does not merge."""
     whole = nothing(definition)
     for part in parts:
         whole.counts = add_sums(whole.counts, part.counts)
@@ -104,6 +108,7 @@ def dump_known(known: KnownModel, model: OnlineModel) -> bytes:
         "metrics": _bytes(_metrics(known, model.task)),
         **{f"window.{name}": array for name, array in known.window.dump().items()},
         **{f"course.{name}": array for name, array in known.course.dump().items()},
+        **{f"drift.{name}": array for name, array in known.drift.dump().items()},
         **{f"model.{group}": _bytes(data) for group, data in known.saved.items()},
         **{f"model.{group}": _bytes(model.dump(state)) for group, state in known.states.items()},
     }
@@ -130,6 +135,7 @@ def load_known(definition: ModelDefinition, data: bytes, task: Task) -> KnownMod
         loaded.stream_time = int(arrays["stream_time"][0])
         loaded.window = Window.load(_within(arrays, "window."), definition.window)
         loaded.course = Course.load(_within(arrays, "course."))
+        loaded.drift = Drift.load(_within(arrays, "drift."))
         lines = arrays["held"].tobytes()
         held = [_HELD.decode(line) for line in lines.split(b"\n")] if lines else []
     except (KeyError, IndexError, ValueError, msgspec.MsgspecError) as error:

@@ -48,6 +48,8 @@ def measure(known: KnownModel, measured: Measured, task: Task) -> None:
     if not total:
         return
     off, positive, guessed, score = (_numbers if task == "regression" else _classes)(known, measured, task)
+    if task == "classification":
+        known.drift.add(off, measured.time, int(known.counts[Count.LABELLED]))
     start = 0
     while start < total:
         count = int(known.counts[Count.LABELLED])

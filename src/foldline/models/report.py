@@ -23,6 +23,7 @@ class PartitionReport(msgspec.Struct, frozen=True, kw_only=True):
         window: over the last ones.
         bytes: of the models' snapshots.
         models: how many there are, one a group.
+        drift_alarms: how often the errors became more frequent than chance explains.
     """
 
     partition: int
@@ -31,6 +32,7 @@ class PartitionReport(msgspec.Struct, frozen=True, kw_only=True):
     window: WindowReport
     bytes: int
     models: int
+    drift_alarms: int
 
 
 class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +88,7 @@ def report_of(fold: ModelFold, parts: Mapping[int, KnownModel]) -> ModelReport:
                 window=part.window.report(regression=task == "regression"),
                 bytes=sum(map(len, part.saved.values())),
                 models=len(part.saved),
+                drift_alarms=part.drift.alarms,
             )
             for number, part in parts.items()
         ),

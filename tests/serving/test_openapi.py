@@ -134,7 +134,8 @@ def test_examples_are_taken(served: Asked) -> None:
     client = served.running.client
     client.headers["authorization"] = f"Bearer {served.tokens[1]}"
     paths = client.get("/openapi.json").json()["paths"]
-    client.put("/v1/loops/shown", json={"actions": ["a", "b"], "salt": "s"})
+    models = [{"kind": "model", "name": "m", "model": "LogisticRegression"}]
+    client.put("/v1/loops/shown", json={"actions": ["a", "b"], "salt": "s", "folds": models})
     for path, methods in paths.items():
         for method, operation in methods.items():
             if "requestBody" in operation:

@@ -23,7 +23,7 @@ _logger = logging.getLogger("foldline.dashboard")
 
 
 class Live:
-    """Answers `/live?of=overview`, `streams`, `experiments`, `loops/NAME` and `experiments/NAME`.
+    """Answers `/live?of=` with `overview`, `streams`, `experiments` or the path of a loop, a model, an experiment.
 
     Attributes:
         listeners: pages told of changes now.
@@ -60,6 +60,9 @@ class Live:
             shared = self._views.streams
         elif of == "experiments":
             shared = self._views.experiments
+        elif of.startswith("models/"):
+            loop, _, name = of.removeprefix("models/").partition("/")
+            shared = await self._views.model(loop, name)
         elif of.startswith("experiments/"):
             shared = await self._views.experiment(of.removeprefix("experiments/"))
         else:

@@ -14,6 +14,7 @@ from foldline.dashboard.experiments import Experiments
 from foldline.dashboard.frame import Frame, Headers, log_name
 from foldline.dashboard.live import Live
 from foldline.dashboard.loop import LoopPage
+from foldline.dashboard.model import ModelPage
 from foldline.dashboard.overview import Overview
 from foldline.dashboard.segments import SegmentsPage
 from foldline.dashboard.streams import Streams
@@ -31,12 +32,15 @@ def site(log: Log, *, clock: Callable[[], int], every_s: float) -> Starlette:
     frame, views = Frame(assets, clock, log_name(log.url)), Views(log, every_s=every_s)
     overview, loop, streams = Overview(frame, views), LoopPage(frame, views), Streams(frame, views)
     experiments, experiment = Experiments(frame, views), ExperimentPage(frame, views)
+    model = ModelPage(frame, views)
     segments, design, live = SegmentsPage(frame, views), DesignPage(frame, views), Live(views)
     routes = [
         Route("/", overview.page),
         Route("/loops.json", overview.json),
         Route("/loops/{name}", loop.page),
         Route("/loops/{name}/series.json", loop.json),
+        Route("/loops/{name}/models/{model}", model.page),
+        Route("/loops/{name}/models/{model}/report.json", model.json),
         Route("/experiments", experiments.page),
         Route("/experiments.json", experiments.json),
         Route("/experiments/{name}", experiment.page),

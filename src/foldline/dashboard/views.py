@@ -8,6 +8,7 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 
 from foldline.dashboard.experiment_reader import ExperimentReader, ExperimentView
+from foldline.dashboard.model_reader import ModelReader, ModelView, model_of
 from foldline.dashboard.reader import LoopReader, LoopView, Place
 from foldline.dashboard.shared import Shared
 from foldline.engine.defining import read_catalogue
@@ -72,6 +73,7 @@ class Views:
         self._experiment_readers: dict[str, ExperimentReader] = {}
         self._trials: dict[str, Shared[ExperimentView]] = {}
         self._segments: dict[tuple[str, str, int], Shared[SegmentsView]] = {}
+        self._models: dict[tuple[str, str], Shared[ModelView]] = {}
         self.streams: Shared[StreamsView] = Shared(self._read_streams, every_s=every_s)
         self.experiments: Shared[ExperimentsView] = Shared(self._read_experiments, every_s=every_s)
 
@@ -96,6 +98,20 @@ class Views:
         if name not in self._trials:
             self._trials[name] = Shared(self._reading_experiment(name), every_s=self._every_s)
         return self._trials[name]
+
+    async def model(self, loop: str, name: str) -> Shared[ModelView]:
+        """The view of a loop's model.
+
+        Raises:
+            InputError: `input.unknown_loop`, `input.unknown_model`.
+        """
+        definition, _ = await run_in_threadpool(self._current, loop)
+        model_of(definition, name)
+        key = loop, name
+        if key not in self._models:
+            reader = ModelReader(self._log, name)
+            self._models[key] = Shared(lambda: reader.read(self._current(loop)[0]), every_s=self._every_s)
+        return self._models[key]
 
     async def segments(self, name: str, attribute: str) -> Shared[SegmentsView]:
         """The view of an experiment by a declared attribute; the first look reads its loop's whole log.

@@ -48,6 +48,11 @@ class ModelStates:
             self.fold, parts if partitions is None else {p: parts[p] for p in sorted(partitions)}
         )
 
+    @property
+    def cut(self) -> tuple[int, ...]:
+        """The offset that the snapshots covered when last looked at, by partition."""
+        return self._states.cut
+
     def covers(self, offsets: Mapping[int, int]) -> bool:
         """Whether the newest snapshots cover these offsets, by partition."""
         with self._lock:

@@ -134,6 +134,11 @@ class Ranking:
         pairs = negatives * positives
         return Area(won / (2 * pairs), tied / (2 * pairs))
 
+    def distribution(self) -> tuple[Float64s, Int64s]:
+        """(n,) the scores, rising, or the least of each bin; (n, 2) how many negatives and positives have each."""
+        self.sort_in()
+        return (_least(self.key) if self.binned else self.key.astype(np.float64)), self.of
+
     def area_by_thresholds(self) -> float | None:
         """The area under the polygon through ten thresholds, as `river.metrics.ROCAUC` has it; None without scores."""
         if not len(self.key) and not self._waiting:
@@ -229,6 +234,20 @@ def _bins(score: npt.NDArray[np.generic]) -> Int64s:
     above = 2 * half + 2 - _place(np.array([FLOOR]))[0] + _place(np.maximum(given, 1.0)) - one
     found: Int64s = np.select([given < 0.0, given <= 0.5, given <= 1.0], [-low, low, high], above)
     return found
+
+
+def _least(bins: npt.NDArray[np.generic]) -> Float64s:
+    """(n,) a score of each bin, the one nearest to 0, to 1 or to 1 again, by which it is named."""
+    key = bins.astype(np.int64)
+    half, one, floor = (int(_place(np.array([each]))[0]) for each in (0.5, 1.0, FLOOR))
+    low, high = _score(np.abs(key)), 1.0 - _score(2 * half + 1 - key)
+    above = _score(key - (2 * half + 2 - floor) + one)
+    found: Float64s = np.select([key < 0, key <= half, key <= 2 * half + 1 - floor], [-low, low, high], above)
+    return found
+
+
+def _score(place: Int64s) -> Float64s:
+    return np.ascontiguousarray(np.maximum(place, 0) << _MANTISSA).view(np.float64)
 
 
 def _place(distance: Float64s) -> Int64s:

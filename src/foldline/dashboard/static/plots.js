@@ -126,6 +126,18 @@
     },
   });
 
+  // One line a partition, over all partitions' times.
+  const byPartition = (c, column, write) => {
+    const lines = series.partitions.map((each, i) => line(each.action, pairs(each[column]), c.actions[i % c.actions.length], {
+      lineStyle: { type: DASHES[Math.floor(i / c.actions.length) % DASHES.length], width: 1.5 },
+      rest: { connectNulls: true, ...(i < 6 ? label(c, `${each.action.replace("partition ", "p")} ${write(recent(each[column]))}`) : {}) } }));
+    return { lines, range: spread(series.partitions.flatMap((each) => settled(each[column], 0.05))), write };
+  };
+  Object.assign(kinds, {
+    window: (c) => byPartition(c, "first", number),
+    ranking: (c) => byPartition(c, "roc_auc", number),
+  });
+
   // A 95 % band: an invisible line at the lower limit, and the distance to the upper stacked upon it. Where it is
   // wider than `most` it says nothing, and would only cover the others.
   const band = (action, colour, most) => {

@@ -3,8 +3,8 @@
 Question: how many examples a second are predicted and then learnt, from arrays?
 Workload: 20,000 made-up examples of 10 features between 0 and 1, labelled by a noisy line. River gets dictionaries made
     beforehand, ours the table; both predict each example and then learn it. Medians of 5 alternating rounds.
-Peer: River's `anomaly.HalfSpaceTrees(seed=42)` and `StandardScaler | LogisticRegression`, in the same run; their
-    scores and probabilities are compared with ours.
+Peer: River's `anomaly.HalfSpaceTrees(seed=42)`, `tree.HoeffdingTreeClassifier(max_depth=10)` and
+    `StandardScaler | LogisticRegression`, in the same run; their scores and probabilities are compared with ours.
 Ratio: examples a second, ours over River's. Bar: 25.
 Command: `python benchmarks/flat_models.py [--examples 20000] [--json]`
 """
@@ -18,9 +18,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from river import anomaly, compose, linear_model, preprocessing
+from river import anomaly, compose, linear_model, preprocessing, tree
 
 from foldline.models.half_space_trees import HalfSpaceTrees
+from foldline.models.hoeffding_tree import HoeffdingTree
 from foldline.models.logistic_regression import LogisticRegression
 
 ROUNDS = 5
@@ -56,6 +57,23 @@ def river_regression(rows: list[dict[str, float]], labels: list[bool]) -> list[f
     return found
 
 
+def river_tree(rows: list[dict[str, float]], labels: list[bool]) -> list[float]:
+    """Predict, then learn."""
+    model: Any = tree.HoeffdingTreeClassifier(max_depth=10)
+    found = []
+    for row, label in zip(rows, labels, strict=True):
+        found.append(model.predict_proba_one(row).get(True, 0.0))
+        model.learn_one(row, label)
+    return found
+
+
+def our_tree(x: Any, y: Any) -> list[float]:
+    """The same, in one pass."""
+    model = HoeffdingTree(FEATURES, max_depth=10)
+    found: list[float] = model.predict_learn(model.empty(), x, y)[:, 1].clip(0.0).tolist()
+    return found
+
+
 def our_trees(x: Any) -> list[float]:
     """The same, in one pass."""
     model = HalfSpaceTrees(FEATURES, random.Random(42))
@@ -88,9 +106,11 @@ def main() -> None:
     x, y, rows, labels = data(given.examples)
     our_trees(x[:500])
     our_regression(x[:500], y[:500])
+    our_tree(x[:500], y[:500])
     result: dict[str, Any] = {}
     for name, theirs, ours in (
         ("half-space trees", lambda: river_trees(rows), lambda: our_trees(x)),
+        ("Hoeffding tree", lambda: river_tree(rows, labels), lambda: our_tree(x, y)),
         ("logistic regression", lambda: river_regression(rows, labels), lambda: our_regression(x, y)),
     ):
         peer, own, ratios = [], [], []

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from river import anomaly, compose, linear_model, optim, preprocessing
+from river import anomaly, compose, linear_model, optim, preprocessing, tree
 
 from foldline.fold.arrays import dump_arrays, load_arrays
 from foldline.models.half_space_trees import HalfSpaceTrees
+from foldline.models.hoeffding_tree import HoeffdingTree
 from foldline.models.logistic_regression import LogisticRegression
 from foldline.models.protocol import Model
 from foldline.simulation.readers.labelled_table import LabelledTable, read_table
@@ -96,9 +97,49 @@ def test_logistic_regression_agrees(shared_data: Path, name: str, settings: dict
     np.testing.assert_array_equal(ours.sum(axis=1), np.ones(len(x)))
 
 
+@pytest.mark.parametrize("name", [*STREAMS, "covtype_sample", "gaps"])
+@pytest.mark.parametrize(
+    "settings",
+    [{"max_depth": 10}, {"max_depth": 1, "grace_period": 50, "delta": 1e-3, "leaf_prediction": "mc"}],
+    ids=["defaults", "shallow"],
+)
+def test_hoeffding_trees_predict_alike(shared_data: Path, name: str, settings: dict[str, Any]) -> None:
+    """The same class for every row of every stream, by the same probabilities to 1e-9, in trees of the same size."""
+    table = None if name == "gaps" else read_table(shared_data / f"streams/{name}.csv.gz")
+    if table is None:
+        features, x, y = _gappy(5)
+        x, y = np.tile(x, (2, 1))[:800], (np.tile(x, (2, 1))[:800, 0] > 0.5).astype(float)
+        x[300::7, 0] = np.nan
+        values: list[Any] = [False, True]
+    else:
+        features, (x, y) = list(table.features), _arrays(table)
+        values = [False, True] if table.is_binary else sorted(table.classes)
+        if not table.is_binary:
+            y = np.array([values.index(table.classes[int(label)]) for label in y], float)
+    theirs: Any = tree.HoeffdingTreeClassifier(**settings)
+    told = []
+    for row, label in zip(_dicts(features, x), y.tolist(), strict=True):
+        told.append(theirs.predict_proba_one(row))
+        theirs.learn_one(row, values[int(label)])
+    model = HoeffdingTree(features, len(values), **settings)
+    state = model.empty()
+    ours = [
+        {value: p for value, p in zip(values, row, strict=True) if p >= 0.0}
+        for row in model.predict_learn(state, x, y).tolist()
+    ]
+    assert [set(each) for each in ours] == [set(each) for each in told]
+    assert [max(each, key=lambda c: each[c], default=None) for each in ours] == [
+        max(each, key=lambda c: each[c], default=None) for each in told
+    ]
+    apart = max(abs(each[c] - other[c]) for each, other in zip(ours, told, strict=True) for c in each)
+    assert apart < 1e-9
+    assert int(state["count"][0]) == theirs.n_nodes
+
+
 MODELS: list[Model] = [
     HalfSpaceTrees([f"f{n}" for n in range(5)], random.Random(1), n_trees=4, height=4, window_size=37),
     LogisticRegression([f"f{n}" for n in range(5)], lr=0.05, l2=0.001),
+    HoeffdingTree([f"f{n}" for n in range(5)], grace_period=20, delta=0.1, tau=0.5),
 ]
 
 

@@ -18,6 +18,7 @@ SECRET = b"0123456789abcdef"
 
 MODELS: dict[str, dict[str, Any]] = {
     "our regression": {"model": "LogisticRegression", "label_window_s": 1},
+    "our Hoeffding tree": {"model": "HoeffdingTree:grace_period=20", "label_window_s": 1, "groups": 2},
     "our trees": {"model": "HalfSpaceTrees:window_size=20,n_trees=3,height=4", "label_window_s": 1},
     "missing is false": {"model": "LogisticRegression", "label_window_s": 1, "missing": False, "groups": 3},
     "Hoeffding tree": {"model": "tree.HoeffdingTreeClassifier:grace_period=20", "label_window_s": 1, "groups": 2},

@@ -18,16 +18,25 @@ from foldline.errors import FoldError, InputError
 from foldline.fold.arrays import Arrays, dump_arrays, load_arrays
 from foldline.models.expression import Expression, model_text, model_values
 from foldline.models.half_space_trees import HalfSpaceTrees
+from foldline.models.hoeffding_tree import HoeffdingTree
 from foldline.models.logistic_regression import LogisticRegression
 from foldline.models.mersenne import Mersenne
-from foldline.models.online import Features, Predictions, Steps, Task
+from foldline.models.online import Features, Predictions, Steps, Task, chosen
 from foldline.models.protocol import Model, Table
 from foldline.records.types import Value
 
 Build = Callable[..., Model]
 
 
-def _half_space_trees(features: Sequence[str], *, seed: int = 1, **parameters: Any) -> Model:
+def _logistic_regression(features: Sequence[str], classes: int, **parameters: Any) -> Model:
+    if classes != 2:
+        raise InputError(
+            "input.invalid", f"LogisticRegression tells 2 classes apart, got {classes}", field="classes"
+        )
+    return LogisticRegression(features, **parameters)
+
+
+def _half_space_trees(features: Sequence[str], _classes: int, *, seed: int = 1, **parameters: Any) -> Model:
     limits = {name: tuple(ends) for name, ends in (parameters.pop("limits", None) or {}).items()}
     return HalfSpaceTrees(features, Mersenne(seed), limits=limits, **parameters)
 
@@ -56,10 +65,24 @@ KINDS: Final[dict[str, FlatKind]] = {
         _half_space_trees,
         (("n_trees", "10"), ("height", "8"), ("window_size", "250"), ("limits", "{}"), ("seed", "1")),
     ),
+    "HoeffdingTree": FlatKind(
+        "classification",
+        "A tree that splits where enough examples say so: the predictions of River's HoeffdingTreeClassifier.",
+        HoeffdingTree,
+        (
+            ("grace_period", "200"),
+            ("max_depth", "None"),
+            ("delta", "1e-07"),
+            ("tau", "0.05"),
+            ("leaf_prediction", "'nba'"),
+            ("min_branch_fraction", "0.01"),
+            ("max_share_to_split", "0.99"),
+        ),
+    ),
     "LogisticRegression": FlatKind(
         "classification",
         "Two classes by a line through scaled features, by gradient descent.",
-        LogisticRegression,
+        _logistic_regression,
         (("lr", "0.01"), ("l2", "0.0"), ("intercept_lr", "0.01"), ("scaled", "True")),
     ),
 }
@@ -191,7 +214,7 @@ class FlatModel:
 
     def _built(self, features: tuple[str, ...]) -> Model:
         try:
-            return self._make(features, **self._step.parameters)
+            return self._make(features, len(self._classes), **self._step.parameters)
         except TypeError as error:
             raise InputError(
                 "input.invalid",
@@ -237,6 +260,8 @@ class FlatModel:
             ]
             return Predictions([None] * len(rows), scores=scores, cold=cold.tolist(), failures=failures)
         classes = state.classes
+        if (out < 0.0).any():
+            return _unseen_left_out(classes, rows, steps, failures)
         probabilities: list[Mapping[Value, float] | None] = [
             dict(zip(classes, row, strict=True)) if predicts else None
             for row, predicts in zip(rows, steps.predicts, strict=True)
@@ -246,6 +271,17 @@ class FlatModel:
             classes[at] if predicts else None for at, predicts in zip(best, steps.predicts, strict=True)
         ]
         return Predictions(values, probabilities, failures=failures)
+
+
+def _unseen_left_out(
+    classes: Sequence[Value], rows: Sequence[Sequence[float]], steps: Steps, failures: dict[int, str]
+) -> Predictions:
+    """Where a model has not seen every class: those it has not are left out, and without any there is no prediction."""
+    probabilities: list[Mapping[Value, float] | None] = [
+        {value: p for value, p in zip(classes, row, strict=True) if p >= 0.0} if predicts else None
+        for row, predicts in zip(rows, steps.predicts, strict=True)
+    ]
+    return Predictions(chosen(probabilities), probabilities, failures=failures)
 
 
 def _runs(predicts: Sequence[bool]) -> list[tuple[int, int]]:

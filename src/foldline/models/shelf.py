@@ -30,7 +30,7 @@ def shelf() -> list[Shelved]:
 
     Example:
         >>> [each.model for each in shelf()][:2]
-        ['HalfSpaceTrees', 'LogisticRegression']
+        ['HalfSpaceTrees', 'HoeffdingTree']
     """
     own = [Shelved(name, kind.task, kind.summary, kind.parameters) for name, kind in sorted(KINDS.items())]
     return [*own, *_rivers()]

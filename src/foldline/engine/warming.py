@@ -3,6 +3,7 @@
 Compiling holds Python's lock for seconds on a new machine. Done while requests wait, it would hold them up too.
 """
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,9 @@ def warm_up(definitions: Sequence[LoopDefinition] = ()) -> None:
     models = {values["name"]: values for each in definitions for values in each.folds if _is_model(values)}
     for values in models.values():
         _predict_some(model_definition(values))
+    # What is loaded by now is here to stay: going through it again and again would cost a third of decoding examples.
+    gc.collect()
+    gc.freeze()
 
 
 def _is_model(values: dict[str, Any]) -> bool:

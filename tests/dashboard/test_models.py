@@ -57,7 +57,7 @@ def test_the_page_says_what_the_snapshots_say(cards: tuple[fl.Loop, str, list[in
     assert "LogisticRegression:lr=0.05" in page.text
     found = httpx.get(f"{address}/loops/cards/models/logistic/report.json").json()
     assert found["report"]["counts"] == report.counts
-    assert found["report"]["metrics"]["roc_auc"] == report.metrics.roc_auc  # type: ignore[union-attr]
+    assert found["report"]["metrics"]["roc_auc"] == report.metrics.roc_auc  # type: ignore[union-attr]  # it classifies
     assert len(found["series"]["partitions"]) == 2
     assert len(found["series"]["times"]) >= 4
     assert sum(part["drift_alarms"] for part in found["report"]["partitions"]) >= 1

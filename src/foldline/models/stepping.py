@@ -97,7 +97,7 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
             id_.append(id)
             unit_.append(unit)
             group_.append(group)
-            x_.append(x)  # type: ignore[arg-type]  # likewise
+            x_.append(x)  # type: ignore[arg-type]  # no None is left
             y_.append(y)
             predicts_.append(True)
         elif what == What.LABEL:

@@ -6,7 +6,9 @@ Workload: 20,000 made-up examples of 6 features, labelled by a line that moves o
     The consumer is a host with all that `foldline learn` runs for a loop: the model's fold, the leading fold, the
     timeline, snapshots at the pace of the definition. CPU of the whole process. Rounds alternate; medians.
 Peer: the bare loop over dictionaries made beforehand, `predict_proba_one` (or `score_one`) and `learn_one`, same model.
-Ratio: CPU of the consumer over CPU of the bare loop. Bar: 1.15. For our own models: examples/s, ours on the log over
+    On Kafka besides, a plain consumer: confluent-kafka, JSON read by msgspec, the model, River's metrics (accuracy and
+    ROC AUC), an inference produced for each example, one a message; it keeps no state and promises nothing.
+Ratio: CPU of the consumer over CPU of the bare loop, and of the plain consumer. Bar: 1.15 of the bare loop. For our own models: examples/s, ours on the log over
     River's bare loop. Bar: 5.
 Command: `python benchmarks/models.py [--examples 20000] [--rounds 3] [--kafka] [--json]`
 """
@@ -22,6 +24,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 import foldline as fl
@@ -112,6 +115,58 @@ def consumed(url: str, count: int) -> float:
         return time.process_time() - began
 
 
+def plain(bootstrap: str, text: str, rows: list[tuple[dict[str, float], bool]]) -> float:
+    """CPU seconds of a consumer as one writes it by hand; its examples are put on a topic of their own before."""
+    from confluent_kafka import Consumer, Producer
+    from confluent_kafka.admin import AdminClient, NewTopic
+    from river import metrics as river_metrics
+
+    metrics: Any = river_metrics
+    topic, told = f"plain-{uuid.uuid4().hex[:8]}", f"told-{uuid.uuid4().hex[:8]}"
+    made = AdminClient({"bootstrap.servers": bootstrap}).create_topics(
+        [NewTopic(topic, 1, 1), NewTopic(told, 1, 1)]
+    )
+    for future in made.values():
+        future.result()
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
+    for number, (x, y) in enumerate(rows):
+        producer.produce(topic, msgspec.json.encode({"id": number, "x": x, "y": y}), on_delivery=None)
+        if number % 1_000 == 0:
+            producer.poll(0)
+    producer.flush()
+    built = ModelDefinition(name="m", model=text).build()
+    model: Any = built.empty()
+    anomaly = built.task == "anomaly"
+    accuracy, area = metrics.Accuracy(), metrics.ROCAUC()
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"}
+    )
+    consumer.subscribe([topic])
+    messages = consumer.consume(1, 30)
+    began, done = time.process_time(), 0
+    while done < len(rows):
+        for message in messages:
+            example = msgspec.json.decode(message.value())
+            x, y = example["x"], example["y"]
+            if anomaly:
+                score = model.score_one(x)
+                model.learn_one(x)
+            else:
+                table = model.predict_proba_one(x)
+                score = table.get(True, 0.0)
+                model.learn_one(x, y)
+                accuracy.update(y, score > 0.5)
+            area.update(y, score)
+            producer.produce(told, msgspec.json.encode({"id": example["id"], "score": score, "truth": y}))
+            done += 1
+        producer.poll(0)
+        messages = consumer.consume(500, 1.0) if done < len(rows) else []
+    producer.flush()
+    spent = time.process_time() - began
+    consumer.close()
+    return spent
+
+
 def compare(
     name: str,
     text: str,
@@ -173,6 +228,13 @@ def main() -> None:
                 found = compare(name, text, rows, given.rounds, fresh, RIVER[name])
                 found["ratio"] = [1 / each for each in found["ratio"]]
                 results.append({"log": kind, "ours": True, **found})
+            if cluster is not None and kind == "kafka":
+                for text in RIVER.values():
+                    hand = statistics.median(
+                        plain(cluster.bootstrap, text, rows) for _ in range(given.rounds)
+                    )
+                    found = next(each for each in results if each["log"] == "kafka" and each["model"] == text)
+                    found["plain_us"] = hand / len(rows) * 1e6
     if given.json:
         print(json.dumps(results))
         return
@@ -188,6 +250,7 @@ def main() -> None:
             print(
                 f"{found['log']:7} {found['model']:58} {found['log_us']:6.1f} us on the log, alone "
                 f"{found['bare_us']:6.1f} us: {middle:.2f} of it ({ends})"
+                + (f"; a plain consumer {found['plain_us']:.1f} us" if "plain_us" in found else "")
             )
 
 

@@ -84,13 +84,15 @@ class Inferences(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: list[int]
 
 
-class _Line(msgspec.Struct):
+class InferenceLine(msgspec.Struct):
+    """What is read of a line of the output topic."""
+
     at: int
     time: int
     type: str
 
 
-_LINE = msgspec.json.Decoder(_Line)
+INFERENCE = msgspec.json.Decoder(InferenceLine)
 
 
 def read_inferences(settings: Settings, url: str) -> Inferences:
@@ -100,7 +102,7 @@ def read_inferences(settings: Settings, url: str) -> Inferences:
         reader = app.loop(LOOP).outputs(settings.model.name)
         while outputs := reader.read():
             for output in outputs:
-                line = _LINE.decode(output.line)
+                line = INFERENCE.decode(output.line)
                 if line.type == "inference" and output.source is not None:
                     found.partition.append(output.source.partition)
                     found.latency_ms.append(line.time - line.at)

@@ -8,8 +8,8 @@ Workload: 20,000 made-up examples of 6 features, labelled by a line that moves o
 Peer: the bare loop over dictionaries made beforehand, `predict_proba_one` (or `score_one`) and `learn_one`, same model.
     On Kafka besides, a plain consumer: confluent-kafka, JSON read by msgspec, the model, River's metrics (accuracy and
     ROC AUC), an inference produced for each example, one a message; it keeps no state and promises nothing.
-Ratio: CPU of the consumer over CPU of the bare loop, and of the plain consumer. Bar: 1.15 of the bare loop. For our own models: examples/s, ours on the log over
-    River's bare loop. Bar: 5.
+Ratio: CPU of the consumer over CPU of the bare loop, and of the plain consumer. Bar: 1.15 of the bare loop. For our own
+    models: examples/s, ours on the log over River's bare loop. Bar: 5.
 Command: `python benchmarks/models.py [--examples 20000] [--rounds 3] [--kafka] [--json]`
 """
 
@@ -146,7 +146,7 @@ def plain(bootstrap: str, text: str, rows: list[tuple[dict[str, float], bool]]) 
     began, done = time.process_time(), 0
     while done < len(rows):
         for message in messages:
-            example = msgspec.json.decode(message.value())
+            example = msgspec.json.decode(message.value() or b"")
             x, y = example["x"], example["y"]
             if anomaly:
                 score = model.score_one(x)

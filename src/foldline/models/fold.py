@@ -14,7 +14,7 @@ import numpy as np
 from foldline.fold.outputs import Outputs
 from foldline.fold.protocol import Applied, Dump
 from foldline.models.definition import ModelDefinition
-from foldline.models.inference import Held, Inference, Labelled, Names, likelihood
+from foldline.models.inference import Held, Inference, Labelled, Names, WindowMetrics, likelihood
 from foldline.models.join import Join
 from foldline.models.known import Count, KnownModel, dump_known, load_known, merged, nothing
 from foldline.models.measuring import Measured, measure
@@ -161,18 +161,23 @@ class ModelFold:
                     ranks.append(_NAN if rank is None else rank)
                     measured.likelihood.append(likelihood(table, y, positive) if table else _NAN)
                     measured.time.append(time)
+                    measured.line.append(len(lines))
             elif y is not None:
                 held = known.held.pop(taken.sequence[at])
                 lines.append(_ENCODE(Labelled(id + suffix, id, unit, time, y, held.value, held.score, error)))
-                measured.add(y, held.value, held.score, held.likelihood(y, positive), time)
+                measured.add(y, held.value, held.score, held.likelihood(y, positive), time, len(lines))
             if error is None and (predicts if learns_all else y is not None):
                 learnt += 1
         known.counts[Count.EXAMPLES] += sum(taken.predicts)
         known.counts[Count.COLD] += sum(cold)
         known.counts[Count.FAILURES] += len(failures)
         known.counts[Count.LEARNT] = learnt
-        measure(known, measured, self.model.task)
-        return Outputs(b"\n".join(lines), np.array(taken.row, np.int64))
+        rows = list(taken.row)
+        points = measure(known, measured, self.model.task)
+        for place, time, labelled, window in reversed(points):
+            lines.insert(place, _ENCODE(WindowMetrics(f"{self.name}/{labelled}", time, labelled, window)))
+            rows.insert(place, rows[place - 1])
+        return Outputs(b"\n".join(lines), np.array(rows, np.int64))
 
     def _run(self, known: KnownModel, taken: Taken) -> Predictions:
         """Each group's steps by its own model."""

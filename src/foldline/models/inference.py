@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from foldline.models.losses import CLIP
+from foldline.models.window import WindowReport
 from foldline.records.types import Value
 
 
@@ -82,6 +83,24 @@ class Labelled(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"
     value: Value | None = None
     score: float | None = None
     error: str | None = None
+
+
+class WindowMetrics(
+    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="metrics", gc=False
+):
+    """How the last labelled examples of a partition went, now and then.
+
+    Attributes:
+        id: the model's name and how many examples of the partition were labelled.
+        at: time of the record that brought the last label, milliseconds.
+        labelled: examples of the partition labelled so far.
+        window: the last ones.
+    """
+
+    id: str
+    at: int
+    labelled: int
+    window: WindowReport
 
 
 class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):

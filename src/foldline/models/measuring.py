@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from foldline.models.known import Count, KnownModel
 from foldline.models.online import Task
+from foldline.models.window import WindowReport
 from foldline.records.types import Value
 
 _NAN: Final = float("nan")
@@ -23,6 +24,7 @@ class Measured:
         score: of the positive class, or of an anomaly; NaN for none.
         likelihood: the probability given to the label, NaN for none.
         time: of the record that brought the label, milliseconds.
+        line: how many output lines there were after it.
     """
 
     truth: list[Value] = field(default_factory=list)
@@ -30,9 +32,10 @@ class Measured:
     score: list[float] = field(default_factory=list)
     likelihood: list[float] = field(default_factory=list)
     time: list[int] = field(default_factory=list)
+    line: list[int] = field(default_factory=list)
 
     def add(
-        self, truth: Value, value: Value | None, score: float | None, likelihood: float, time: int
+        self, truth: Value, value: Value | None, score: float | None, likelihood: float, time: int, line: int
     ) -> None:
         """One more."""
         self.truth.append(truth)
@@ -40,13 +43,19 @@ class Measured:
         self.score.append(_NAN if score is None else score)
         self.likelihood.append(likelihood)
         self.time.append(time)
+        self.line.append(line)
 
 
-def measure(known: KnownModel, measured: Measured, task: Task) -> None:
-    """Take the examples into the metrics; the window in pieces that end where the course has a point."""
+def measure(known: KnownModel, measured: Measured, task: Task) -> list[tuple[int, int, int, WindowReport]]:
+    """Take the examples into the metrics; the window in pieces that end where the course has a point.
+
+    Returns:
+        Of each point where it stands among the output lines, its time, labelled examples, and the window.
+    """
     total = len(measured.truth)
+    points: list[tuple[int, int, int, WindowReport]] = []
     if not total:
-        return
+        return points
     off, positive, guessed, score = (_numbers if task == "regression" else _classes)(known, measured, task)
     if task == "classification":
         known.drift.add(off, measured.time, int(known.counts[Count.LABELLED]))
@@ -59,14 +68,12 @@ def measure(known: KnownModel, measured: Measured, task: Task) -> None:
         known.counts[Count.LABELLED] += stop - start
         count += stop - start
         if count % known.course.every == 0:
-            known.course.add([measured.time[stop - 1], count, *_point(known, task)])
+            time, report = measured.time[stop - 1], known.window.report(regression=task == "regression")
+            first = report.mae if task == "regression" else report.accuracy
+            known.course.add([time, count, first, report.f1, report.recall, report.roc_auc])
+            points.append((measured.line[stop - 1], time, count, report))
         start = stop
-
-
-def _point(known: KnownModel, task: Task) -> list[float | None]:
-    report = known.window.report(regression=task == "regression")
-    first = report.mae if task == "regression" else report.accuracy
-    return [first, report.f1, report.recall, report.roc_auc]
+    return points
 
 
 Windowed = tuple[

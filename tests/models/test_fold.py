@@ -228,7 +228,7 @@ def test_definitions_have_defaults_that_say_what_they_mean() -> None:
 
 
 def test_the_window_is_told_now_and_then() -> None:
-    """A record of metrics after every 200 labelled examples, whatever the batches, after the inference that made it so."""
+    """A record of metrics after every 200 labelled examples, whatever the batches, after the last one's inference."""
     fold = fold_of(model="LogisticRegression", window=50)
     examples: list[Record] = [
         Example(time=i, id=f"0.0.{i}", unit="u", x={"f": i % 2}, y=i % 2 == 1) for i in range(700)

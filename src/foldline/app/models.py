@@ -63,11 +63,13 @@ class Models:
         """Wait until every model's snapshots cover these offsets, by partition.
 
         Raises:
-            FoldError: `fold.no_bundle` if they do not within the time.
+            FoldError: `fold.no_bundle` if they do not within the time; what stopped a partition, where it was stopped.
         """
         deadline = time.monotonic() + timeout_s
         for name, states in self._replica().models.items() if offsets else ():
             while not states.covers(offsets):
+                for error in self._host.failed(self._loop):
+                    raise error
                 if self._host.failure is not None or time.monotonic() > deadline:
                     raise FoldError(
                         "fold.no_bundle",

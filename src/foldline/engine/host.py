@@ -18,7 +18,7 @@ from foldline.engine.reading import Readings, read_batch
 from foldline.engine.replica import Replica
 from foldline.engine.trial import Trial
 from foldline.engine.worker import Read
-from foldline.errors import LeaseLost, LogError
+from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
 from foldline.log.protocol import Log
 from foldline.log.shares import FirstCome, Share
@@ -120,6 +120,12 @@ class Host:
     def learner(self, name: str) -> Learner | None:
         """The loop's learner in this process, if any."""
         return self._hosted[name].learner
+
+    def failed(self, name: str) -> list[FoldError]:
+        """What stopped partitions of the loop's folds in this process; empty where all go on."""
+        hosted = self._hosted.get(name)
+        learners = [] if hosted is None else hosted.learners
+        return [error for learner in learners for error in tuple(learner.failed.values())]
 
     def round(self) -> int:
         """One turn over every loop; the number of records folded."""

@@ -9,12 +9,13 @@ from tests.serving.direct import Direct, direct
 from tests.serving.running import Running, running
 
 NEWS = LoopSettings(actions=("a", "b"), salt="salt")
+CARDS = LoopSettings(folds=({"kind": "model", "name": "m", "model": "LogisticRegression"},), salt="salt")
 
 
 @pytest.fixture(scope="session")
 def asked() -> Iterator[Direct]:
     """One application for all tests that leave no trace others would mind."""
-    with direct({"news": NEWS}) as made:
+    with direct({"news": NEWS, "cards": CARDS}) as made:
         yield made
 
 

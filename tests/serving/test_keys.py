@@ -27,6 +27,8 @@ BODIES = {
     "outcome": {"unit": "u", "action": "a", "propensity": 1, "reward": 1},
     "events": {"outbox": "box", "first": 0, "events": []},
     "put_loop": {},
+    "predict": {"unit": "u", "x": {"a": 1}},
+    "label": {"example": "e", "unit": "u", "y": True},
     "observe": {"unit": "u", "name": "revenue", "value": 1},
     "put_experiment": SETTINGS,
     "validate_experiment": SETTINGS,
@@ -42,6 +44,8 @@ BODIES = {
 
 def test_every_route_asks_for_its_role(served: Running) -> None:
     """The table of routes, every role, no key, a wrong one, a revoked one and one that has expired."""
+    models = [{"kind": "model", "name": "m", "model": "LogisticRegression"}]
+    served.client.put("/v1/loops/news", json={"folds": models})
     served.client.put(CTR, json=SETTINGS)
     token = served.client.post(f"{CTR}/tokens", json={}).json()["id"]
     tokens = {role: served.key(role)[1] for role in ROLES}

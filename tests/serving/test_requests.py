@@ -18,6 +18,8 @@ from foldline.loops.messages import (
     DecisionEvent,
     DecisionRequest,
     EventsRequest,
+    ExampleRequest,
+    LabelRequest,
     ObservationRequest,
     OutcomeEvent,
     OutcomeRequest,
@@ -30,7 +32,7 @@ from foldline.serving.flags import FlagRequest
 from foldline.serving.routes import ROUTES
 from foldline.serving.seldon import FeedbackRequest, PredictionRequest
 from foldline.serving.settings import ServiceSettings
-from tests.serving.conftest import NEWS
+from tests.serving.conftest import CARDS, NEWS
 from tests.serving.direct import Direct, direct
 
 MADE: dict[str, Any] = {"unit": "u", "action": "a", "propensity": 1.0, "decision": "d"}
@@ -60,6 +62,8 @@ FORMS = [
     Form(EventsRequest, "POST", "/v1/loops/news/events", {"outbox": "box", "first": 0, "events": []}),
     Form(LoopSettings, "PUT", "/v1/loops/news", {"actions": ["a", "b"]}),
     Form(ObservationRequest, "POST", "/v1/loops/news/observations", {"unit": "u", "name": "revenue", "value": 1}),
+    Form(ExampleRequest, "POST", "/v1/loops/cards/examples", {"unit": "u", "x": {"a": 1}}),
+    Form(LabelRequest, "POST", "/v1/loops/cards/labels", {"example": "e", "unit": "u", "y": True}),
     Form(DecisionEvent, "POST", "/v1/loops/news/events", {"type": "decision", **EVENT}),
     Form(OutcomeEvent, "POST", "/v1/loops/news/events", {"type": "outcome", **EVENT, "reward": 1}),
     Form(RewardEvent, "POST", "/v1/loops/news/events", {"type": "reward", "unit": "u", "value": 1, "reward_id": "r"}),
@@ -269,7 +273,7 @@ def _near(form: Form) -> st.SearchStrategy[Any]:
 @pytest.fixture(scope="module")
 def fuzzed() -> Iterator[Direct]:
     """An application that tests may define loops on."""
-    with direct({"news": NEWS}, settings=ServiceSettings(port=0, bundle_timeout_s=0)) as made:
+    with direct({"news": NEWS, "cards": CARDS}, settings=ServiceSettings(port=0, bundle_timeout_s=0)) as made:
         yield made
 
 

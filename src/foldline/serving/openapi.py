@@ -63,6 +63,7 @@ _MEANINGS = {
     409: "contradicts what stands",
     413: "too large",
     429: "the key's rate is used up",
+    501: "what is asked for needs a part of Foldline that is not installed here",
     503: "cannot serve now; see Retry-After",
 }
 

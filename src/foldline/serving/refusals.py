@@ -21,7 +21,7 @@ _STATUS: Final = {
     "http.rate": 429,
     "http.overloaded": 503,
 }
-_BY_AREA: Final = {"http": 400, "input": 400, "definition": 400, "log": 503, "fold": 503}
+_BY_AREA: Final = {"http": 400, "input": 400, "definition": 400, "log": 503, "fold": 503, "install": 501}
 
 
 def refusal(error: FoldlineError, status: int | None = None) -> Answer:

@@ -187,7 +187,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "PUT", LOOP, put_loop, "admin", "put_loop", "Define a loop or its next version",
-        LoopSettings, False, ((200, LoopView), (201, LoopView)), (*_TAKES, 409),
+        LoopSettings, False, ((200, LoopView), (201, LoopView)), (*_TAKES, 409, 501),
     ),
     Route(
         "GET", "/v1/loops", list_loops, None, "list_loops", "Every loop",

@@ -123,9 +123,8 @@ def plain(bootstrap: str, text: str, rows: list[tuple[dict[str, float], bool]]) 
 
     metrics: Any = river_metrics
     topic, told = f"plain-{uuid.uuid4().hex[:8]}", f"told-{uuid.uuid4().hex[:8]}"
-    made = AdminClient({"bootstrap.servers": bootstrap}).create_topics(
-        [NewTopic(topic, 1, 1), NewTopic(told, 1, 1)]
-    )
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    made = admin.create_topics([NewTopic(topic, 1, 1), NewTopic(told, 1, 1)])
     for future in made.values():
         future.result()
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})

@@ -206,6 +206,7 @@ class Host:
                 leads=False,
                 ticks=fold.ticks,
                 outputs_first=fold.outputs_first,
+                clock=self._clock,
             )
 
     def _share(self, definition: LoopDefinition) -> Share:

@@ -78,6 +78,8 @@ class Learner:
         ticks: whether it appends ticks too, for what is pending in this fold alone.
         read: reads a micro-batch.
         stamp: what time it is for ticks, milliseconds; the `now` of the round by default.
+        clock: what time it is when outputs go ahead of the root, milliseconds; the `now` of the round by default, which
+            is some work older.
         share: says which partitions to work on.
         outputs_first: whether outputs are appended as they come, ahead of the root, and not in its commit.
         workers: by partition.
@@ -93,6 +95,7 @@ class Learner:
     ticks: bool = False
     read: Read = read_batch
     stamp: Callable[[], int] | None = None
+    clock: Callable[[], int] | None = None
     share: Share = field(default_factory=FirstCome)
     outputs_first: bool = False
     workers: dict[int, Worker] = field(default_factory=dict)
@@ -146,7 +149,7 @@ class Learner:
     def _advance(self, worker: Worker, now: int) -> int:
         count = worker.advance(now=now, max_records=self.pace.max_records)
         if self.outputs_first:
-            worker.send_outputs(now=now)
+            worker.send_outputs(now=now if self.clock is None else self.clock())
         if count == 0 and (self.leads or self.ticks):
             worker.tick(now=now if self.stamp is None else self.stamp())
         return count

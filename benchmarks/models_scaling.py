@@ -2,8 +2,8 @@
 
 Question: how much sooner are examples predicted and learnt by two processes than by one, on two cores?
 Workload: 60,000 made-up examples of 6 features on 8 partitions of an embedded log, put there in one go once the
-    consumers have shared the partitions out; River's Hoeffding tree of depth 10 in each partition. Time from then to the
-    last inference, by the inferences' own times. Rounds alternate; medians.
+    consumers have shared the partitions out; River's Hoeffding tree of depth 10 in each partition. Time from then to
+    the last inference, by the inferences' own times. Rounds alternate; medians.
 Peer: the same with one consumer.
 Ratio: examples a second, two consumers over one. Bar: 1.8.
 Command: `python -m benchmarks.models_scaling [--examples 60000] [--rounds 3] [--model NAME] [--json]`

@@ -15,7 +15,7 @@ Int64s = npt.NDArray[np.int64]
 POINTS: Final = 256
 """Points of a course; beyond it every second one goes."""
 
-FIRST_EVERY: Final = 200
+FIRST_EVERY: Final = 50
 """Labelled examples between two points at first; doubled whenever points are let go."""
 
 

@@ -12,6 +12,7 @@ from tests.dashboard.site import (
     await_timeline,
     learn_experiments,
     learn_news,
+    learn_payments,
     learn_prices,
     opened,
     served,
@@ -44,6 +45,16 @@ TRIED: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 """The same, over a log with experiments."""
+
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "dashboard_model": (
+        "/loops/payments/models/tree",
+        {"viewport": {"width": 1200, "height": 1000}, "color_scheme": "light"},
+    ),
+}
+"""The same, over a log with a model."""
+EXAMPLES = 20_000
+
 VISITS = 2_600 + 500
 
 
@@ -61,6 +72,10 @@ def main() -> None:
     with TemporaryDirectory() as folder, opened(f"sqlite:///{folder}/shop.db", begin) as (app, clock):
         learn_experiments(app, clock)
         _shots(app.log, TRIED, images)
+    begin = time.time_ns() // 1_000_000 - 10_000 * EXAMPLES
+    with TemporaryDirectory() as folder, opened(f"sqlite:///{folder}/payments.db", begin) as (app, clock):
+        learn_payments(app, clock, EXAMPLES)
+        _shots(app.log, MODELS, images)
 
 
 def _shots(log: Log, shots: dict[str, tuple[str, dict[str, Any]]], images: Path) -> None:
@@ -81,7 +96,9 @@ def _shot(browser: "Browser", url: str, settings: dict[str, Any], file: Path) ->
     page = context.new_page()
     page.goto(url)
     page.wait_for_selector("[data-state=live]")
-    if "/loops/" in url:
+    if "/models/" in url:
+        page.wait_for_selector("[data-plot=ranking][data-drawn] canvas")
+    elif "/loops/" in url:
         page.wait_for_selector("[data-plot=rate][data-drawn] canvas")
     elif "/experiments/" in url:
         page.wait_for_selector("[data-plot=units][data-drawn] canvas")

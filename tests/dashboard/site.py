@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import numpy as np
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -57,6 +58,33 @@ def learn_news(app: fl.Foldline, clock: list[int], steps: int, *, at_once: int =
                     news.reward(choice, 1)
         news.catch_up()
     return news
+
+
+def learn_payments(app: fl.Foldline, clock: list[int], count: int) -> fl.Loop:
+    """A Hoeffding tree on four partitions of payments, of which some are fraud; another kind of fraud later."""
+    model = fl.Model(name="tree", model="HoeffdingTree:max_depth=10", window=500, snapshot_every_s=0)
+    payments = app.loop("payments", models=[model], partitions=4)
+    rng = np.random.default_rng(11)
+    begin = clock[0]
+    for start in range(0, count, 100):
+        clock[0] = begin + 10_000 * start
+        with payments.batch():
+            for n in range(start, min(start + 100, count)):
+                amount, hour, shop = (
+                    float(rng.exponential(60)),
+                    float(rng.uniform(0, 24)),
+                    float(rng.integers(5)),
+                )
+                odds = 0.02 + 0.6 * (amount > 150) + 0.3 * (hour < 5)
+                if n > count * 0.6:
+                    odds = 0.02 + 0.6 * (shop == 3 and amount < 40)
+                payments.example(
+                    {"amount": amount, "hour": hour, "shop": shop},
+                    unit=f"card-{n % 97}",
+                    y=bool(rng.random() < odds),
+                )
+        payments.catch_up()
+    return payments
 
 
 def learn_prices(app: fl.Foldline, clock: list[int], steps: int, *, name: str = NASTY) -> fl.Loop:

@@ -41,7 +41,7 @@ def capymoa(rows: list[tuple[dict[str, float], bool]], folder: Path) -> dict[str
         subprocess.run([HOME / "bin/pip", "install", "--quiet", "capymoa==0.15.1"], check=True)
     table = folder / "rows.csv"
     table.write_text("".join(",".join(map(repr, [*x.values(), float(y)])) + "\n" for x, y in rows))
-    command = [HOME / "bin/python", HERE / "peers/capymoa_trees.py", table]
+    command = [HOME / "bin/python", HERE / "peers/models_capymoa.py", table]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found

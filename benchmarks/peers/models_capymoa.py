@@ -41,5 +41,4 @@ def main(path: str) -> None:
     print(json.dumps(found))
 
 
-if __name__ == "__main__":
-    main(sys.argv[1])
+main(sys.argv[1])

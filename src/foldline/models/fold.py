@@ -6,7 +6,7 @@ Metrics move as labels come; inferences, and labels that came late, are output r
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import numpy as np
@@ -126,58 +126,83 @@ class ModelFold:
     def _work(self, known: KnownModel, taken: Taken) -> Outputs:
         """Predict, learn, measure; what is told of it."""
         predictions = self._run(known, taken)
-        count = len(taken)
-        nothing = [None] * count
-        failures, cold = predictions.failures, predictions.cold or [False] * count
-        probabilities, scores = predictions.probabilities or nothing, predictions.scores or nothing
-        lines: list[bytes] = []
-        measured = Measured()
-        truths, values, ranks = measured.truth, measured.value, measured.score
-        positive, suffix, name = self.definition.positive, f"/{self.name}", Names().__getitem__
-        learns_all = self.model.task == "anomaly"
-        learnt = int(known.counts[Count.LEARNT])
-        for at, (time, id, unit, y, predicts, value, table, score) in enumerate(zip(
-            taken.at, taken.id, taken.unit, taken.y, taken.predicts, predictions.values, probabilities, scores,
-            strict=True,
-        )):  # fmt: skip
-            error = failures.get(at) if failures else None
-            if predicts:
-                rank, named = score, None
-                if table:
-                    rank = table.get(positive, 0.0)
-                    named = dict(zip(map(name, table), table.values(), strict=True))
-                lines.append(
-                    _ENCODE(
-                        Inference(
-                            id + suffix, id, unit, time, learnt, value, named, score, cold[at], y, error
-                        )
-                    )
-                )
-                if y is None:
-                    known.held[taken.sequence[at]] = _held(taken.sequence[at], value, rank, table)
-                else:
-                    truths.append(y)
-                    values.append(value)
-                    ranks.append(_NAN if rank is None else rank)
-                    measured.likelihood.append(likelihood(table, y, positive) if table else _NAN)
-                    measured.time.append(time)
-                    measured.line.append(len(lines))
-            elif y is not None:
-                held = known.held.pop(taken.sequence[at])
-                lines.append(_ENCODE(Labelled(id + suffix, id, unit, time, y, held.value, held.score, error)))
-                measured.add(y, held.value, held.score, held.likelihood(y, positive), time, len(lines))
-            if error is None and (predicts if learns_all else y is not None):
-                learnt += 1
+        plain = not predictions.failures and all(taken.predicts) and None not in taken.y
+        tell = self._tell_labelled if plain else self._tell_mixed
+        lines, measured, learnt = tell(known, taken, predictions)
         known.counts[Count.EXAMPLES] += sum(taken.predicts)
-        known.counts[Count.COLD] += sum(cold)
-        known.counts[Count.FAILURES] += len(failures)
-        known.counts[Count.LEARNT] = learnt
+        known.counts[Count.COLD] += sum(predictions.cold or ())
+        known.counts[Count.FAILURES] += len(predictions.failures)
+        known.counts[Count.LEARNT] += learnt
         rows = list(taken.row)
         points = measure(known, measured, self.model.task)
         for place, time, labelled, window in reversed(points):
             lines.insert(place, _ENCODE(WindowMetrics(f"{self.name}/{labelled}", time, labelled, window)))
             rows.insert(place, rows[place - 1])
         return Outputs(b"\n".join(lines), np.array(rows, np.int64))
+
+    def _tell_labelled(
+        self, known: KnownModel, taken: Taken, predictions: Predictions
+    ) -> tuple[list[bytes], Measured, int]:
+        """As `_tell_mixed`, for new examples that all have their labels, where nothing failed: a third quicker."""
+        count, positive, suffix, names = len(taken), self.definition.positive, f"/{self.name}", Names()
+        truths = cast("list[Value]", taken.y)
+        tables = predictions.probabilities
+        scores = predictions.scores or [None] * count
+        named: list[dict[str, float] | None] = [None] * count
+        ranks = [_NAN if score is None else score for score in scores]
+        likelihoods = [_NAN] * count
+        if tables is not None:
+            named = [names.of(table) if table else None for table in tables]
+            ranks = [table.get(positive, 0.0) if table else _NAN for table in tables]
+            likelihoods = [
+                likelihood(table, y, positive) if table else _NAN
+                for table, y in zip(tables, truths, strict=True)
+            ]
+        lines = [
+            _ENCODE(Inference(id + suffix, id, unit, time, learnt, value, table, score, cold, y))
+            for learnt, (id, unit, time, value, table, score, cold, y) in enumerate(zip(
+                taken.id, taken.unit, taken.at, predictions.values, named, scores,
+                predictions.cold or [False] * count, taken.y, strict=True,
+            ), int(known.counts[Count.LEARNT]))
+        ]  # fmt: skip
+        places = list(range(1, count + 1))
+        return lines, Measured(truths, predictions.values, ranks, likelihoods, taken.at, places), count
+
+    def _tell_mixed(
+        self, known: KnownModel, taken: Taken, predictions: Predictions
+    ) -> tuple[list[bytes], Measured, int]:
+        """The output lines, what is measured, and how many labels, or examples, were learnt."""
+        count = len(taken)
+        nothing = [None] * count
+        failures, cold = predictions.failures, predictions.cold or [False] * count
+        probabilities, scores = predictions.probabilities or nothing, predictions.scores or nothing
+        lines: list[bytes] = []
+        measured = Measured()
+        positive, suffix, names = self.definition.positive, f"/{self.name}", Names()
+        learns_all = self.model.task == "anomaly"
+        before = learnt = int(known.counts[Count.LEARNT])
+        for at, (time, id, unit, y, predicts, value, table, score) in enumerate(zip(
+            taken.at, taken.id, taken.unit, taken.y, taken.predicts, predictions.values, probabilities, scores,
+            strict=True,
+        )):  # fmt: skip
+            error, sequence = failures.get(at), taken.sequence[at]
+            if predicts:
+                rank = table.get(positive, 0.0) if table else score
+                named = names.of(table) if table else None
+                told = Inference(id + suffix, id, unit, time, learnt, value, named, score, cold[at], y, error)
+                lines.append(_ENCODE(told))
+                if y is None:
+                    known.held[sequence] = _held(sequence, value, rank, table)
+                else:
+                    chance = likelihood(table, y, positive) if table else _NAN
+                    measured.add(y, value, rank, chance, time, len(lines))
+            elif y is not None:
+                held = known.held.pop(sequence)
+                lines.append(_ENCODE(Labelled(id + suffix, id, unit, time, y, held.value, held.score, error)))
+                measured.add(y, held.value, held.score, held.likelihood(y, positive), time, len(lines))
+            if error is None and (predicts if learns_all else y is not None):
+                learnt += 1
+        return lines, measured, learnt - before
 
     def _run(self, known: KnownModel, taken: Taken) -> Predictions:
         """Each group's steps by its own model."""

@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from foldline.dashboard.answers import rounded, unchanged, versioned_json
 from foldline.dashboard.frame import Frame
-from foldline.dashboard.model_reader import models_of
 from foldline.dashboard.overview import row_of
 from foldline.dashboard.reader import HIGHLIGHTED, LoopView
 from foldline.dashboard.scale import Scale
 from foldline.dashboard.views import Views
 from foldline.loops.cut import format_cut
-from foldline.models.expression import model_text
+from foldline.models.definition import MODEL_KIND
+from foldline.models.expression import model_from, model_text
 
 ROWS = 24
 """Rows of the table of numbers, newest first; the JSON has all."""
@@ -107,8 +107,13 @@ def context_of(view: LoopView) -> dict[str, Any]:
         "more_actions": len(actions[ACTIONS:]),
         "best": max((a for a in actions if a.mean is not None), key=lambda a: a.mean or 0.0, default=None),
         "models": [
-            {"name": each.name, "text": model_text(each.expression()), "shadow": each.shadow}
-            for each in models_of(view.definition)
+            {
+                "name": values["name"],
+                "text": model_text(model_from(values["model"], values.get("parameters"))),
+                "shadow": values.get("shadow", False),
+            }
+            for values in view.definition.folds
+            if values.get("kind") == MODEL_KIND
         ],
         "numbers": number_rows(view),
         "format_cut": format_cut,

@@ -140,18 +140,14 @@ class _Line(msgspec.Struct):
 _LINE = msgspec.json.Decoder(_Line)
 
 
-def models_of(loop: LoopDefinition) -> list[ModelDefinition]:
-    """A loop's models, in the definition's order."""
-    return [model_definition(values) for values in loop.folds if values.get("kind") == MODEL_KIND]
-
-
 def model_of(loop: LoopDefinition, name: str) -> ModelDefinition:
     """A loop's model by its name.
 
     Raises:
         InputError: `input.unknown_model`.
+        MissingExtra: it is River's, which is not installed.
     """
-    found = {each.name: each for each in models_of(loop)}
+    found = {values["name"]: values for values in loop.folds if values.get("kind") == MODEL_KIND}
     if name not in found:
         raise InputError(
             "input.unknown_model",
@@ -159,7 +155,7 @@ def model_of(loop: LoopDefinition, name: str) -> ModelDefinition:
             field="model",
             value=name,
         )
-    return found[name]
+    return model_definition(found[name])
 
 
 def score_bins(known: KnownModel) -> tuple[ScoreBin, ...]:

@@ -5,12 +5,14 @@ Compiling holds Python's lock for seconds on a new machine. Done while requests 
 
 import gc
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from foldline.engine.defining import create_catalogue, define
 from foldline.engine.host import Host
+from foldline.errors import MissingExtra
 from foldline.kernels import lose_patience
 from foldline.log.memory import MemoryLog
 from foldline.log.protocol import Batch
@@ -48,7 +50,9 @@ def warm_up(definitions: Sequence[LoopDefinition] = ()) -> None:
         _fold_some(msgspec.structs.replace(definition, version=1, partitions=min(2, definition.partitions)))
     models = {values["name"]: values for each in definitions for values in each.folds if _is_model(values)}
     for values in models.values():
-        _predict_some(model_definition(values))
+        # A role that does not learn can do without River; one that learns hears of it where it would need it.
+        with suppress(MissingExtra):
+            _predict_some(model_definition(values))
     # What is loaded by now is here to stay: going through it again and again would cost a third of decoding examples.
     gc.collect()
     gc.freeze()

@@ -46,7 +46,7 @@ async def show_models(service: Service, call: Call) -> Answer:
     models = service.served(call.name).models
 
     def read() -> ModelList:
-        return ModelList([states.report() for states in models.models.values()])
+        return ModelList([states.report() for states in models().models.values()])
 
     return answer(await _in_thread(read))
 

@@ -198,7 +198,7 @@ def _predicted(served: Served, request: ExampleRequest, now: int) -> tuple[Place
         request.unit, request.x, local, now, y=request.y, occurred=request.occurred
     )
     record: Any = placed.record
-    return placed, ExampleAnswer(record.id, served.models.predict(request.unit, request.x))
+    return placed, ExampleAnswer(record.id, served.models().predict(request.unit, request.x))
 
 
 def _labelled(served: Served, request: LabelRequest, now: int) -> tuple[Placed, LabelAnswer]:

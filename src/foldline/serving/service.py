@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 
 import msgspec
 
@@ -49,7 +50,7 @@ class Served:
         reports: makes its records.
         replica: holds its newest bundle.
         learnt: reads its estimates and counts.
-        models: what its models say.
+        models: gives what its models say; made when it is first asked for.
     """
 
     definition: LoopDefinition
@@ -57,7 +58,7 @@ class Served:
     reports: Reports
     replica: Replica
     learnt: Learnt
-    models: ModelReplica
+    models: Callable[[], ModelReplica]
 
     def decider(self) -> Chooser:
         """What decides now.
@@ -156,7 +157,7 @@ class Service:
             raise FoldError("fold.no_bundle", f"loop {name!r} was defined just now; try again")
         reports = Reports(definition, catalogue.actions(name))
         learnt = served.learnt if served is not None else Learnt(self.log)
-        models = ModelReplica(self.log, definition, self.secret)
+        models = cache(partial(ModelReplica, self.log, definition, self.secret))
         served = Served(definition, topics_of(definition).events, reports, replica, learnt, models)
         self._served[name] = served
         return served

@@ -238,4 +238,10 @@ def _held(
     sequence: int, value: Value | None, rank: float | None, table: Mapping[Value, float] | None
 ) -> Held:
     pairs = tuple([(key, float(p)) for key, p in table.items()]) if table else None
-    return Held(sequence, value, None if rank is None else float(rank), pairs)
+    given: Any = value  # also a number as numpy has it, which JSON has not
+    return Held(
+        sequence,
+        given.item() if isinstance(given, np.generic) else given,
+        None if rank is None else float(rank),
+        pairs,
+    )

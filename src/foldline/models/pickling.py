@@ -2,7 +2,7 @@
 
 A pickle writes a text once and then refers to it, by identity: so a model restored from a snapshot, which shares texts
 otherwise than the original, would have other bytes for ever after. Here texts stand in a table in front, and are
-referred to by value.
+referred to by value; and so are numpy's numbers.
 """
 
 import copyreg
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 PROTOCOL: Final = 5
 
@@ -60,15 +61,15 @@ class _Pickler(pickle.Pickler):
         self.texts: dict[str, int] = {}
 
     def persistent_id(self, obj: Any) -> Any:
-        """The place of a text in the table, None for anything else."""
+        """The place of a text in the table, a number of numpy's as Python's; None for anything else."""
         if type(obj) is str:
             return self.texts.setdefault(obj, len(self.texts))
-        return None
+        return float(obj) if type(obj) is np.float64 else None
 
 
 class _Unpickler(pickle.Unpickler):
     texts: list[str]
 
     def persistent_load(self, pid: Any) -> Any:
-        """The text at that place."""
-        return self.texts[pid]
+        """The text at that place, or the number."""
+        return np.float64(pid) if isinstance(pid, float) else self.texts[pid]

@@ -127,9 +127,10 @@ class RiverModel:
             last.anomaly_detector, anomaly.AnomalyDetector
         ):
             return "anomaly"
-        if isinstance(last, self._base.Classifier):
+        several = isinstance(last, self._base.MultiTargetRegressor | self._base.MultiLabelClassifier)
+        if isinstance(last, self._base.Classifier) and not several:
             return "classification"
-        if isinstance(last, self._base.Regressor):
+        if isinstance(last, self._base.Regressor) and not several:
             return "regression"
         raise InputError(
             "input.invalid",
@@ -251,7 +252,7 @@ def _build(step: Step) -> Any:
         if "seed" in takes and parameters.get("seed") is None:
             parameters["seed"] = SEED
         return kind(**parameters)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             "input.invalid",
             f"model {step.model!r} with {step.parameters!r:.200}: {error}",

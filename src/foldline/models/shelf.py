@@ -51,8 +51,11 @@ def _rivers() -> list[Shelved]:
         module = importlib.import_module(f"river.{room}")
         for name in getattr(module, "__all__", ()):
             kind = getattr(module, name, None)
-            task = next((task for of, task in tasks if inspect.isclass(kind) and issubclass(kind, of)), None)
-            if task is None or inspect.isabstract(kind):
+            if not inspect.isclass(kind):
+                continue
+            task = next((task for of, task in tasks if issubclass(kind, of)), None)
+            several = issubclass(kind, (base.MultiTargetRegressor, base.MultiLabelClassifier))
+            if task is None or several or inspect.isabstract(kind):
                 continue
             summary = (inspect.getdoc(kind) or "").partition("\n")[0]
             found.append(Shelved(f"{room}.{name}", task, summary, parameters_of(kind)))

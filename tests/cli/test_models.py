@@ -54,7 +54,7 @@ def test_a_loops_models_are_inspected(run: Run, tmp_path: Path) -> None:
     assert run("models", "inspect", "none", "--log", url).status == 2
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(500)
 def test_the_demo_says_what_came_of_it(run: Run, tmp_path: Path) -> None:
     """One object with every figure; half-space trees get a window that a partition fills, and that is said."""
     arguments = ["demo", "fraud", "--dataset", "phishing", "--partitions", "4", "--headless"]
@@ -81,7 +81,7 @@ def test_the_demo_says_what_came_of_it(run: Run, tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"accuracy.png", "latency.png", "consumers.csv"}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(500)
 def test_runs_are_compared(run: Run, tmp_path: Path) -> None:
     """Every model with every number of consumers, in one table."""
     file = tmp_path / "small.csv"

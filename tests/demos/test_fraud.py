@@ -26,7 +26,7 @@ def stream(rows: int) -> Stream:
     return Stream("made-up", made, [f"card-{n % 40}" for n in range(rows)])
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(500)
 def test_consumers_share_the_partitions_and_learn_the_same(tmp_path: Path) -> None:
     """One consumer and three: the same metrics on every partition, as many inferences, figures and a table."""
     found = []

@@ -29,7 +29,8 @@ AT_ONCE = 200
 STEP_S = 0.05
 """How often a producer with a rate puts on the log what is due."""
 
-START_S = 60.0
+START_S = 180.0
+"""How long consumers may take to share the partitions out: on a new machine they compile first."""
 LOOK_S = 0.2
 
 

@@ -202,8 +202,9 @@ def _run(
     with ProcessPoolExecutor(
         settings.apps, mp_context=spawn, initializer=_leave_interrupts_to_the_parent
     ) as pool:
-        apps = [pool.submit(visit, settings, url, n, start_ms, stop) for n in range(settings.apps)]
+        apps: list[Future[Visits]] = []
         try:
+            apps += [pool.submit(visit, settings, url, n, start_ms, stop) for n in range(settings.apps)]
             _watch(apps, news, settings.world, watch)
         except KeyboardInterrupt:
             stop.touch()

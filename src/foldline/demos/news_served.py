@@ -197,8 +197,9 @@ def _run(
 ) -> list[Served]:
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(settings.apps, mp_context=spawn, initializer=_settle_in) as pool:
-        apps = [pool.submit(WAYS[way], settings, url, n, stop) for n in range(settings.apps)]
+        apps: list[Future[Served]] = []
         try:
+            apps += [pool.submit(WAYS[way], settings, url, n, stop) for n in range(settings.apps)]
             _watch(apps, settings, news, watch)
         except KeyboardInterrupt:
             stop.touch()

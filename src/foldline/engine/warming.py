@@ -53,7 +53,7 @@ def warm_up(definitions: Sequence[LoopDefinition] = ()) -> None:
         # A role that does not learn can do without River; one that learns hears of it where it would need it.
         with suppress(MissingExtra):
             _predict_some(model_definition(values))
-    # What is loaded by now is here to stay: going through it again and again would cost a third of decoding examples.
+    # What is loaded by now is here to stay: the collector need not go through it whenever a batch is decoded.
     gc.collect()
     gc.freeze()
 

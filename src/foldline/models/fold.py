@@ -143,7 +143,7 @@ class ModelFold:
     def _tell_labelled(
         self, known: KnownModel, taken: Taken, predictions: Predictions
     ) -> tuple[list[bytes], Measured, int]:
-        """As `_tell_mixed`, for new examples that all have their labels, where nothing failed: a third quicker."""
+        """As `_tell_mixed`, for new examples that all have their labels, where nothing failed."""
         count, positive, suffix, names = len(taken), self.definition.positive, f"/{self.name}", Names()
         truths = cast("list[Value]", taken.y)
         tables = predictions.probabilities

@@ -123,7 +123,7 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
 
 
 def _all_new(join: Join, columns: Columns, told: npt.NDArray[np.int64]) -> Taken:
-    """What `take` gives for new examples alone, in one group: a column after another, in half the time."""
+    """What `take` gives for new examples alone, in one group: a column after another."""
     rows, sequences = told[Event.ROW].tolist(), told[Event.SEQUENCE].tolist()
     chosen = [columns.examples[row] for row in rows]
     x: list[Any] = [example.x for example in chosen]

@@ -4,10 +4,11 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foldline.cli.bars import progress
 from foldline.cli.demo_fraud import fraud
 from foldline.cli.noun import noun
 from foldline.cli.options import AsJson
@@ -113,12 +114,12 @@ def _in_memory(settings: "Settings", seeds: int, quiet: bool) -> "Summary":
     from foldline.simulation.many_runs import simulate_many
 
     began = time.monotonic()
-    with nullcontext() if quiet else _progress() as progress:
-        task = progress.add_task("runs", total=seeds) if progress is not None else None
+    with nullcontext() if quiet else progress() as bars:
+        task = bars.add_task("runs", total=seeds) if bars is not None else None
 
         def done(count: int) -> None:
-            if progress is not None and task is not None:
-                progress.update(task, completed=count)
+            if bars is not None and task is not None:
+                bars.update(task, completed=count)
 
         which = range(settings.seed, settings.seed + seeds)
         runs = simulate_many(settings.policy, settings.world, settings.steps, which, progress=done)
@@ -148,14 +149,12 @@ def _on_a_log(
 
     with TemporaryDirectory(prefix="foldline-news-") as folder:
         url = log or f"sqlite:///{folder}/news.db"
-        with nullcontext() if quiet else _progress() as progress:
-            task = progress.add_task("starting apps", total=settings.steps) if progress is not None else None
+        with nullcontext() if quiet else progress() as bars:
+            task = bars.add_task("starting apps", total=settings.steps) if bars is not None else None
 
             def watch(view: "View") -> None:
-                if progress is not None and task is not None:
-                    progress.update(
-                        task, completed=view.decisions, description=_described(view, settings.world)
-                    )
+                if bars is not None and task is not None:
+                    bars.update(task, completed=view.decisions, description=_described(view, settings.world))
 
             visits, delivery = _run(settings, url, way, watch)
         bundles, estimates = read_bundles(url, settings, FIGURE_POINTS if out is not None else 0)
@@ -184,19 +183,6 @@ def _write(
     from foldline.demos.news_figures import write_figures, write_parquet
 
     return [*write_figures(out, world, visits, *estimates), write_parquet(out, world, visits)]
-
-
-def _progress() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = [
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    ]
-    return Progress(*columns, console=Console(stderr=True))
 
 
 def _described(view: "View", world: "NewsWorld") -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foldline.cli.bars import progress
 from foldline.cli.options import AsJson
 from foldline.cli.output import print_json, print_table
 
@@ -120,13 +121,13 @@ def run_fraud(
 
     with TemporaryDirectory(prefix="foldline-fraud-") as folder:
         url = log or f"sqlite:///{folder}/fraud.db"
-        with nullcontext() if quiet else _progress() as progress:
+        with nullcontext() if quiet else progress() as bars:
             total = len(settings.stream.rows)
-            task = progress.add_task("starting consumers", total=total) if progress is not None else None
+            task = bars.add_task("starting consumers", total=total) if bars is not None else None
 
             def watch(view: "View") -> None:
-                if progress is not None and task is not None:
-                    progress.update(task, completed=view.predicted, description=_described(view))
+                if bars is not None and task is not None:
+                    bars.update(task, completed=view.predicted, description=_described(view))
 
             done: Run = run(settings, url, watch)
         inferences = read_inferences(settings, url)
@@ -171,19 +172,6 @@ def _row(who: str, part: "Part") -> list[object]:
 
 def _figure(value: float | None, digits: int) -> str | None:
     return None if value is None else f"{value:.{digits}f}"
-
-
-def _progress() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = [
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    ]
-    return Progress(*columns, console=Console(stderr=True))
 
 
 def _described(view: "View") -> str:

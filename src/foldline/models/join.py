@@ -47,8 +47,8 @@ class Join:
     """The join in progress of one partition.
 
     An example is remembered for `span_ms` of stream time: in that window its label finds it, and the same id again is
-    a duplicate. A label without an example waits for it as long. Memory: 50 to 100 bytes an example remembered, its features
-    besides while it waits for its label.
+    a duplicate. A label without an example waits for it as long. Memory: 50 to 100 bytes an example remembered, its
+    features besides while it waits for its label.
 
     Attributes:
         waiting: examples without a label, by sequence number.

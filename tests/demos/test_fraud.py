@@ -1,6 +1,9 @@
 """The fraud demo: any number of consumers learn the same, and the summary says what stands on the log."""
 
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -86,9 +89,25 @@ def test_data_by_name_and_by_path(tmp_path: Path) -> None:
     cards = read_stream(str(file), target="kind", positive="bad", unit="card")
     assert cards.rows == [({"amount": 12.5}, False), ({"amount": 900.0}, True), ({"amount": 3.0}, False)]
     assert cards.units == ["c1", "c2", "c1"]
+    assert cards.unlabelled == 1
     with pytest.raises(InputError, match="no column 'shop'"):
         read_stream(str(file), target="kind", unit="shop")
     with pytest.raises(InputError, match="http"):
         read_stream("ftp://example.org/a.csv")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"no file .* one of phishing"):
         read_stream(str(tmp_path / "none.csv"))
+
+
+def test_data_by_url(tmp_path: Path) -> None:
+    """A table fetched over HTTP is the same stream as its file; one that is not there says so."""
+    (tmp_path / "cards.csv").write_text("amount,kind\n12.5,good\n900,bad\n")
+    serve = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        Thread(target=server.serve_forever).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            assert read_stream(f"{url}/cards.csv") == read_stream(str(tmp_path / "cards.csv"))
+            with pytest.raises(InputError, match="404"):
+                read_stream(f"{url}/none.csv")
+        finally:
+            server.shutdown()

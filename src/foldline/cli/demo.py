@@ -79,9 +79,11 @@ def news(
 ) -> None:
     """Twenty articles, many apps, one loop that learns which article to show.
 
-    Examples: foldline demo news --drift --policy discounted --out figures
-              foldline demo news --seeds 100 --policy thompson --json
-              foldline demo news --edge --rate 1000
+    Example: foldline demo news --drift --policy discounted --out figures
+
+    Example: foldline demo news --seeds 100 --policy thompson --json
+
+    Example: foldline demo news --edge --rate 1000
     """
     from foldline.demos.news import Settings
     from foldline.errors import InputError

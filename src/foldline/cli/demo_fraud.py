@@ -67,15 +67,21 @@ def fraud(
 ) -> None:
     """A model predicts each example of a stream, then learns its label; consumers share the partitions out.
 
-    Examples: foldline demo fraud --consumers 2
-              foldline demo fraud --model anomaly.HalfSpaceTrees:seed=42 --dataset cards.csv.gz --target Class
-              foldline demo fraud --model HalfSpaceTrees:seed=42 --rate 500 --json
+    Example: foldline demo fraud --consumers 2
+
+    Example: foldline demo fraud --model anomaly.HalfSpaceTrees:seed=42 --dataset cards.csv.gz --target Class
+
+    Example: foldline demo fraud --model HalfSpaceTrees:seed=42 --rate 500 --json
     """
     from foldline.demos.fraud import Settings
     from foldline.demos.fraud_data import read_stream
 
     stream = read_stream(dataset, target=target, positive=positive, unit=unit, rows=rows)
     chosen, note = fitted_model(model, stream, partitions)
+    if stream.unlabelled:
+        note = "; ".join(
+            filter(None, (note, f"left out for want of a label: {stream.unlabelled:,} of the table's rows"))
+        )
     settings = Settings(chosen, stream, partitions, consumers, rate)
     quiet = headless or json or not sys.stderr.isatty()
     summary, files = run_fraud(settings, log, out, quiet=quiet, note=note)

@@ -29,11 +29,13 @@ class Stream:
         name: of the data set.
         rows: features and label of each.
         units: whose each is.
+        unlabelled: rows of the table left out since their label is empty.
     """
 
     name: str
     rows: list[tuple[dict[str, Any], Value]]
     units: list[str]
+    unlabelled: int = 0
 
 
 def read_stream(
@@ -57,6 +59,7 @@ def read_stream(
         InputError: `input.unreadable` where it cannot be read or fetched; `input.invalid` for a column not there.
         MissingExtra: it is River's, which is not installed.
     """
+    unlabelled = 0
     if dataset in BUNDLED or dataset in DOWNLOADED:
         found = list(itertools.islice(_rivers(dataset), rows))
         features = [x for x, _ in found]
@@ -66,12 +69,21 @@ def read_stream(
             fetched = Path(folder, dataset.rpartition("/")[2].partition("?")[0] or "table.csv")
             _fetch(dataset, fetched)
             return read_stream(str(fetched), target=target, positive=positive, unit=unit, rows=rows)
+    elif not Path(dataset).is_file():
+        named = ", ".join([*BUNDLED, *DOWNLOADED])
+        raise InputError(
+            "input.unreadable",
+            f"no file {dataset!r}; expected the path or URL of a CSV file, or one of {named}",
+            field="dataset",
+            value=dataset,
+        )
     else:
         table = read_table(Path(dataset), target, positive)
         binary = table.is_binary
         pairs = list(table.rows(0, rows))
         features = [x for x, y in pairs if y >= 0]
         labels = [bool(y) if binary else table.classes[y] for _, y in pairs if y >= 0]
+        unlabelled = len(pairs) - len(labels)
     if unit is None:
         units = [f"row-{number}" for number in range(len(labels))]
     elif features and unit in features[0]:
@@ -83,7 +95,8 @@ def read_stream(
             field="unit",
             value=unit,
         )
-    return Stream(Path(dataset).name.partition(".")[0], list(zip(features, labels, strict=True)), units)
+    name = Path(dataset).name.partition(".")[0]
+    return Stream(name, list(zip(features, labels, strict=True)), units, unlabelled)
 
 
 def _rivers(dataset: str) -> Any:

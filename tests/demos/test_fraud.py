@@ -1,5 +1,6 @@
 """The fraud demo: any number of consumers learn the same, and the summary says what stands on the log."""
 
+import os
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -76,6 +77,15 @@ def test_a_rate_is_kept(tmp_path: Path) -> None:
     done = run(settings, f"sqlite:///{tmp_path}/rate.db")
     assert done.produced == 100
     assert done.seconds >= 0.49
+
+
+def test_a_run_leaves_the_environment_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log on SQLite keeps its own secret beside it, so that its snapshots can be read after the run."""
+    monkeypatch.delenv("FOLDLINE_SECRET", raising=False)
+    before = dict(os.environ)
+    run(Settings(MODEL, stream(20), partitions=1, consumers=1), f"sqlite:///{tmp_path}/kept.db")
+    assert dict(os.environ) == before
+    assert (tmp_path / "kept.db.secret").is_file()
 
 
 def test_data_by_name_and_by_path(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import foldline as fl
+from foldline.app.secret import VARIABLE, DeploymentSecret
 from foldline.demos.fraud_data import Stream
 from foldline.engine.warming import warm_up
 from foldline.errors import FoldError, InputError
@@ -109,8 +110,11 @@ def run(settings: Settings, url: str, watch: Callable[[View], None] = lambda _: 
         url: of a log that holds no loop named `fraud` yet.
         watch: called about five times a second.
     """
-    os.environ.setdefault("FOLDLINE_SECRET", secrets.token_hex(32))
-    with fl.open(url, learn=False) as app, TemporaryDirectory(prefix="foldline-fraud-") as folder:
+    with (
+        _shared_secret(url),
+        fl.open(url, learn=False) as app,
+        TemporaryDirectory(prefix="foldline-fraud-") as folder,
+    ):
         if LOOP in app.loops():
             raise InputError(
                 "input.invalid",
@@ -134,6 +138,19 @@ def run(settings: Settings, url: str, watch: Callable[[View], None] = lambda _: 
             watch(view)
             stop.touch()
         return Run(produced, shares, seconds)
+
+
+@contextlib.contextmanager
+def _shared_secret(url: str) -> Iterator[None]:
+    """One for all consumers, for as long as they run, where the log has none of its own: on Kafka."""
+    if DeploymentSecret(url)() is not None:
+        yield
+        return
+    os.environ[VARIABLE] = secrets.token_hex(32)
+    try:
+        yield
+    finally:
+        del os.environ[VARIABLE]
 
 
 def produce(settings: Settings, fraud: fl.Loop) -> Iterator[int]:

@@ -95,7 +95,6 @@ def test_ramped_then_whole_then_back() -> None:
             test.promote("control", share=0.9)
         test.promote("challenger")
         assert (test.definition.state, test.definition.ended_by) == ("ended", "promotion")
-        news.catch_up()
         assert {one[:2] for one in _decide(news).values()} == {(None, "b")}
         check = test.check()
         assert (check.agree, check.differ) == (check.decisions, [])
@@ -103,7 +102,6 @@ def test_ramped_then_whole_then_back() -> None:
         tallied = test.results()
         assert sum(variant.enrolled for variant in tallied.variants) <= len(UNITS)
         test.roll_back()
-        news.catch_up()
         assert {one[:2] for one in _decide(news).values()} == {(None, "a")}
         with pytest.raises(DefinitionError, match="promoted nothing"):
             test.roll_back()
@@ -176,12 +174,12 @@ def test_a_death_in_between_is_completed_by_the_same_command(
             promote(app.log, "ctr", variant="challenger", holder="one", now=wall_clock() + 0)
         monkeypatch.undo()
         test._host.round()
-        news.catch_up()
         assert {one[1] for one in _decide(news).values()} == {"b"}
         made = promote(app.log, "ctr", variant="challenger", holder="two", now=wall_clock() + 1)
         assert (made.state, made.replaced) == ("ended", 1)
         roll_back(app.log, "ctr", holder="two", now=wall_clock() + 2)
-        news.catch_up()
+        test._host.round()
+        news.await_definition(3)
         assert {one[1] for one in _decide(news).values()} == {"a"}
 
 

@@ -90,14 +90,7 @@ class Experiment:
             FoldError: `fold.no_bundle` where no learner made the variants ready in time.
         """
         self._change(lambda old: started(there(old, self.name), self._clock()))
-        if not self._host.await_bundle(self._is_decided_with, READY_TIMEOUT_S):
-            if self._host.failure is not None:
-                raise self._host.failure
-            raise FoldError(
-                "fold.no_bundle",
-                f"experiment {self.name!r}: no bundle of every variant came within {READY_TIMEOUT_S:g} s; "
-                "is a learner running on this log?",
-            )
+        self._await(self._is_decided_with, "of every variant")
 
     def pause(self) -> None:
         """Assign nobody for now; units keep maturing."""
@@ -121,18 +114,20 @@ class Experiment:
         Raises:
             InputError: there is no winner and no variant is named.
             DefinitionError: it does not run, and the share is below 1; or the share would fall.
+            FoldError: `fold.no_bundle` where it stands on the log, but no learner made the policy ready in time.
         """
         promote(self._log, self.name, variant=variant, share=share, holder=self._holder, now=self._clock())
-        self._host.round()
+        self._follow_policy()
 
     def roll_back(self) -> None:
         """Take a promotion back; the loop gets the policy that it had.
 
         Raises:
             DefinitionError: nothing is promoted, or the loop's policy was changed since.
+            FoldError: `fold.no_bundle` where it stands on the log, but no learner made the policy ready in time.
         """
         roll_back(self._log, self.name, holder=self._holder, now=self._clock())
-        self._host.round()
+        self._follow_policy()
 
     def results(self, at: Cut | None = None, *, until: int | None = None) -> Results:
         """What is known of it. Reads the log.
@@ -185,6 +180,31 @@ class Experiment:
             now=self._clock(),
         )
         self._host.round()
+
+    def _follow_policy(self) -> None:
+        """Wait until this process decides with the loop's newest version."""
+        self._host.round()
+        newest = self._host.catalogue.one(self._loop).version
+        self._await(lambda: self._decides_with(newest), f"of version {newest} of loop {self._loop!r}")
+
+    def _await(self, ready: Callable[[], bool], what: str) -> None:
+        if self._host.await_bundle(ready, READY_TIMEOUT_S):
+            return
+        if self._host.failure is not None:
+            raise self._host.failure
+        raise FoldError(
+            "fold.no_bundle",
+            f"experiment {self.name!r}: no bundle {what} came within {READY_TIMEOUT_S:g} s; "
+            "is a learner running on this log?",
+        )
+
+    def _decides_with(self, version: int) -> bool:
+        replica = self._host.replica(self._loop)
+        return (
+            replica is not None
+            and replica.decider is not None
+            and replica.decider.bundle.definition >= version
+        )
 
     def _is_decided_with(self) -> bool:
         replica = self._host.replica(self._loop)

@@ -3,9 +3,11 @@
 import math
 from typing import Any
 
+import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
+from foldline.records.codec import encode
 from foldline.records.columns import ARRAYS, Columns, Dead, Kind
 from foldline.records.hashing import hash128
 from foldline.records.judge import judge
@@ -83,7 +85,7 @@ def _put(record: Record, row: int, columns: Columns) -> None:
     if isinstance(record, Phase):
         columns.phases[row] = record
     if isinstance(record, Example):
-        columns.examples[row] = record
+        columns.examples.objects[row] = record
     if isinstance(record, Label):
         columns.id[row] = hash128(record.example)
         columns.labels[row] = record
@@ -104,9 +106,15 @@ def assert_equal(left: Columns, right: Columns) -> None:
     assert left.names == right.names
     assert left.markers == right.markers
     assert left.phases == right.phases
-    assert left.examples == right.examples
+    assert _examples(left) == _examples(right)
     assert left.labels == right.labels
     assert left.dead == right.dead
+
+
+def _examples(columns: Columns) -> list[tuple[int, bytes]]:
+    """As lines, which tell True from 1 and one order of features from another."""
+    found = columns.examples.by_row(columns.time).items()
+    return [(row, encode(msgspec.structs.replace(each, occurred=None))) for row, each in found]
 
 
 _plain = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40)
@@ -181,10 +189,24 @@ examples = st.builds(
     y=st.one_of(st.none(), _values),
     occurred=_occurred,
 )
+_ordered = st.lists(
+    st.sampled_from(["amount", "a", "a feature of 24 letters", "b", ""]), max_size=4, unique=True
+).map(lambda chosen: sorted(chosen, key=len))
+_stated = st.one_of(st.booleans(), st.integers(-(1 << 54), 1 << 54), numbers)
+plain_examples = st.builds(
+    Example,
+    time=times,
+    id=ids,
+    unit=ids,
+    x=_ordered.flatmap(lambda chosen: st.fixed_dictionaries(dict.fromkeys(chosen, _stated))),
+    y=st.one_of(st.none(), _stated),
+    occurred=_occurred,
+)
 labels = st.builds(Label, time=times, example=ids, y=_values, occurred=_occurred)
 records = st.one_of(
-    decisions, rewards, outcomes, observations, activations, ticks, definitions, phases, examples, labels
-)
+    decisions, rewards, outcomes, observations, activations, ticks, definitions, phases, examples, plain_examples,
+    labels,
+)  # fmt: skip
 
 
 def canonical(count: int, seed: int = 0) -> list[Record]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from foldline.engine.identity import Identity
 from foldline.fold.outputs import Outputs
 from foldline.log.protocol import Batch, Row
+from foldline.records.weaving import lines_of, numbers, same, weave
 
 BATCH_BYTES: Final = 1 << 20
 """A batch of outputs is closed once it holds so many bytes."""
@@ -86,7 +87,7 @@ def output_batches(waiting: Sequence[Numbered], topic: str, identity: Identity, 
     """What to append for outputs, in order. O(bytes).
 
     Args:
-        waiting: outputs of batches that were folded one after another.
+        waiting: outputs of batches that were folded one after another, at least one.
         topic: where to.
         identity: of the fold.
         time: milliseconds, stamps them.
@@ -94,22 +95,30 @@ def output_batches(waiting: Sequence[Numbered], topic: str, identity: Identity, 
     fold, key, name = map(msgspec.json.encode, (identity.fold, identity.key(), identity.topic))
     head = b',"time":%d,"source":{"fold":%b,"key":%b,' % (time, fold, key)
     tail = head + b'"topic":%b,"partition":%d,"offset":' % (name, identity.partition)
-    lines = [
-        b'%b%b%d,"index":%d}}' % (line[:-1], tail, offset, index)
-        for part in waiting
-        for line, offset, index in zip(
-            part.outputs.split(), part.offsets.tolist(), part.indexes.tolist(), strict=True
-        )
+    lines = lines_of(b"\n".join([part.outputs.lines for part in waiting]))
+    count = len(lines.starts)
+    whole = weave([
+        lines._replace(ends=lines.ends - 1),
+        same(tail), numbers(np.concatenate([part.offsets for part in waiting]).tolist()),
+        same(b',"index":'), numbers(np.concatenate([part.indexes for part in waiting]).tolist()),
+        same(b"}}"),
+    ])  # fmt: skip
+    return [
+        Batch(topic, identity.partition, payload, held, time, time) for payload, held in _cut(whole, count)
     ]
-    batches: list[Batch] = []
-    start, size = 0, 0
-    for stop, length in enumerate(map(len, lines), start=1):
-        size += length
-        if size >= BATCH_BYTES or stop == len(lines):
-            payload = b"\n".join(lines[start:stop])
-            batches.append(Batch(topic, identity.partition, payload, stop - start, time, time))
-            start, size = stop, 0
-    return batches
+
+
+def _cut(text: bytes, count: int) -> list[tuple[bytes, int]]:
+    """Lines in pieces of `BATCH_BYTES` and the rest of a line, and how many lines each holds."""
+    pieces, start = [], 0
+    while len(text) - start > BATCH_BYTES:
+        stop = text.find(b"\n", start + BATCH_BYTES)
+        if stop < 0:
+            break
+        pieces.append((text[start:stop], text.count(b"\n", start, stop) + 1))
+        start = stop + 1
+    rest = count - sum(held for _, held in pieces)
+    return [*pieces, (text[start:] if start else text, rest)]
 
 
 _SOURCE = msgspec.json.Decoder(Source)

@@ -126,7 +126,9 @@ class ClassificationMetrics:
             (n,) each, the places of the truths and of the predictions, -1 for none.
         """
         at, guess = self.index(truth), self.index(predicted)
-        np.add.at(self.confusion, (at, guess), 1)
+        width = self.confusion.shape[1]
+        cells = np.bincount(at * width + guess % width, minlength=self.confusion.size)
+        self.confusion += cells.reshape(self.confusion.shape)
         self.ranking.add(score, at == self.place)
         known = likelihood[~np.isnan(likelihood)]
         if len(known):

@@ -7,6 +7,7 @@ raises its alarms at the same examples. It looks at every example: of 200 simula
 steady fifth wrong, 62 raised an alarm, and 198 did within 2,000 examples of a change to two fifths.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -45,7 +46,7 @@ class Drift:
         # Examples since the beginning, share of errors, least p + s, and p and s where it was; whether to begin anew.
         self._state = np.array([0.0, 0.0, np.inf, 0.0, 0.0, 0.0])
 
-    def add(self, wrong: npt.NDArray[np.float64], times: list[int], before: int) -> None:
+    def add(self, wrong: npt.NDArray[np.float64], times: Sequence[int], before: int) -> None:
         """Take labelled examples in.
 
         Args:

@@ -6,7 +6,7 @@ a text is absent.
 """
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -16,13 +16,15 @@ import numpy.typing as npt
 
 from foldline.errors import FoldError, InputError
 from foldline.fold.arrays import Arrays, dump_arrays, load_arrays
+from foldline.models.class_table import ClassTable
 from foldline.models.expression import Expression, model_text, model_values
 from foldline.models.half_space_trees import HalfSpaceTrees
 from foldline.models.hoeffding_tree import HoeffdingTree
 from foldline.models.logistic_regression import LogisticRegression
 from foldline.models.mersenne import Mersenne
-from foldline.models.online import Features, Predictions, Steps, Task, chosen
+from foldline.models.online import Features, Predictions, Steps, Task
 from foldline.models.protocol import Model, Table
+from foldline.records.examples import FeatureTable
 from foldline.records.types import Value
 
 Build = Callable[..., Model]
@@ -260,28 +262,9 @@ class FlatModel:
             ]
             return Predictions([None] * len(rows), scores=scores, cold=cold.tolist(), failures=failures)
         classes = state.classes
-        if (out < 0.0).any():
-            return _unseen_left_out(classes, rows, steps, failures)
-        probabilities: list[Mapping[Value, float] | None] = [
-            dict(zip(classes, row, strict=True)) if predicts else None
-            for row, predicts in zip(rows, steps.predicts, strict=True)
-        ]
-        best = np.argmax(out, axis=1).tolist() if out.shape[1] else []
-        values = [
-            classes[at] if predicts else None for at, predicts in zip(best, steps.predicts, strict=True)
-        ]
-        return Predictions(values, probabilities, failures=failures)
-
-
-def _unseen_left_out(
-    classes: Sequence[Value], rows: Sequence[Sequence[float]], steps: Steps, failures: dict[int, str]
-) -> Predictions:
-    """Where a model has not seen every class: those it has not are left out, and without any there is no prediction."""
-    probabilities: list[Mapping[Value, float] | None] = [
-        {value: p for value, p in zip(classes, row, strict=True) if p >= 0.0} if predicts else None
-        for row, predicts in zip(rows, steps.predicts, strict=True)
-    ]
-    return Predictions(chosen(probabilities), probabilities, failures=failures)
+        # Classes that the model has not seen are left out, and without any there is no prediction.
+        table = ClassTable(classes, np.where(out < 0.0, np.nan, out))
+        return Predictions(table.most_probable(), table, failures=failures)
 
 
 def _runs(predicts: Sequence[bool]) -> list[tuple[int, int]]:
@@ -292,8 +275,10 @@ def _runs(predicts: Sequence[bool]) -> list[tuple[int, int]]:
     return list(zip([0, *ends], [*ends, len(predicts)], strict=True))
 
 
-def _table(x: Sequence[Features], features: tuple[str, ...]) -> Table:
+def _table(x: list[Features] | FeatureTable, features: tuple[str, ...]) -> Table:
     """(n, features) numbers, NaN where one is absent or a text."""
+    if isinstance(x, FeatureTable):
+        return x.numbers(features)
     nan = float("nan")
     try:
         # An array of doubles refuses texts, which numpy would read as numbers.

@@ -6,7 +6,7 @@ Metrics move as labels come; inferences, and labels that came late, are output r
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -15,13 +15,16 @@ from foldline.fold.outputs import Outputs
 from foldline.fold.protocol import Applied, Dump
 from foldline.models.definition import ModelDefinition
 from foldline.models.inference import Held, Inference, Labelled, Names, WindowMetrics, likelihood
+from foldline.models.inference_columns import InferenceColumns
 from foldline.models.join import Join
 from foldline.models.known import Count, KnownModel, dump_known, load_known, merged, nothing
 from foldline.models.measuring import Measured, measure
 from foldline.models.online import Predictions, Steps
 from foldline.models.signing import Secret, no_secret
 from foldline.models.stepping import Taken, take
+from foldline.models.window import WindowReport
 from foldline.records.columns import Columns
+from foldline.records.examples import FeatureTable
 from foldline.records.types import Value
 
 _NAN: Final = float("nan")
@@ -126,61 +129,37 @@ class ModelFold:
     def _work(self, known: KnownModel, taken: Taken) -> Outputs:
         """Predict, learn, measure; what is told of it."""
         predictions = self._run(known, taken)
-        plain = not predictions.failures and all(taken.predicts) and None not in taken.y
-        tell = self._tell_labelled if plain else self._tell_mixed
-        lines, measured, learnt = tell(known, taken, predictions)
         known.counts[Count.EXAMPLES] += sum(taken.predicts)
         known.counts[Count.COLD] += sum(predictions.cold or ())
         known.counts[Count.FAILURES] += len(predictions.failures)
-        known.counts[Count.LEARNT] += learnt
-        rows = list(taken.row)
-        points = measure(known, measured, self.model.task)
-        for place, time, labelled, window in reversed(points):
-            lines.insert(place, _ENCODE(WindowMetrics(f"{self.name}/{labelled}", time, labelled, window)))
-            rows.insert(place, rows[place - 1])
-        return Outputs(b"\n".join(lines), np.array(rows, np.int64))
+        columns = InferenceColumns.of(taken, predictions)
+        if columns is None:
+            return self._tell_each(known, taken, predictions)
+        return self._tell_columns(known, taken, columns)
 
-    def _tell_labelled(
-        self, known: KnownModel, taken: Taken, predictions: Predictions
-    ) -> tuple[list[bytes], Measured, int]:
-        """As `_tell_mixed`, for new examples that all have their labels, where nothing failed."""
-        count, positive, suffix, names = len(taken), self.definition.positive, f"/{self.name}", Names()
-        truths = cast("list[Value]", taken.y)
-        tables = predictions.probabilities
-        scores = predictions.scores or [None] * count
-        named: list[dict[str, float] | None] = [None] * count
-        ranks = [_NAN if score is None else score for score in scores]
-        likelihoods = [_NAN] * count
-        if tables is not None:
-            named = [names.of(table) if table else None for table in tables]
-            ranks = [table.get(positive, 0.0) if table else _NAN for table in tables]
-            likelihoods = [
-                likelihood(table, y, positive) if table else _NAN
-                for table, y in zip(tables, truths, strict=True)
-            ]
-        lines = [
-            _ENCODE(Inference(id + suffix, id, unit, time, learnt, value, table, score, cold, y))
-            for learnt, (id, unit, time, value, table, score, cold, y) in enumerate(zip(
-                taken.id, taken.unit, taken.at, predictions.values, named, scores,
-                predictions.cold or [False] * count, taken.y, strict=True,
-            ), int(known.counts[Count.LEARNT]))
-        ]  # fmt: skip
-        places = list(range(1, count + 1))
-        return lines, Measured(truths, predictions.values, ranks, likelihoods, taken.at, places), count
+    def _tell_columns(self, known: KnownModel, taken: Taken, columns: InferenceColumns) -> Outputs:
+        """As `_tell_each`, for new examples that all have their labels, where nothing failed."""
+        before = int(known.counts[Count.LEARNT])
+        known.counts[Count.LEARNT] += len(taken)
+        points = measure(known, columns.measured(self.definition.positive), self.model.task)
+        after = {line - 1: self._point(*point) for line, point in points}
+        rows = np.array(taken.row, np.int64)
+        return Outputs(
+            columns.lines(self.name, before, after),
+            np.insert(rows, [at + 1 for at in after], rows[list(after)]),
+        )
 
-    def _tell_mixed(
-        self, known: KnownModel, taken: Taken, predictions: Predictions
-    ) -> tuple[list[bytes], Measured, int]:
-        """The output lines, what is measured, and how many labels, or examples, were learnt."""
+    def _tell_each(self, known: KnownModel, taken: Taken, predictions: Predictions) -> Outputs:
+        """The output lines, one after another; the metrics move."""
         count = len(taken)
         nothing = [None] * count
         failures, cold = predictions.failures, predictions.cold or [False] * count
         probabilities, scores = predictions.probabilities or nothing, predictions.scores or nothing
         lines: list[bytes] = []
-        measured = Measured()
+        measured: list[tuple[Value, Value | None, float, float, int, int]] = []
         positive, suffix, names = self.definition.positive, f"/{self.name}", Names()
         learns_all = self.model.task == "anomaly"
-        before = learnt = int(known.counts[Count.LEARNT])
+        learnt = int(known.counts[Count.LEARNT])
         for at, (time, id, unit, y, predicts, value, table, score) in enumerate(zip(
             taken.at, taken.id, taken.unit, taken.y, taken.predicts, predictions.values, probabilities, scores,
             strict=True,
@@ -195,14 +174,24 @@ class ModelFold:
                     known.held[sequence] = _held(sequence, value, rank, table)
                 else:
                     chance = likelihood(table, y, positive) if table else _NAN
-                    measured.add(y, value, rank, chance, time, len(lines))
+                    measured.append((y, value, _NAN if rank is None else rank, chance, time, len(lines)))
             elif y is not None:
                 held = known.held.pop(sequence)
                 lines.append(_ENCODE(Labelled(id + suffix, id, unit, time, y, held.value, held.score, error)))
-                measured.add(y, held.value, held.score, held.likelihood(y, positive), time, len(lines))
+                rank = _NAN if held.score is None else held.score
+                measured.append((y, held.value, rank, held.likelihood(y, positive), time, len(lines)))
             if error is None and (predicts if learns_all else y is not None):
                 learnt += 1
-        return lines, measured, learnt - before
+        known.counts[Count.LEARNT] = learnt
+        rows = list(taken.row)
+        for line, point in reversed(measure(known, _measured(measured), self.model.task)):
+            lines.insert(line, self._point(*point))
+            rows.insert(line, rows[line - 1])
+        return Outputs(b"\n".join(lines), np.array(rows, np.int64))
+
+    def _point(self, time: int, labelled: int, window: WindowReport) -> bytes:
+        """A point of the course as an output line."""
+        return _ENCODE(WindowMetrics(f"{self.name}/{labelled}", time, labelled, window))
 
     def _run(self, known: KnownModel, taken: Taken) -> Predictions:
         """Each group's steps by its own model."""
@@ -214,9 +203,14 @@ class ModelFold:
         whole = Predictions([None] * len(taken))
         for group in sorted(places):
             chosen = places[group]
-            part = self._run_group(known, group, Steps(
-                [taken.x[at] for at in chosen], [taken.y[at] for at in chosen], [taken.predicts[at] for at in chosen],
-            ))  # fmt: skip
+            x = (
+                taken.x[np.array(chosen)]
+                if isinstance(taken.x, FeatureTable)
+                else [taken.x[at] for at in chosen]
+            )
+            part = self._run_group(
+                known, group, Steps(x, [taken.y[at] for at in chosen], [taken.predicts[at] for at in chosen])
+            )
             for name in ("values", "probabilities", "scores", "cold"):
                 column = getattr(part, name)
                 if column is not None:
@@ -234,10 +228,20 @@ class ModelFold:
         return self.model.run(state, steps)
 
 
+def _named(pair: tuple[Value, float]) -> tuple[str, bool]:
+    return Names()[pair[0]], isinstance(pair[0], str)
+
+
+def _measured(rows: list[tuple[Value, Value | None, float, float, int, int]]) -> Measured:
+    truth, value, score, likelihoods, time, line = zip(*rows, strict=True) if rows else ((),) * 6
+    return Measured(truth, value, np.array(score, np.float64), np.array(likelihoods, np.float64), time, line)
+
+
 def _held(
     sequence: int, value: Value | None, rank: float | None, table: Mapping[Value, float] | None
 ) -> Held:
-    pairs = tuple([(key, float(p)) for key, p in table.items()]) if table else None
+    # In one order, whatever that of the mapping is.
+    pairs = tuple(sorted([(key, float(p)) for key, p in table.items()], key=_named)) if table else None
     given: Any = value  # also a number as numpy has it, which JSON has not
     return Held(
         sequence,

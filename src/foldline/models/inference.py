@@ -159,5 +159,10 @@ class Names(dict[Value, str]):
         return made
 
     def of(self, probabilities: Mapping[Value, float]) -> dict[str, float]:
-        """Probabilities by the name of the class."""
-        return {self[value]: p for value, p in probabilities.items()}
+        """Probabilities by the name of the class, in the order of the names."""
+        named = {self[value]: float(p) for value, p in probabilities.items()}
+        return dict(sorted(named.items()))
+
+    def quoted(self, value: Value) -> bytes:
+        """The name as JSON has a text."""
+        return msgspec.json.encode(self[value])

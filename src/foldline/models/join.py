@@ -79,10 +79,7 @@ class Join:
 
         Amortised O(1) a record.
         """
-        count = len(columns)
-        labelled = np.zeros(count, np.bool_)
-        for row, example in columns.examples.items():
-            labelled[row] = example.y is not None
+        labelled = columns.examples.labelled(len(columns))
         return self._pass(
             np.ascontiguousarray(columns.kind), np.ascontiguousarray(columns.time),
             np.ascontiguousarray(columns.id).view(np.int64), labelled,

@@ -1,7 +1,8 @@
 """Measuring inferences against their labels: the metrics, the window and its course move together."""
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,49 +12,40 @@ from foldline.models.online import Task
 from foldline.models.window import WindowReport
 from foldline.records.types import Value
 
-_NAN: Final = float("nan")
 
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Measured:
     """Labelled examples of a batch, in the order in which their labels came.
 
     Attributes:
         truth: the labels.
         value: what had been predicted, None for nothing.
-        score: of the positive class, or of an anomaly; NaN for none.
-        likelihood: the probability given to the label, NaN for none.
+        score: (n,) of the positive class, or of an anomaly; NaN for none.
+        likelihood: (n,) the probability given to the label, NaN for none.
         time: of the record that brought the label, milliseconds.
         line: how many output lines there were after it.
     """
 
-    truth: list[Value] = field(default_factory=list)
-    value: list[Value | None] = field(default_factory=list)
-    score: list[float] = field(default_factory=list)
-    likelihood: list[float] = field(default_factory=list)
-    time: list[int] = field(default_factory=list)
-    line: list[int] = field(default_factory=list)
-
-    def add(
-        self, truth: Value, value: Value | None, score: float | None, likelihood: float, time: int, line: int
-    ) -> None:
-        """One more."""
-        self.truth.append(truth)
-        self.value.append(value)
-        self.score.append(_NAN if score is None else score)
-        self.likelihood.append(likelihood)
-        self.time.append(time)
-        self.line.append(line)
+    truth: Sequence[Value]
+    value: Sequence[Value | None]
+    score: npt.NDArray[np.float64]
+    likelihood: npt.NDArray[np.float64]
+    time: Sequence[int]
+    line: Sequence[int]
 
 
-def measure(known: KnownModel, measured: Measured, task: Task) -> list[tuple[int, int, int, WindowReport]]:
+Point = tuple[int, int, WindowReport]
+"""Of the course: its time, examples labelled so far, the window."""
+
+
+def measure(known: KnownModel, measured: Measured, task: Task) -> list[tuple[int, Point]]:
     """Take the examples into the metrics; the window in pieces that end where the course has a point.
 
     Returns:
-        Of each point where it stands among the output lines, its time, labelled examples, and the window.
+        Each point, after how many output lines it comes.
     """
     total = len(measured.truth)
-    points: list[tuple[int, int, int, WindowReport]] = []
+    points: list[tuple[int, Point]] = []
     if not total:
         return points
     off, positive, guessed, score = (_numbers if task == "regression" else _classes)(known, measured, task)
@@ -71,7 +63,7 @@ def measure(known: KnownModel, measured: Measured, task: Task) -> list[tuple[int
             time, report = measured.time[stop - 1], known.window.report(regression=task == "regression")
             first = report.mae if task == "regression" else report.accuracy
             known.course.add([time, count, first, report.f1, report.recall, report.roc_auc])
-            points.append((measured.line[stop - 1], time, count, report))
+            points.append((measured.line[stop - 1], (time, count, report)))
         start = stop
     return points
 
@@ -84,10 +76,8 @@ Windowed = tuple[
 
 def _classes(known: KnownModel, measured: Measured, task: Task) -> Windowed:
     metrics = known.classification
-    score = np.array(measured.score, np.float64)
-    truth, guess = metrics.add(
-        measured.truth, measured.value, score, np.array(measured.likelihood, np.float64)
-    )
+    score = measured.score
+    truth, guess = metrics.add(measured.truth, measured.value, score, measured.likelihood)
     wrong = (truth != guess).astype(np.float64)
     if task == "anomaly":
         # A detector names no class: it is not wrong where it names none.

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from foldline.records.examples import FeatureTable
 from foldline.records.types import Value
 
 Task = Literal["classification", "regression", "anomaly"]
@@ -17,7 +18,7 @@ Features = Mapping[str, Value]
 
 @dataclass(slots=True)
 class Steps:
-    """What to do, step after step; the lists have one entry a step.
+    """What to do, step after step; one entry a step each.
 
     Attributes:
         x: features.
@@ -25,12 +26,14 @@ class Steps:
         predicts: whether the step predicts; one that does not only learns a label that came late.
     """
 
-    x: list[Features] = field(default_factory=list)
+    x: list[Features] | FeatureTable = field(default_factory=list)
     y: list[Value | None] = field(default_factory=list)
     predicts: list[bool] = field(default_factory=list)
 
     def add(self, x: Features, y: Value | None, *, predicts: bool) -> None:
         """One step more."""
+        if isinstance(self.x, FeatureTable):
+            self.x = list(self.x)
         self.x.append(x)
         self.y.append(y)
         self.predicts.append(predicts)
@@ -52,7 +55,7 @@ class Predictions:
     """
 
     values: list[Value | None]
-    probabilities: list[Mapping[Value, float] | None] | None = None
+    probabilities: Sequence[Mapping[Value, float] | None] | None = None
     scores: list[float | None] | None = None
     cold: list[bool] | None = None
     failures: dict[int, str] = field(default_factory=dict)

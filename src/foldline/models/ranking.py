@@ -199,14 +199,12 @@ def area_of(score: Float64s, positive: npt.NDArray[np.bool_]) -> float | None:
     """
     if not len(score):
         return None
-    order = np.argsort(score)
-    sorted_score, sorted_positive = score[order], positive[order].astype(np.int64)
-    first = np.flatnonzero(np.concatenate(([True], sorted_score[1:] != sorted_score[:-1])))
-    here = np.add.reduceat(sorted_positive, first)
-    negatives = np.diff(first, append=len(score)) - here
-    below = np.cumsum(negatives) - negatives
-    pairs = int(here.sum()) * int(negatives.sum())
-    return int(np.dot(here, 2 * below + negatives)) / (2 * pairs) if pairs else None
+    negatives, positives = np.sort(score[~positive]), np.sort(score[positive])
+    if not len(negatives) or not len(positives):
+        return None
+    # Twice the pairs in which the positive scores higher, ties counting once.
+    higher = [int(np.searchsorted(negatives, positives, side=side).sum()) for side in ("left", "right")]
+    return sum(higher) / (2 * len(negatives) * len(positives))
 
 
 def _grouped(key: npt.NDArray[np.generic], of: Int64s) -> tuple[npt.NDArray[np.generic], Int64s]:

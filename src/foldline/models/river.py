@@ -13,8 +13,9 @@ from functools import cache
 from typing import Any, Final
 
 from foldline.errors import FoldError, InputError, MissingExtra
+from foldline.models.class_table import ClassTable
 from foldline.models.expression import Expression, Step, model_text, model_values
-from foldline.models.online import Features, Predictions, Steps, Task, most_probable
+from foldline.models.online import Features, Predictions, Steps, Task, chosen, most_probable
 from foldline.models.pickling import Reduce, pickled, unpickled
 from foldline.models.signing import Secret, no_secret, sign, verified
 
@@ -152,7 +153,6 @@ class RiverModel:
                 if predicts:
                     if probable is not None:
                         found = probable(x)
-                        value = most_probable(found)
                     if label is not None:
                         value = label(x)
                 if y is not None:
@@ -161,7 +161,15 @@ class RiverModel:
                 failures[at] = repr(error)
             values.append(value)
             probabilities.append(found)
-        return Predictions(values, probabilities if probable is not None else None, failures=failures)
+        if probable is None:
+            return Predictions(values, failures=failures)
+        table = ClassTable.from_mappings(probabilities)
+        if label is None:
+            values = chosen(probabilities) if table is None else table.most_probable()
+            # Of equal ones the first that the model names, which another example may name second.
+            for at in table.ties() if table is not None else ():
+                values[at] = most_probable(probabilities[at] or {})
+        return Predictions(values, probabilities if table is None else table, failures=failures)
 
 
 def _regress(model: Any, steps: Steps) -> Predictions:

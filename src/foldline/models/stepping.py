@@ -1,7 +1,7 @@
 """From a batch of records to what a model is to do: predict examples, learn labels, in record order."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from foldline.models.join_layout import Event, What
 from foldline.models.known import Count
 from foldline.models.online import Features
 from foldline.records.columns import Columns
+from foldline.records.examples import ExampleTable, FeatureTable, Texts
 from foldline.records.types import Value
 
 _EXAMPLE: Final = int(What.EXAMPLE)
@@ -37,10 +38,10 @@ class Taken:
     row: list[int] = field(default_factory=list)
     at: list[int] = field(default_factory=list)
     sequence: list[int] = field(default_factory=list)
-    id: list[str] = field(default_factory=list)
-    unit: list[str] = field(default_factory=list)
+    id: list[str] | Texts = field(default_factory=list)
+    unit: list[str] | Texts = field(default_factory=list)
     group: list[int] = field(default_factory=list)
-    x: list[Features] = field(default_factory=list)
+    x: list[Features] | FeatureTable = field(default_factory=list)
     y: list[Value | None] = field(default_factory=list)
     predicts: list[bool] = field(default_factory=list)
     expired: list[int] = field(default_factory=list)
@@ -48,18 +49,6 @@ class Taken:
 
     def __len__(self) -> int:
         return len(self.row)
-
-    def add_late(self, row: int, at: int, one: Waiting, y: Value) -> None:
-        """A label that came after its example."""
-        self.row.append(row)
-        self.at.append(at)
-        self.sequence.append(one.sequence)
-        self.id.append(one.id)
-        self.unit.append(one.unit)
-        self.group.append(one.group)
-        self.x.append(one.x)
-        self.y.append(y)
-        self.predicts.append(False)
 
 
 def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Taken:
@@ -72,13 +61,32 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
         missing: the label of examples whose label did not come in time, or None.
     """
     told = join.apply(columns)
-    if groups == 1 and not told[Event.WHAT].any() and not told[Event.EARLY].any():
-        return _all_new(join, columns, told)
+    table = columns.examples.table
+    if table is not None and not told[Event.WHAT].any() and not told[Event.EARLY].any():
+        return _all_new(join, columns, table, told, groups)
     taken = Taken()
-    counts, examples, times = taken.counts, columns.examples, columns.time.tolist()
+    counts, examples, times = taken.counts, columns.examples.by_row(columns.time), columns.time.tolist()
     # What most records come to is written out: a call a field would cost as much as all the rest.
-    row_, at_, sequence_, id_, unit_ = taken.row, taken.at, taken.sequence, taken.id, taken.unit
-    group_, x_, y_, predicts_ = taken.group, taken.x, taken.y, taken.predicts
+    row_, at_, sequence_, group_, y_, predicts_ = (
+        taken.row, taken.at, taken.sequence, taken.group, taken.y, taken.predicts,
+    )  # fmt: skip
+    id_: list[str] = []
+    unit_: list[str] = []
+    x_: list[Features] = []
+    taken.id, taken.unit, taken.x = id_, unit_, x_
+
+    def add_late(row: int, one: Waiting, y: Value) -> None:
+        """A label that came after its example."""
+        row_.append(row)
+        at_.append(times[row])
+        sequence_.append(one.sequence)
+        id_.append(one.id)
+        unit_.append(one.unit)
+        group_.append(one.group)
+        x_.append(one.x)
+        y_.append(y)
+        predicts_.append(False)
+
     for row, what, sequence, early in zip(*told.tolist(), strict=True):
         if what == _EXAMPLE:
             example = examples[row]
@@ -104,7 +112,7 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
             y_.append(y)
             predicts_.append(True)
         elif what == What.LABEL:
-            taken.add_late(row, times[row], join.waiting.pop(sequence), columns.labels[row].y)
+            add_late(row, join.waiting.pop(sequence), columns.labels[row].y)
         elif what == What.EARLY:
             join.early[sequence] = Early(sequence, columns.labels[row].y)
         elif what == What.EXPIRED:
@@ -113,7 +121,7 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
             if missing is None:
                 taken.expired.append(sequence)
             else:
-                taken.add_late(row, times[row], waiting, missing)
+                add_late(row, waiting, missing)
         elif what == What.UNMATCHED:
             del join.early[sequence]
             counts[Count.UNMATCHED] += 1
@@ -122,26 +130,26 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
     return taken
 
 
-def _all_new(join: Join, columns: Columns, told: npt.NDArray[np.int64]) -> Taken:
-    """What `take` gives for new examples alone, in one group: a column after another."""
-    rows, sequences = told[Event.ROW].tolist(), told[Event.SEQUENCE].tolist()
-    chosen = [columns.examples[row] for row in rows]
-    x: list[Any] = [example.x for example in chosen]
-    if any(None in each.values() for each in x):
-        x = [{name: value for name, value in each.items() if value is not None} for each in x]
-    y = [example.y for example in chosen]
-    if None in y:
-        for sequence, example, each in zip(sequences, chosen, x, strict=True):
-            if example.y is None:
-                join.waiting[sequence] = Waiting(sequence, example.id, example.unit, 0, each)
-    return Taken(
-        row=rows,
-        at=columns.time[told[Event.ROW]].tolist(),
+def _all_new(
+    join: Join, columns: Columns, table: ExampleTable, told: npt.NDArray[np.int64], groups: int
+) -> Taken:
+    """What `take` gives for new examples alone: a column after another."""
+    rows, sequences = told[Event.ROW], told[Event.SEQUENCE].tolist()
+    taken = Taken(
+        row=rows.tolist(),
+        at=columns.time[rows].tolist(),
         sequence=sequences,
-        id=[example.id for example in chosen],
-        unit=[example.unit for example in chosen],
-        group=[0] * len(rows),
-        x=x,
-        y=y,
-        predicts=[True] * len(rows),
+        id=table.id,
+        unit=table.unit,
+        group=(columns.unit[rows, 1] % np.uint64(groups)).tolist(),
+        x=table.x,
+        y=table.labels(),
+        predicts=[True] * len(table),
     )
+    if None in taken.y:
+        for sequence, id, unit, group, x, y in zip(
+            sequences, table.id, table.unit, taken.group, table.x, taken.y, strict=True
+        ):
+            if y is None:
+                join.waiting[sequence] = Waiting(sequence, id, unit, group, dict(x))
+    return taken

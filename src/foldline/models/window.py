@@ -89,7 +89,7 @@ class Window:
         if regression:
             known = error[~np.isnan(error)]
             return WindowReport(count=count, mae=float(known.sum() / len(known)) if len(known) else None)
-        hit, true, guesses = (int(each.sum()) for each in (positive * guessed, positive, guessed))
+        hit, true, guesses = int(positive @ guessed), int(positive.sum()), int(guessed.sum())
         there = ~np.isnan(score)
         judged = not np.isnan(error).any()
         return WindowReport(

@@ -12,6 +12,8 @@ from foldline.kernels import is_ready
 from foldline.records import lines
 from foldline.records.columns import Columns
 from foldline.records.dictionary import Dictionary
+from foldline.records.example_scanner import scan_examples
+from foldline.records.examples import Examples
 from foldline.records.judge import MAX_DEPTH, judge
 from foldline.records.scanner import ACTIONS, LEFT_ROWS, NAMES, count_lines, scan
 from foldline.records.types import AnyRecord, Decision, Outcome, Record, Reward
@@ -20,6 +22,7 @@ Payload = bytes | Sequence[bytes]
 
 _ENCODE = msgspec.json.Encoder().encode
 _GREATEST: Final = sys.float_info.max
+_EXAMPLE: Final = b'{"type":"example"'
 _SCAN_FROM: Final = 24
 """Bytes of the shortest line the scanner knows."""
 
@@ -202,7 +205,15 @@ def _texts(data: bytes, spans: lines.Rows, default: str) -> list[str]:
 
 
 def _read_left(data: bytes, columns: Columns, left: lines.Rows) -> None:
-    """Reads the lines the scanner left, and joins both ways' dictionaries."""
+    """Reads the lines the scanner left: examples into a table, others by msgspec; and joins both ways' dictionaries."""
+    table = None
+    if data.find(_EXAMPLE) >= 0:
+        table, left = scan_examples(
+            data, np.ascontiguousarray(left), columns.kind, columns.time, columns.id, columns.unit
+        )
+    columns.examples.table = table
+    if not left.shape[1]:
+        return
     actions, names = Dictionary(), Dictionary()
     for words, column, texts in (
         (actions, columns.action, columns.actions),
@@ -212,6 +223,10 @@ def _read_left(data: bytes, columns: Columns, left: lines.Rows) -> None:
         words.parts.append((rows, column[rows], texts))
     lines.read_lines(data, left[0], left[1], left[2], columns, actions, names)
     columns.actions, columns.names = actions.write(columns.action), names.write(columns.name)
+    if table is not None and columns.examples.objects:
+        # One kind for all: those read from the table stand in their places among the others.
+        objects = {**columns.examples.by_row(columns.time), **columns.examples.objects}
+        columns.examples = Examples(None, dict(sorted(objects.items())))
 
 
 def dead_lines(payload: Payload, rows: Iterable[int], *, counts: Sequence[int] | None = None) -> list[bytes]:

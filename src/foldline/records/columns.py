@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from foldline.records.types import Definition, Example, Label, Phase
+from foldline.records.examples import Examples
+from foldline.records.types import Definition, Label, Phase
 
 ARRAYS: Final = (
     "kind", "time", "id", "unit", "reward_id", "action", "name", "value", "propensity", "experiment", "variant",
@@ -67,7 +68,7 @@ class Columns:
         names: the reward and observation names in this batch, by first appearance.
         markers: definition markers by row.
         phases: experiments' markers by row.
-        examples: examples by row.
+        examples: the examples.
         labels: labels by row.
         dead: the rows of kind DEAD with their errors, by row.
     """
@@ -88,7 +89,7 @@ class Columns:
     names: list[str] = field(default_factory=list)
     markers: dict[int, Definition] = field(default_factory=dict)
     phases: dict[int, Phase] = field(default_factory=dict)
-    examples: dict[int, Example] = field(default_factory=dict)
+    examples: Examples = field(default_factory=Examples)
     labels: dict[int, Label] = field(default_factory=dict)
     dead: list[Dead] = field(default_factory=list)
 
@@ -104,7 +105,7 @@ class Columns:
             names=self.names,
             markers={row - start: marker for row, marker in self.markers.items() if start <= row < stop},
             phases={row - start: phase for row, phase in self.phases.items() if start <= row < stop},
-            examples={row - start: each for row, each in self.examples.items() if start <= row < stop},
+            examples=self.examples.slice(start, stop),
             labels={row - start: each for row, each in self.labels.items() if start <= row < stop},
             dead=[Dead(d.row - start, d.code, d.message) for d in self.dead if start <= d.row < stop],
         )

@@ -28,6 +28,22 @@ def load64(_context: Any, array: Any, _index: Any) -> Any:
 
 
 @operation
+def store64(_context: Any, array: Any, _index: Any, _word: Any) -> Any:
+    """Writes eight bytes into `array` at `index`; the caller has checked that they are within it."""
+    from llvmlite import ir
+    from numba import types
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, values[0]).data
+        pointer = builder.bitcast(builder.gep(data, [values[1]]), ir.IntType(64).as_pointer())
+        word = values[2] if sys.byteorder == "little" else builder.bswap(values[2])
+        builder.store(word, pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.uint64), generate
+
+
+@operation
 def low_zeros(_context: Any, _word: Any) -> Any:
     """How many zero bits stand below the lowest one bit; 64 for zero."""
     from llvmlite import ir

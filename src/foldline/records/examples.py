@@ -1,0 +1,234 @@
+"""The examples of a batch as columns: features in a table, texts as spans, so that none needs an object for itself.
+
+What stands here is what `scan_examples` reads; a batch with any other example has objects, one an example.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from foldline.records.types import Example, Value
+
+_AT_A_TIME: Final = 256
+
+
+class Form(IntEnum):
+    """How a value stood in the line; the table holds it as a float64."""
+
+    ABSENT = 0
+    FLOAT = 1
+    INTEGER = 2
+    FALSE = 3
+    TRUE = 4
+
+
+class Texts(Sequence[str]):
+    """A column of texts that are spans of one; ASCII, and without what JSON escapes.
+
+    Args:
+        text: the whole.
+        spans: (n, 2) first byte of each and the byte after its last.
+    """
+
+    def __init__(self, text: bytes, spans: npt.NDArray[np.int64]) -> None:
+        self.text = text
+        self.spans = spans
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def __iter__(self) -> Iterator[str]:
+        text = self.text
+        return iter([text[start:end].decode() for start, end in self.spans.tolist()])
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+
+    @overload
+    def __getitem__(self, at: slice | npt.NDArray[np.int64]) -> "Texts": ...
+
+    def __getitem__(self, at: Any) -> Any:
+        """One as a text; several as another column."""
+        if not isinstance(at, int):
+            return Texts(self.text, self.spans[at])
+        start, end = self.spans[at].tolist()
+        return self.text[start:end].decode()
+
+
+class FeatureTable(Sequence[Mapping[str, Value]]):
+    """Features of n examples, as numbers in a table; also one mapping an example, absent ones left out.
+
+    Args:
+        names: of the columns.
+        values: (n, columns) float64; of an absent one NaN.
+        forms: (n, columns) uint8, a `Form`.
+
+    Example:
+        >>> table = FeatureTable(("age", "new"), np.array([[41.0, 1.0]]), np.array([[Form.INTEGER, Form.TRUE]]))
+        >>> table[0], table.numbers(("new", "amount"))
+        ({'age': 41, 'new': True}, array([[ 1., nan]]))
+    """
+
+    def __init__(
+        self, names: tuple[str, ...], values: npt.NDArray[np.float64], forms: npt.NDArray[np.uint8]
+    ) -> None:
+        self.names = names
+        self.values = values
+        self.forms = forms
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Mapping[str, Value]]:
+        names, plain = self.names, bool((self.forms == Form.FLOAT).all())
+        absent = not plain and bool((self.forms == Form.ABSENT).any())
+        # Some at a time: each is then still in the processor's cache when it is used.
+        for start in range(0, len(self), _AT_A_TIME):
+            some = slice(start, start + _AT_A_TIME)
+            values, forms = self.values[some], self.forms[some]
+            rows: Iterable[Sequence[Any]] = values.tolist()
+            if not plain and names:
+                rows = zip(*[given(values[:, at], forms[:, at]) for at in range(len(names))], strict=True)
+            if absent:
+                yield from [
+                    {name: value for name, value in zip(names, row, strict=False) if value is not None}
+                    for row in rows
+                ]
+            else:
+                yield from [dict(zip(names, row, strict=False)) for row in rows]
+
+    @overload
+    def __getitem__(self, at: int) -> Mapping[str, Value]: ...
+
+    @overload
+    def __getitem__(self, at: slice | npt.NDArray[np.int64]) -> "FeatureTable": ...
+
+    def __getitem__(self, at: Any) -> Any:
+        """One as a mapping; several as another table."""
+        return (
+            self._one(at)
+            if isinstance(at, int)
+            else FeatureTable(self.names, self.values[at], self.forms[at])
+        )
+
+    def numbers(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
+        """(n, names) the features of these names in their order, NaN where absent."""
+        if tuple(names) == self.names:
+            return self.values
+        out = np.full((len(self), len(names)), np.nan)
+        for at, name in enumerate(names):
+            if name in self.names:
+                out[:, at] = self.values[:, self.names.index(name)]
+        return out
+
+    def _one(self, at: int) -> Mapping[str, Value]:
+        there = np.flatnonzero(self.forms[at])
+        found = given(self.values[at, there], self.forms[at, there])
+        return {self.names[column]: value for column, value in zip(there.tolist(), found, strict=True)}  # type: ignore[misc]  # none is absent
+
+
+def given(values: npt.NDArray[np.float64], forms: npt.NDArray[np.uint8]) -> list[Value | None]:
+    """(n,) values as they stood in their lines; None for absent ones."""
+    if not len(forms):
+        return []
+    if (forms == forms[0]).all():
+        return list(_ALIKE[forms[0]](values))
+    return [_ONE[form](value) for form, value in zip(forms.tolist(), values.tolist(), strict=True)]
+
+
+_ALIKE: Final[dict[int, Any]] = {
+    Form.ABSENT: lambda values: [None] * len(values),
+    Form.FLOAT: lambda values: values.tolist(),
+    Form.INTEGER: lambda values: values.astype(np.int64).tolist(),
+    Form.FALSE: lambda values: [False] * len(values),
+    Form.TRUE: lambda values: [True] * len(values),
+}
+_ONE: Final[dict[int, Any]] = {
+    Form.ABSENT: lambda _: None, Form.FLOAT: lambda value: value, Form.INTEGER: int, Form.FALSE: bool, Form.TRUE: bool,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleTable:
+    """The examples of a batch.
+
+    Attributes:
+        rows: (k,) int64, rows of the batch, rising.
+        id: of each.
+        unit: whose each is.
+        x: features.
+        y: (k,) float64 labels, NaN where absent.
+        forms: (k,) uint8, how the label stands.
+    """
+
+    rows: npt.NDArray[np.int64]
+    id: Texts
+    unit: Texts
+    x: FeatureTable
+    y: npt.NDArray[np.float64]
+    forms: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, at: slice) -> "ExampleTable":
+        """Some of them."""
+        return ExampleTable(self.rows[at], self.id[at], self.unit[at], self.x[at], self.y[at], self.forms[at])
+
+    def labels(self) -> list[Value | None]:
+        """The labels as they stand, None where absent."""
+        if ((self.forms == Form.FALSE) | (self.forms == Form.TRUE)).all():
+            return list((self.forms == Form.TRUE).tolist())
+        return given(self.y, self.forms)
+
+
+@dataclass(slots=True)
+class Examples:
+    """The examples of a batch by row: all in a table, or each an object.
+
+    Attributes:
+        table: all of them, or None where there is none or some do not fit into one.
+        objects: where there is no table, each by row.
+    """
+
+    table: ExampleTable | None = None
+    objects: dict[int, Example] = field(default_factory=dict)
+
+    def slice(self, start: int, stop: int) -> "Examples":
+        """Those of rows `start` to `stop`, with row numbers shifted."""
+        objects = {row - start: each for row, each in self.objects.items() if start <= row < stop}
+        if self.table is None:
+            return Examples(None, objects)
+        first, last = np.searchsorted(self.table.rows, (start, stop)).tolist()
+        part = self.table[first:last]
+        return Examples(ExampleTable(part.rows - start, part.id, part.unit, part.x, part.y, part.forms))
+
+    def labelled(self, count: int) -> npt.NDArray[np.bool_]:
+        """(count,) of each row of the batch, whether an example with its label stands there."""
+        found = np.zeros(count, np.bool_)
+        if self.table is not None:
+            found[self.table.rows] = self.table.forms != Form.ABSENT
+        for row, example in self.objects.items():
+            found[row] = example.y is not None
+        return found
+
+    def by_row(self, times: npt.NDArray[np.int64]) -> dict[int, Example]:
+        """Each as an object, by row; what a client claims of the time is left out.
+
+        Args:
+            times: (rows,) milliseconds of the batch's records.
+        """
+        table = self.table
+        if table is None:
+            return self.objects
+        return {
+            row: Example(time=time, id=id, unit=unit, x=dict(x), y=y)
+            for row, time, id, unit, x, y in zip(
+                table.rows.tolist(), times[table.rows].tolist(), table.id, table.unit, table.x, table.labels(),
+                strict=True,
+            )
+        }  # fmt: skip

@@ -1,0 +1,60 @@
+"""Lines woven from columns: by both ways what joining the pieces gives."""
+
+import json
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foldline.kernels import lose_patience
+from foldline.records import weaving
+from foldline.records.weaving import Strand, lines_of, numbers, same, spans, weave
+
+_pieces = st.lists(
+    st.binary(max_size=20).map(lambda piece: piece.replace(b"\n", b" ")), min_size=5, max_size=5
+)
+_columns = st.lists(
+    st.one_of(_pieces, st.binary(max_size=20).map(lambda piece: [piece] * 5)), min_size=1, max_size=6
+)
+
+
+def _strand(pieces: list[bytes]) -> Strand:
+    ends = np.cumsum([len(piece) for piece in pieces])
+    return spans(b"".join(pieces), np.stack((ends - [len(piece) for piece in pieces], ends), axis=1))
+
+
+@given(_columns, st.lists(st.booleans(), min_size=5, max_size=5))
+def test_woven_lines_are_the_pieces_joined(columns: list[list[bytes]], there: list[bool]) -> None:
+    """Whatever is in them, and where some are left out."""
+    lose_patience()
+    strands = [_strand(columns[0])]
+    strands += [same(column[0]) if len(set(column)) == 1 else _strand(column) for column in columns[1:]]
+    strands.append(strands[-1].where(np.array(there)))
+    last = [piece if here else b"" for piece, here in zip(columns[-1], there, strict=True)]
+    expected = b"\n".join(map(b"".join, zip(*columns, last, strict=True)))
+    assert weave(strands) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weaving, "_weave", weaving._weave_plainly)
+        assert weave(strands) == expected
+
+
+@given(
+    st.lists(
+        st.one_of(st.booleans(), st.floats(allow_nan=False, allow_infinity=False), st.none()), min_size=1
+    )
+)
+def test_numbers_stand_as_json_has_them(values: list[float | bool | None]) -> None:
+    """One a line."""
+    lines = weave([same(b"["), numbers(values), same(b"]")]).split(b"\n")
+    assert lines == [msgspec.json.encode([value]) for value in values]
+    assert [json.loads(line)[0] for line in lines] == values
+
+
+def test_lines_of_a_text_can_be_cut() -> None:
+    """Without what stands at their ends."""
+    lines = lines_of(b'{"a":1}\n{"b":2}\n{}')
+    woven = weave([lines._replace(ends=lines.ends - 1), same(b',"t":'), numbers(range(3)), same(b"}")])
+    assert woven == b'{"a":1,"t":0}\n{"b":2,"t":1}\n{,"t":2}'
+    assert weave([same(b"alone")]) == b"alone"

@@ -6,7 +6,7 @@ log = "sqlite:///foldline.db"
 port = 8080
 
 [learning]
-publish_every_ms = 50
+publish_every_ms = 20
 
 [loops.news]
 actions = ["a", "b"]

@@ -45,7 +45,7 @@ class Pace:
     Attributes:
         max_records: micro-batch size.
         root_every_ms: least time between two roots of a partition.
-        publish_every_ms: least time between two bundles.
+        publish_every_ms: least time between two bundles; more where publishing would take over a third of it.
         lease_s: a lease lives this long without renewal.
         follow_records: micro-batch size of the folds that follow, where they read for themselves.
         timeline_every_ms: least time between two roots of a partition's timeline, and of folds that say no other.
@@ -53,7 +53,7 @@ class Pace:
 
     max_records: int = 10_000
     root_every_ms: int = 20
-    publish_every_ms: int = 50
+    publish_every_ms: int = 20
     lease_s: float = 5.0
     follow_records: int = 2_000
     timeline_every_ms: int = 1_000

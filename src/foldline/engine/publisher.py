@@ -4,6 +4,8 @@ It reads roots from the log, never a worker's memory, so a bundle covers only wh
 Nothing is written while no root is.
 """
 
+import time
+
 from foldline.engine.known import KnownStates
 from foldline.engine.restore import rows_from
 from foldline.log.protocol import Batch, Lease, Log
@@ -11,6 +13,10 @@ from foldline.loops.bundle import Bundle, compile_bundle, decode_bundle, encode_
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.loops.variants import Definitions
+
+
+PUBLISHING_SHARE = 1 / 3
+"""Of the time, for compiling and appending bundles: the more there is to publish, the less often."""
 
 
 class Publisher:
@@ -34,6 +40,7 @@ class Publisher:
         self._lease: Lease | None = None
         self._asked_at = 0
         self._published_at = 0
+        self._took_ms = 0.0
         self._cut: tuple[int, ...] | None = None
         self.known = KnownStates(log, definition)
 
@@ -54,8 +61,12 @@ class Publisher:
             self._cut = None
         self._definition = definition
 
-    def step(self, *, now: int, every_ms: int = 50) -> Bundle | None:
-        """Publish if a root is newer than the last bundle, at most once every `every_ms`; the bundle, or None.
+    def step(self, *, now: int, every_ms: int = 20) -> Bundle | None:
+        """Publish if a root is newer than the last bundle; the bundle, or None.
+
+        Args:
+            now: milliseconds.
+            every_ms: least time between two bundles; more where one takes long, save for 0.
 
         Raises:
             LeaseLost: another process publishes by now.
@@ -64,12 +75,15 @@ class Publisher:
             return None
         self.known.follow()
         cut = self.known.cut
-        if not any(cut) or cut == self._cut or now - self._published_at < every_ms:
+        least_ms = max(every_ms, self._took_ms / PUBLISHING_SHARE) if every_ms else 0
+        if not any(cut) or cut == self._cut or now - self._published_at < least_ms:
             return None
+        began = time.perf_counter()
         bundle = self._compile(cut, now)
         if bundle is not None:
             self._append(bundle, now)
             self._cut, self._published_at = cut, now
+            self._took_ms = 1e3 * (time.perf_counter() - began)
         return bundle
 
     def close(self) -> None:

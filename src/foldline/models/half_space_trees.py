@@ -9,6 +9,7 @@ Until the first window is full there is nothing to compare with: every score is 
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,7 +68,7 @@ class HalfSpaceTrees:
         n_trees: int = 10,
         height: int = 8,
         window_size: int = 250,
-        limits: Mapping[str, tuple[float, float]] | None = None,
+        limits: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         for name, given, most in (
             ("n_trees", n_trees, 10_000),
@@ -81,18 +82,34 @@ class HalfSpaceTrees:
         self.features = tuple(features)
         self.window_size = window_size
         self._height = height
-        known = limits or {}
+        self._rng = rng
+        self._shape = n_trees, (1 << height) - 1
+        self._limits = dict(limits or {})
+        for name, ends in self._limits.items():
+            if len(ends) != 2 or not -np.inf < ends[0] <= ends[1] < np.inf:
+                raise InputError(
+                    "input.invalid",
+                    f"limits of {name!r} are {ends!r}; expected the least and the greatest number",
+                    field="limits",
+                )
+
+    @cached_property
+    def _splits(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+        """(trees, nodes) the column and the threshold of each; drawn when first asked for, which takes some ms."""
+        feature, threshold = np.zeros(self._shape, np.int32), np.zeros(self._shape)
         order = sorted(range(len(self.features)), key=lambda column: self.features[column])
-        ranges = {column: known.get(self.features[column], (0.0, 1.0)) for column in order}
-        nodes = (1 << height) - 1
-        self._feature = np.zeros((n_trees, nodes), np.int32)
-        self._threshold = np.zeros((n_trees, nodes), np.float64)
-        for tree in range(n_trees):
-            self._draw(rng, dict(ranges), tree, 0, height)
+        limits = {}
+        for column in order:
+            low, high = self._limits.get(self.features[column], (0.0, 1.0))
+            limits[column] = low, high
+        for tree in range(self._shape[0]):
+            self._draw(limits, feature[tree], threshold[tree], 0, self._height)
+        return feature, threshold
 
     def empty(self) -> Arrays:
         """See `Model.empty`: of each node the counts of the last window and of the one that fills; examples seen."""
-        shape = len(self._feature), 2 * self._feature.shape[1] + 1, 2
+        trees, nodes = self._shape
+        shape = trees, 2 * nodes + 1, 2
         return {"counts": np.zeros(shape, np.int64), "seen": np.zeros(1, np.int64)}
 
     def is_warm(self, state: Arrays) -> bool:
@@ -115,8 +132,7 @@ class HalfSpaceTrees:
         scores = np.zeros((len(x), 1))
         _pass(
             np.ascontiguousarray(x, np.float64),
-            self._feature,
-            self._threshold,
+            *self._splits,
             self._height,
             self.window_size,
             state["counts"],
@@ -128,19 +144,18 @@ class HalfSpaceTrees:
         return scores
 
     def _draw(
-        self, rng: Generator, limits: dict[int, tuple[float, float]], tree: int, node: int, height: int
+        self, limits: dict[int, tuple[float, float]], feature: Any, threshold: Any, node: int, height: int
     ) -> None:
         """The node and all below, left before right; the limits are those of its half of the space."""
         if height == 0:
             return
-        column = rng.choices(list(limits), [high - low for low, high in limits.values()])[0]
+        column = self._rng.choices(list(limits), [high - low for low, high in limits.values()])[0]
         low, high = limits[column]
-        at = rng.uniform(low + PADDING * (high - low), high - PADDING * (high - low))
-        self._feature[tree, node] = column
-        self._threshold[tree, node] = at
+        at = self._rng.uniform(low + PADDING * (high - low), high - PADDING * (high - low))
+        feature[node], threshold[node] = column, at
         for child, half in ((2 * node + 1, (low, at)), (2 * node + 2, (at, high))):
             limits[column] = half
-            self._draw(rng, limits, tree, child, height - 1)
+            self._draw(limits, feature, threshold, child, height - 1)
         limits[column] = (low, high)
 
 

@@ -76,6 +76,11 @@ class Learners:
                     if process.poll() is not None:
                         self.gone += 1
                         self._tell(
-                            f"learner {number} ended by itself with {process.returncode}; started again"
+                            f"learner {number} ended by itself with {process.returncode}; started again. "
+                            f"Its last words: {self._last_words(number)}"
                         )
                         self._running[number] = self._start(number)
+
+    def _last_words(self, number: int) -> str:
+        lines = (self._folder / f"learner{number}.log").read_text(errors="replace").splitlines()
+        return lines[-1] if lines else "none"

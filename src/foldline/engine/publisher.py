@@ -14,7 +14,6 @@ from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.loops.variants import Definitions
 
-
 PUBLISHING_SHARE = 1 / 3
 """Of the time, for compiling and appending bundles: the more there is to publish, the less often."""
 

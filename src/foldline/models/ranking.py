@@ -7,12 +7,13 @@ infinity, whichever is nearest, and what is tied within a bin bounds the error. 
 function of the multiset alone: so merging is associative, in any order.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from foldline.fold.arrays import Arrays
+from foldline.kernels import patient
 
 Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
@@ -202,9 +203,26 @@ def area_of(score: Float64s, positive: npt.NDArray[np.bool_]) -> float | None:
     negatives, positives = np.sort(score[~positive]), np.sort(score[positive])
     if not len(negatives) or not len(positives):
         return None
-    # Twice the pairs in which the positive scores higher, ties counting once.
-    higher = [int(np.searchsorted(negatives, positives, side=side).sum()) for side in ("left", "right")]
-    return sum(higher) / (2 * len(negatives) * len(positives))
+    return int(_twice_higher(negatives, positives)) / (2 * len(negatives) * len(positives))
+
+
+def _twice_higher_plainly(negatives: Any, positives: Any) -> int:
+    """`_twice_higher` by numpy."""
+    return sum(int(np.searchsorted(negatives, positives, side=side).sum()) for side in ("left", "right"))
+
+
+@patient(lambda *given: len(given[0]) + len(given[1]), plain=_twice_higher_plainly)
+def _twice_higher(negatives: Any, positives: Any) -> Any:
+    """Twice the pairs in which the positive scores higher, ties counting once; both rise."""
+    below = level = total = 0
+    for at in range(len(positives)):
+        while below < len(negatives) and negatives[below] < positives[at]:
+            below += 1
+        level = max(level, below)
+        while level < len(negatives) and negatives[level] == positives[at]:
+            level += 1
+        total += below + level
+    return total
 
 
 def _grouped(key: npt.NDArray[np.generic], of: Int64s) -> tuple[npt.NDArray[np.generic], Int64s]:

@@ -91,13 +91,17 @@ class Window:
             return WindowReport(count=count, mae=float(known.sum() / len(known)) if len(known) else None)
         hit, true, guesses = int(positive @ guessed), int(positive.sum()), int(guessed.sum())
         there = ~np.isnan(score)
+        if not there.all():
+            score, of = score[there], positive[there] > 0.0
+        else:
+            of = positive > 0.0
         judged = not np.isnan(error).any()
         return WindowReport(
             count=count,
             accuracy=1.0 - float(error.sum()) / count if judged else None,
             f1=2 * hit / (true + guesses) if judged and true + guesses else None,
             recall=hit / true if judged and true else None,
-            roc_auc=area_of(score[there], positive[there] > 0.0),
+            roc_auc=area_of(score, of),
         )
 
     def dump(self) -> Arrays:

@@ -3,8 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -12,7 +14,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicCollection, TopicP
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from foldline.errors import InputError, LogError
-from foldline.log.kafka import stream
+from foldline.log.kafka import catalogue, stream
 from foldline.log.kafka.catalogue import FRESH_S
 from foldline.log.kafka.clients import MESSAGE_BYTES, OPEN_S
 from foldline.log.kafka.log import KafkaLog
@@ -170,6 +172,50 @@ def test_more_copies_than_brokers_are_refused(kafka_url: str) -> None:
         pytest.raises(LogError, match=r"REPLICATION_FACTOR.* or newer is needed, and rules"),
     ):
         log.create(Topic("t"))
+
+
+class _Deaf:
+    """The client's administrator, some of whose answers are lost after the cluster has done what was asked."""
+
+    def __init__(self, admin: AdminClient, losses: int) -> None:
+        self._admin, self._losses = admin, losses
+
+    def __getattr__(self, name: str) -> Any:
+        asked = getattr(self._admin, name)
+        return partial(self._ask, asked) if name in ("create_topics", "delete_topics") else asked
+
+    def _ask(self, asked: Any, topics: list[Any], **settings: Any) -> dict[str, Future[None]]:
+        futures = asked(topics, **settings)
+        if self._losses == 0:
+            return dict(futures)
+        self._losses -= 1
+        lost: dict[str, Future[None]] = {}
+        for name, future in futures.items():
+            future.exception(30)
+            lost[name] = Future()
+            lost[name].set_exception(TimeoutError())
+        return lost
+
+
+def test_a_topic_whose_making_was_not_answered_is_asked_for_again(log: KafkaLog) -> None:
+    """What stands then was made by the first try; likewise what is gone."""
+    real = log._catalogue._admin
+    log._catalogue._admin = cast("AdminClient", _Deaf(real, 1))
+    made = log.create(Topic("t", partitions=2))
+    assert (made.partitions, log.topic("t").id) == (2, made.id)
+    log._catalogue._admin = cast("AdminClient", _Deaf(real, 1))
+    log.delete("t")
+    with pytest.raises(LogError, match="t"):
+        log.topic("t")
+
+
+def test_a_cluster_that_never_answers_is_an_error(log: KafkaLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, after the time of a call."""
+    monkeypatch.setattr(catalogue, "CALL_S", 0.5)
+    log._catalogue._admin = cast("AdminClient", _Deaf(log._catalogue._admin, 1_000_000))
+    with pytest.raises(LogError, match=r"creating topic .*no answer within 0\.5 s") as raised:
+        log.create(Topic("t"))
+    assert raised.value.code == "log.unavailable"
 
 
 def test_messages_of_other_clients_are_rows(log: KafkaLog) -> None:

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from foldline.errors import LogError
 from foldline.log.kafka.address import Address
 from foldline.log.kafka.clients import CALL_S, MESSAGE_BYTES
-from foldline.log.kafka.faults import UNKNOWN_TOPIC, error_of, fault
+from foldline.log.kafka.faults import NO_ANSWER, UNKNOWN_TOPIC, error_of, fault
 from foldline.log.protocol import AHEAD_MS, Topic
 from foldline.log.validation import check_same, topic_missing
 
@@ -112,7 +112,11 @@ class Catalogue:
                 config=_settings(topic) | (settings or {}),
             )
             try:
-                _all(self._admin.create_topics([new]))
+                self._ask(
+                    lambda: self._admin.create_topics([new], request_timeout=ASK_S),
+                    f"creating topic {new.topic!r}",
+                    frozenset(),
+                )
             except KafkaException as error:
                 if error_of(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise fault(error_of(error), f"creating topic {new.topic!r}", topic=topic.name) from error
@@ -128,7 +132,11 @@ class Catalogue:
         """
         on_cluster = self._address.on_cluster(name)
         try:
-            _all(self._admin.delete_topics([on_cluster]))
+            self._ask(
+                lambda: self._admin.delete_topics([on_cluster], request_timeout=ASK_S),
+                f"deleting topic {on_cluster!r}",
+                UNKNOWN_TOPIC,
+            )
         except KafkaException as error:
             raise fault(error_of(error), f"deleting topic {on_cluster!r}", topic=name) from error
         finally:
@@ -138,6 +146,41 @@ class Catalogue:
         deadline = time.monotonic() + CALL_S
         while self._describe([name]) != [None] and time.monotonic() < deadline:
             time.sleep(0.01)
+
+    def _ask(self, act: Callable[[], dict[str, Future[None]]], doing: str, done: frozenset[int]) -> None:
+        """Have the cluster do something to one topic; asked again where no answer comes, as while the controller moves.
+
+        Args:
+            act: asks.
+            doing: for the message.
+            done: what the cluster answers where an earlier try, whose answer was lost, has done it.
+
+        Raises:
+            KafkaException: the cluster refuses.
+            LogError: `log.unavailable` where it does not answer.
+        """
+        deadline, again = time.monotonic() + CALL_S, False
+        while True:
+            try:
+                for future in act().values():
+                    future.result(CALL_S)
+            except (TimeoutError, KafkaException) as error:
+                code = None if isinstance(error, TimeoutError) else error_of(error).code()
+                if again and code in done:
+                    return
+                if code is not None and code not in NO_ANSWER:
+                    raise
+                if time.monotonic() > deadline:
+                    raise LogError(
+                        "log.unavailable",
+                        f"{doing}: no answer within {CALL_S:g} s; see that the cluster runs",
+                    ) from error
+                again = True
+                # The client waits for a controller that has gone until it is told of another.
+                with suppress(KafkaException):
+                    self._admin.list_topics(timeout=ASK_S)
+            else:
+                return
 
     def _await(self, name: str) -> Topic:
         """A topic just created, once every partition has a leader."""
@@ -228,11 +271,6 @@ def _settings(topic: Topic) -> dict[str, str]:
     if topic.cleanup == "compact":
         return settings | {"segment.bytes": str(SEGMENT_BYTES), "min.cleanable.dirty.ratio": "0.1"}
     return settings | {"retention.ms": str(-1 if topic.retention_ms is None else topic.retention_ms)}
-
-
-def _all(futures: dict[str, Future[Any]]) -> None:
-    for future in futures.values():
-        future.result(CALL_S)
 
 
 def _or_none(future: "Future[Result]", name: str) -> Result | None:

@@ -19,6 +19,17 @@ UNKNOWN_TOPIC: Final = frozenset(
     }
 )
 
+NO_ANSWER: Final = frozenset(
+    {
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - librdkafka's own code
+        KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001 - librdkafka's own code
+        KafkaError._TRANSPORT,  # noqa: SLF001 - librdkafka's own code
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.NOT_CONTROLLER,
+    }
+)
+"""What was asked for may have been done or not: it can be asked for again."""
+
 DENIED: Final = frozenset(
     {
         KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own code

@@ -252,6 +252,30 @@ def test_several_challengers_are_adjusted_for() -> None:
     assert found.verdict.effects[1].p_value == pytest.approx(2 * plain.p_value)
 
 
+def _three(rule: str, rates: tuple[float, float, float], each: int = 1000) -> Results:
+    variants = tuple(Variant(key=k, policy={"kind": "fixed", "action": k}) for k in "abc")
+    definition = _definition(variants=variants, sample_sizes=(each, each, each), rule=rule)
+    return _results(definition, _later(_visits(dict(zip("abc", rates, strict=True)), each)))
+
+
+@pytest.mark.parametrize("rule", ["fixed", "always_valid"])
+def test_one_challenger_that_is_worse_settles_nothing_for_another(rule: str) -> None:
+    """The other goes on and may win; both worse is a win of the control; one worse is said, not passed over."""
+    verdict = _three(rule, (0.10, 0.03, 0.20)).verdict
+    assert verdict is not None
+    assert (verdict.result, verdict.winner) == ("challenger_wins", "c")
+    verdict = _three(rule, (0.20, 0.05, 0.05)).verdict
+    assert verdict is not None
+    assert (verdict.result, verdict.winner) == ("control_wins", "a")
+    verdict = _three(rule, (0.10, 0.03, 0.11)).verdict
+    if rule == "always_valid":
+        assert verdict is None
+        return
+    assert verdict is not None
+    assert verdict.result == "inconclusive"
+    assert verdict.reason.startswith("no challenger is better; worse: click: 0.03 with 'b'")
+
+
 def test_revenue_is_analysed_by_welch_and_less_noise_by_a_covariate() -> None:
     """A mean's limits narrow where a covariate from before explains most of it."""
     rng = np.random.default_rng(4)

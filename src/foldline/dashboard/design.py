@@ -4,6 +4,7 @@ It writes nothing: the browser sends the request to the HTTP interface beside it
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -100,11 +101,11 @@ def designed(given: Mapping[str, str], loops: Mapping[str, LoopDefinition]) -> d
             "analysis": plan.metric.analysis,
             "curve": _curve(plan),
             "days": None
-            if traffic is None
+            if traffic is None or not definition.coverage
             else duration_days(
                 plan,
                 _number("traffic", traffic),
-                coverage=definition.coverage or 1.0,
+                coverage=definition.coverage,
                 max_days=definition.max_duration_ms / 86_400_000,
             ),
         }
@@ -120,7 +121,7 @@ def _body(given: Mapping[str, str], loop: LoopDefinition) -> dict[str, Any]:
     """The request that defines the experiment."""
     numbers = {name: _number(name, given[name]) for name in NUMBERS if name in given}
     if "sample_size" in numbers:
-        numbers["sample_size"] = int(numbers["sample_size"])
+        numbers["sample_size"] = _whole("sample_size", given["sample_size"])
     goal: dict[str, Any] = {
         "kind": given.get("kind", "proportion"),
         "name": given.get("metric", "reward"),
@@ -131,12 +132,16 @@ def _body(given: Mapping[str, str], loop: LoopDefinition) -> dict[str, Any]:
         raise InputError(
             "input.invalid", "an effect is needed: the difference that is worth finding", field="effect"
         )
-    weights = given.get("weights", "1,1").split(",")
-    variants = []
-    for position, key in enumerate(("control", "challenger")):
+    weights = [_whole("weights", each) for each in given.get("weights", "1,1").split(",")]
+    keys = ("control", "challenger")
+    if len(weights) != len(keys):
+        raise InputError(
+            "input.invalid", f"weights are {given['weights']!r}; expected two, such as 1,1", field="weights"
+        )
+    variants: list[dict[str, Any]] = []
+    for key, weight in zip(keys, weights, strict=True):
         policy = msgspec.to_builtins(parse_policy(given.get(key) or f"fixed:action={loop.actions[0]}"))
-        weight = _number("weights", weights[position]) if position < len(weights) else 1.0
-        variants.append({"key": key, "policy": policy, "weight": int(weight)})
+        variants.append({"key": key, "policy": policy, "weight": weight})
     return {
         "loop": loop.name,
         "variants": variants,
@@ -149,6 +154,16 @@ def _body(given: Mapping[str, str], loop: LoopDefinition) -> dict[str, Any]:
 
 def _number(name: str, text: str) -> float:
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        raise InputError("input.invalid", f"{name} is {text!r}; expected a number", field=name) from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise InputError("input.invalid", f"{name} is {text!r}; expected a number", field=name)
+    return found
+
+
+def _whole(name: str, text: str) -> int:
+    found = _number(name, text)
+    if found != int(found):
+        raise InputError("input.invalid", f"{name} is {text!r}; expected a whole number", field=name)
+    return int(found)

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from foldline.errors import DefinitionError
-from foldline.experiments.coherence import check_request
+from foldline.experiments.coherence import SMALLEST, check_request
 from foldline.experiments.metrics import MeanMetric, Metric, ProportionMetric
 from foldline.stats.exact_power import exact_power
 from foldline.stats.sample_size import SizeEquation
 from foldline.stats.tails import Alternative
+
+MOST_UNITS = 10**12
+"""A design that needs more of a variant is a mistake."""
 
 _MOST_COUNTS = 4_000_000
 """Enumerating the exact power of more pairs of counts takes longer than anyone waits for a form."""
@@ -165,9 +168,11 @@ def design(
         margin=margin,
     )
     if sample_size is None:
-        return _with(given, "sample_size", sample_sizes=_sizes(_needed(given, given.effect), weights))
+        return _with(given, "sample_size", sample_sizes=_sizes(_affordable(given), weights))
     if power is None:
-        return _checked(_with(given, "power", power=_power(given, given.effect, sample_size, given.alpha)))
+        # Of many units all but certain, which no equation takes back.
+        found = min(_power(given, given.effect, sample_size, given.alpha), 1.0 - SMALLEST)
+        return _checked(_with(given, "power", power=found))
     if alpha is None:
         return _checked(_with(given, "alpha", alpha=_alpha(given, sample_size)))
     if effect is None:
@@ -197,6 +202,26 @@ def _needed(given: Design, effect: float) -> float:
         equation.control_size(given.alpha_per_comparison, given.power, sides=_sides(given))
         for equation in _equations(given, effect)
     )
+
+
+def _affordable(given: Design) -> float:
+    """Units of control for every comparison.
+
+    Raises:
+        DefinitionError: more than there are anywhere.
+    """
+    try:
+        needed = _needed(given, given.effect)
+    except OverflowError:
+        needed = math.inf
+    if needed > MOST_UNITS:
+        raise DefinitionError(
+            "definition.incoherent",
+            f"an effect of {given.effect:g} needs {needed:.3g} units a variant, more than {MOST_UNITS:.0e}; give a "
+            "larger effect",
+            field="effect",
+        )
+    return needed
 
 
 def _power(given: Design, effect: float, control_size: float, alpha: float) -> float:

@@ -1,9 +1,9 @@
 """The verdict: a pure function of the tallies of every partition and the definition, whoever looks and when.
 
 It is taken at the first minute, below every partition's stream time, in which the deciding rule is met: with a fixed
-horizon, in which every variant has its planned matured units; with an always-valid rule, in which the interval of
-some challenger first excludes zero. A shares test that alarms makes the experiment invalid from that minute on; a
-stop by hand, or the maximum duration, ends it without a winner.
+horizon, in which every variant has its planned matured units; with an always-valid rule, in which some challenger's
+interval first says that it is better, or every one's that it is worse. A shares test that alarms makes the experiment
+invalid from that minute on; a stop by hand, or the maximum duration, ends it without a winner.
 """
 
 from collections.abc import Sequence
@@ -247,7 +247,9 @@ class Walk:
             )
         if definition.rule == "always_valid":
             effects = self.effects()
-            if any(_excludes_zero(effect) for effect in effects):
+            signs = [_sign(effect) * definition.goal.better for effect in effects]
+            # One challenger that is worse settles nothing while another may still be better.
+            if max(signs) > 0 or max(signs) < 0:
                 return self._concluded(time, effects, definition.alpha / len(effects))
         if self._stopped is not None and self._stopped < time:
             return self._verdict(time, "inconclusive", None, "stopped by hand", self.effects())
@@ -270,7 +272,10 @@ class Walk:
         if len(sure) == len(effects):
             worst = min(sure, key=lambda e: better * (e.difference or 0.0))
             return self._verdict(time, "control_wins", self.definition.keys[0], _sentence(worst), effects)
-        return self._verdict(time, "inconclusive", None, "no difference was found", effects)
+        reason = "no difference was found"
+        if sure:
+            reason = "no challenger is better; worse: " + "; ".join(map(_sentence, sure))
+        return self._verdict(time, "inconclusive", None, reason, effects)
 
     def _verdict(
         self, time: int, result: Outcome, winner: str | None, reason: str, effects: tuple[Effect, ...]
@@ -293,8 +298,11 @@ class Walk:
         )
 
 
-def _excludes_zero(effect: Effect) -> bool:
-    return effect.low is not None and effect.high is not None and (effect.low > 0.0 or effect.high < 0.0)
+def _sign(effect: Effect) -> int:
+    """1 or -1 where the interval lies on one side of zero, else 0."""
+    if effect.low is None or effect.high is None:
+        return 0
+    return (effect.low > 0.0) - (effect.high < 0.0)
 
 
 def _sentence(effect: Effect) -> str:

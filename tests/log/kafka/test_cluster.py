@@ -10,7 +10,15 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from foldline.errors import InputError, LogError
@@ -207,6 +215,31 @@ def test_a_topic_whose_making_was_not_answered_is_asked_for_again(log: KafkaLog)
     log.delete("t")
     with pytest.raises(LogError, match="t"):
         log.topic("t")
+
+
+class _Blind:
+    """The client's consumer, after a broker that had just started has told it that a partition is unknown."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+    def get_watermark_offsets(self, *_: Any, **__: Any) -> Any:
+        raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
+
+
+def test_a_client_that_has_lost_sight_of_a_partition_is_replaced(log: KafkaLog) -> None:
+    """It would not look again for minutes."""
+    log.create(Topic("t"))
+    log.append([Batch("t", 0, b'{"a":1}', 1, 5, 5)])
+    askers = (log._reader._committed, log._reader._written)
+    for asker in askers:
+        asker._consumer = cast("Consumer", _Blind(asker._ready()))
+    assert log.offsets("t", 0) == (0, 1)
+    assert log._reader.written(_name(log, "t"), 0) == 1
+    assert [type(asker._consumer) for asker in askers] == [Consumer, Consumer]
 
 
 def test_a_cluster_that_never_answers_is_an_error(log: KafkaLog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from foldline.errors import LogError
 from foldline.log.kafka.clients import CALL_S, Clients
-from foldline.log.kafka.faults import error_of, fault
+from foldline.log.kafka.faults import UNKNOWN_TOPIC, error_of, fault
 from foldline.log.kafka.messages import to_row
 from foldline.log.kafka.stream import Stream
 from foldline.log.protocol import Row
@@ -32,6 +32,9 @@ POLL_S: Final = 0.05
 
 DRAIN: Final = 2_000
 """Messages taken from the client at once."""
+
+ANEW_S: Final = 0.3
+"""Until another client asks in place of one that has lost sight of a partition."""
 
 ASK_S: Final = 1.0
 """One try at a question that a broker which died will not answer; its partitions get other leaders meanwhile."""
@@ -167,14 +170,21 @@ class _Asker:
         """First and end offset; tries again while leaders change."""
         deadline = time.monotonic() + CALL_S
         while True:
-            try:
-                with self._asking:
-                    return self._ready().get_watermark_offsets(TopicPartition(*place), timeout=ASK_S)
-            except KafkaException as error:
-                if self._closed or time.monotonic() > deadline:
-                    doing = f"asking for the ends of {place[0]}[{place[1]}]"
-                    raise fault(error_of(error), doing) from error
-            time.sleep(POLL_S)
+            pause = POLL_S
+            with self._asking:
+                consumer = self._ready()
+                try:
+                    return consumer.get_watermark_offsets(TopicPartition(*place), timeout=ASK_S)
+                except KafkaException as error:
+                    if error_of(error).code() in UNKNOWN_TOPIC:
+                        # What a broker that has just started did not know, a client takes for unknown for minutes.
+                        consumer.close()
+                        self._consumer = None
+                        pause = ANEW_S
+                    if self._closed or time.monotonic() > deadline:
+                        doing = f"asking for the ends of {place[0]}[{place[1]}]"
+                        raise fault(error_of(error), doing) from error
+            time.sleep(pause)
 
     def close(self) -> None:
         """Let the consumer go. Idempotent."""

@@ -10,7 +10,7 @@ import pytest
 import foldline as fl
 from foldline.engine.audit import audit
 from foldline.engine.learner import Pace
-from foldline.errors import DefinitionError, InputError
+from foldline.errors import DefinitionError, FoldlineError, InputError
 from foldline.experiments.measure import Guardrail
 from foldline.log.protocol import Batch
 from foldline.loops.catalogue import Catalogue
@@ -37,7 +37,7 @@ def _test(loop: fl.Loop, **settings: object) -> fl.Experiment:
         "max_days": 28,
         "window_s": 60,
     }
-    return loop.experiment("b-or-a", **{**given, **settings})  # type: ignore[arg-type]  # by name
+    return loop.experiment(**{"name": "b-or-a", **given, **settings})  # type: ignore[arg-type]  # by name
 
 
 def _visit(loop: fl.Loop, units: int) -> list[fl.Decision]:
@@ -236,3 +236,66 @@ def test_defining_again_attaches_or_conflicts(clock: Callable[[], int]) -> None:
         complete = app.loop("whole", actions=["a", "b"], complete=True)
         with pytest.raises(DefinitionError, match="complete outcomes"):
             complete.experiment("z", control=fl.Fixed("a"), challenger=fl.Fixed("b"), goal=GOAL, max_days=2)
+
+
+def _asked(loop: fl.Loop, units: int = 200) -> dict[str, str | None]:
+    return {f"u{n}": loop.decide(f"u{n}").experiment for n in range(units)}
+
+
+def test_one_that_starts_later_takes_no_unit_away() -> None:
+    """Whoever runs first keeps its units, whatever the names; one for which none is left is refused."""
+    with fl.open("memory://", pace=FAST) as app:
+        news = app.loop("news", actions=["a", "b"])
+        _test(news, name="middle", coverage=0.5)
+        before = _asked(news)
+        assert set(before.values()) == {"middle", None}
+        _test(news, name="a-later-one", coverage=0.5)
+        after = _asked(news)
+        assert {unit for unit, name in after.items() if name == "middle"} == {
+            unit for unit, name in before.items() if name == "middle"
+        }
+        assert "a-later-one" in after.values()
+        whole = app.loop("shop", actions=["a", "b"])
+        running = _test(whole, name="whole")
+        with pytest.raises(
+            DefinitionError, match=r"would get no unit: 'whole' runs on loop 'shop' with all of them"
+        ):
+            _test(whole, name="none-left")
+        running.pause()
+        _test(whole, name="none-left")
+
+
+def test_a_slot_of_a_layer_has_one_owner() -> None:
+    """On any loop; a paused experiment keeps its own, an ended one frees them."""
+    with fl.open("memory://", pace=FAST) as app:
+        news, shop = app.loop("news", actions=["a", "b"]), app.loop("shop", actions=["a", "b"])
+        first = _test(news, name="first", layer={"salt": "page", "slots": [[0, 6000]]})
+        other = {"salt": "page", "slots": [[400, 1000]], "size": 1000}
+        with pytest.raises(DefinitionError, match=r"'first', which is running, has \[\[0, 6000\]\] of 10000"):
+            _test(shop, name="second", layer=other)
+        first.pause()
+        with pytest.raises(DefinitionError, match="which is paused"):
+            _test(shop, name="third", layer=other)
+        _test(news, name="fourth", layer={"salt": "page", "slots": [[6000, 10000]]})
+        first.stop()
+        _test(shop, name="fifth", layer={"salt": "page", "slots": [[400, 600]], "size": 1000})
+
+
+def test_settings_may_be_plain_values() -> None:
+    """As in a file; what cannot be is refused with its place."""
+    with fl.open("memory://", pace=FAST) as app:
+        news = app.loop("news", actions=["a", "b"])
+        made = _test(
+            news, start=False, holdouts=[{"salt": "nobody", "share": 0.1}], learns={"challenger": "frozen"}
+        ).definition
+        assert made.holdouts[0].share == 0.1
+        assert [variant.learns for variant in made.variants] == ["own", "frozen"]
+        for settings, message in (
+            ({"power": "0.9"}, r"settings: .*power"),
+            ({"learns": {"third": "own"}}, r"learns names \['third'\]"),
+            ({"layer": {"salt": "l"}}, r"slots"),
+            ({"colour": 1}, "colour"),
+            ({"guardrails": [{"name": "x", "margin": float("inf")}]}, "margin inf"),
+        ):
+            with pytest.raises(FoldlineError, match=message):
+                _test(news, name="other", start=False, **settings)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -17,10 +16,10 @@ from foldline.engine.learnt import Learnt
 from foldline.engine.output_reader import OutputReader
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, InputError
-from foldline.experiments.definition import Learns, Variant
+from foldline.experiments.definition import Learns
 from foldline.experiments.goals import Mean, Proportion, Ratio
 from foldline.experiments.measure import Goal
-from foldline.experiments.settings import ExperimentSettings
+from foldline.experiments.settings import settings_of
 from foldline.log.places import appended_places
 from foldline.log.protocol import Batch, Log
 from foldline.loops.bundle import Bundle
@@ -323,7 +322,7 @@ class Loop:
         challengers: Mapping[str, Policy] | None = None,
         goal: Proportion | Mean | Ratio | Goal | None = None,
         max_days: float | None = None,
-        learns: Learns = "own",
+        learns: Learns | Mapping[str, Learns] = "own",
         start: bool = True,
         **settings: Any,
     ) -> Experiment:
@@ -338,7 +337,7 @@ class Loop:
             challengers: where there are several, by key.
             goal: what decides, with its design.
             max_days: the verdict comes at latest so many days after the start.
-            learns: from which decisions the variants' policies learn: `own`, `shared` or `frozen`.
+            learns: from which decisions the variants' policies learn: `own`, `shared` or `frozen`; or by variant.
             start: whether to start it at once.
             **settings: others of `foldline.experiments.settings.ExperimentSettings`, such as power, alpha,
                 sample_size, rule, window_s, guardrails, coverage, condition.
@@ -370,19 +369,25 @@ class Loop:
                 f"experiment {name!r} has no {'goal' if goal is None else 'max_days'}; it is fixed before the start",
                 field="goal" if goal is None else "max_days",
             )
-        variants = tuple(
-            Variant(key=key, policy=msgspec.to_builtins(policy), learns=learns)
+        share = {} if isinstance(learns, str) else dict(learns)
+        variants = [
+            {
+                "key": key,
+                "policy": policy,
+                "learns": learns if isinstance(learns, str) else share.pop(key, "own"),
+            }
             for key, policy in given.items()
-        )
-        try:
-            wanted = ExperimentSettings(
-                variants=variants,
-                goal=goal if isinstance(goal, Goal) else goal.goal(),
-                max_days=max_days,
-                **settings,
+        ]
+        if share:
+            raise InputError(
+                "input.invalid",
+                f"experiment {name!r}: learns names {sorted(share)}; its variants are {sorted(given)}",
+                field="learns",
             )
-        except TypeError as error:
-            raise InputError("input.invalid", f"experiment {name!r}: {error}") from error
+        wanted = settings_of({
+            "variants": variants, "goal": goal if isinstance(goal, Goal) else goal.goal(), "max_days": max_days,
+            **settings,
+        })  # fmt: skip
         experiment.define(wanted)
         if start:
             experiment.start()

@@ -7,6 +7,7 @@ import msgspec
 from foldline.engine.defining import under_lease
 from foldline.engine.restore import rows_from, rows_here
 from foldline.errors import DefinitionError, InputError, LogError
+from foldline.experiments.beside import check_beside
 from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
 from foldline.experiments.definition import FREE, ExperimentDefinition, check_successor, checked
 from foldline.experiments.settings import ExperimentSettings
@@ -63,11 +64,11 @@ def change_experiment(
         now: milliseconds, stamps definition and markers.
 
     Raises:
-        InputError, DefinitionError: it is refused; nothing was written.
+        InputError, DefinitionError: it is refused, for itself or beside those that run; nothing was written.
     """
     return under_lease(
         log,
-        f"define/experiment/{name}",
+        "define/experiments",  # one for all, since they must not take each other's units
         holder,
         lambda lease: _changed(log, catalogue, loops, name, change, lease, now),
     )
@@ -92,6 +93,8 @@ def _changed(
         check_successor(old, wanted)
     loop = loops.one(wanted.loop)
     check_in_loop(wanted, loop)
+    if wanted.state == "running" and (old is None or old.state != "running"):
+        check_beside(wanted, [catalogue.one(other) for other in catalogue.names() if other != name])
     _create_topics(log, wanted, loop)
     log.append(_batches(wanted, loop, now), lease=lease)
     read_experiments(log, catalogue)

@@ -274,7 +274,7 @@ class Host:
     def _try_out(self, name: str, hosted: Hosted, now: int) -> tuple[int, bool]:
         """One round of a loop's experiments: how many records were folded, and whether deciding changes."""
         folded, running = 0, []
-        for one in map(self.experiments.one, self.experiments.names(name)):
+        for one in self.experiments.in_order(name):
             trial = hosted.trials.get(one.name)
             if trial is None and one.state != "draft":
                 trial = hosted.trials[one.name] = Trial(

@@ -36,6 +36,14 @@ class ExperimentCatalogue:
         """Every experiment, or those of a loop, by name."""
         return sorted(name for name, versions in self._versions.items() if loop in (None, versions[0].loop))
 
+    def in_order(self, loop: str) -> list[ExperimentDefinition]:
+        """A loop's experiments in the order in which they are asked for a unit: as they were started, then by name.
+
+        So one that starts later takes nobody away from those that run.
+        """
+        newest = [self.one(name) for name in self.names(loop)]
+        return sorted(newest, key=lambda each: (each.started is None, each.started or 0, each.name))
+
     def get(self, name: str) -> ExperimentDefinition | None:
         """The newest version of an experiment, or None."""
         versions = self._versions.get(name)

@@ -1,5 +1,6 @@
 """What an experiment measures of a unit: declared before it starts, counted by the tally, tested by the analysis."""
 
+import math
 from typing import Annotated, Literal
 
 import msgspec
@@ -92,6 +93,11 @@ def check_measure(measure: Measure, unit_bits: int) -> None:
         DefinitionError: `definition.incoherent`.
         FoldError: `fold.overflow` where a cap has no room in its units.
     """
+    if isinstance(measure, Guardrail) and not math.isfinite(measure.margin):
+        raise _incoherent(
+            f"guardrail {measure.name!r}: margin {measure.margin!r}; expected how much worse is tolerated",
+            "margin",
+        )
     if (measure.kind == "ratio") != (measure.per is not None):
         raise _incoherent(
             f"metric {measure.name!r} of kind {measure.kind!r}: a ratio has `per`, no other", "per"

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Of an assignment; logged with every decision, and counted.
+    """Of an assignment. A decision logs experiment, variant and its probability, from which it follows again.
 
     Only SPLIT and STICKY units belong to the experiment's analysis: they are in it by chance.
     """

@@ -1,6 +1,7 @@
 """Settings of an experiment as people give them: in Python, in a TOML or JSON file, over HTTP."""
 
 import tomllib
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -142,7 +143,16 @@ def read_settings(data: bytes, form: str) -> ExperimentSettings:
         fields = tomllib.loads(data.decode()) if form == "toml" else msgspec.json.decode(data)
     except (ValueError, msgspec.MsgspecError) as error:
         raise InputError("input.unreadable", f"the experiment's settings are no {form}: {error}") from error
+    return settings_of(fields)
+
+
+def settings_of(fields: Mapping[str, Any]) -> ExperimentSettings:
+    """The settings of values by name, structs among them or plain.
+
+    Raises:
+        InputError: `input.invalid`, naming the field.
+    """
     try:
-        return msgspec.convert(fields, ExperimentSettings)
-    except msgspec.ValidationError as error:
+        return msgspec.convert(msgspec.to_builtins(fields), ExperimentSettings)
+    except (msgspec.ValidationError, TypeError) as error:
         raise InputError("input.invalid", f"the experiment's settings: {error}") from error

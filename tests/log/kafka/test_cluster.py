@@ -229,6 +229,9 @@ class _Blind:
     def get_watermark_offsets(self, *_: Any, **__: Any) -> Any:
         raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
 
+    def list_topics(self, *_: Any, **__: Any) -> Any:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
 
 def test_a_client_that_has_lost_sight_of_a_partition_is_replaced(log: KafkaLog) -> None:
     """It would not look again for minutes."""
@@ -240,6 +243,19 @@ def test_a_client_that_has_lost_sight_of_a_partition_is_replaced(log: KafkaLog) 
     assert log.offsets("t", 0) == (0, 1)
     assert log._reader.written(_name(log, "t"), 0) == 1
     assert [type(asker._consumer) for asker in askers] == [Consumer, Consumer]
+
+
+def test_a_topic_that_cannot_be_looked_for_is_an_error_of_the_log(log: KafkaLog) -> None:
+    """A learner goes on trying after one; it would end with any other."""
+    log.create(Topic("s"))
+    log.create(Topic("t"))
+    log.read("s", 0, 0)
+    assert log._reader._slots
+    for slot in log._reader._slots:
+        slot._consumer = cast("Consumer", _Blind(slot._consumer))
+    with pytest.raises(LogError, match=r"looking for .*_TRANSPORT") as raised:
+        log.read("t", 0, 0)
+    assert raised.value.code == "log.unavailable"
 
 
 def test_a_cluster_that_never_answers_is_an_error(log: KafkaLog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,10 @@ class _Slot:
     def open(self, place: Place, offset: int) -> Stream:
         if place[0] not in self._topics:
             # A client told to fetch a topic that it does not know looks around once a second.
-            self._consumer.list_topics(place[0], CALL_S)
+            try:
+                self._consumer.list_topics(place[0], CALL_S)
+            except KafkaException as error:
+                raise fault(error_of(error), f"looking for {place[0]}") from error
             self._topics.add(place[0])
         stream = self.streams[place] = Stream(offset)
         self._consumer.incremental_assign([TopicPartition(*place, offset)])

@@ -173,18 +173,18 @@ def test_a_token_decides_and_reports_in_its_loop_alone(served: Running) -> None:
         assert refused.status_code == 403, path
         assert says in refused.json()["error"]["message"]
     assert _ok(client.get(f"{CTR}/results", headers=_bearer(admin)))["results"]["experiment"] == "ctr"
-    wrong = _bearer(made["token"][:-2] + "zz")
-    for headers in ({}, wrong, _bearer(_expired(served))):
-        assert (
-            client.post("/v1/loops/news/decisions", json={"unit": "u1"}, headers=headers).status_code == 401
-        )
+    wrong, expired = _bearer(made["token"][:-2] + "zz"), _bearer(_expired(served))
+    for headers, says in (({}, "wants a key"), (wrong, "is unknown"), (expired, "'old' has expired")):
+        refused = client.post("/v1/loops/news/decisions", json={"unit": "u1"}, headers=headers)
+        assert (refused.status_code, says in refused.json()["error"]["message"]) == (401, True), says
     second = _ok(client.post(f"{CTR}/tokens", json={}, headers=_bearer(admin)), 201)
     listed = _ok(client.request("DELETE", f"{CTR}/tokens", params={"id": made["id"]}, headers=_bearer(admin)))
     assert {one["id"]: one["revoked"] for one in listed["tokens"] if one["name"] != "old"} == {
         made["id"]: True,
         second["id"]: False,
     }
-    assert client.post("/v1/loops/news/decisions", json={"unit": "u1"}, headers=mine).status_code == 401
+    taken_back = client.post("/v1/loops/news/decisions", json={"unit": "u1"}, headers=mine)
+    assert (taken_back.status_code, "'shop' was revoked" in taken_back.text) == (401, True)
     _ok(client.post(f"{CTR}/stop", headers=_bearer(admin)))
     over = client.post("/v1/loops/news/decisions", json={"unit": "u1"}, headers=_bearer(second["token"]))
     assert over.status_code == 403
@@ -192,6 +192,14 @@ def test_a_token_decides_and_reports_in_its_loop_alone(served: Running) -> None:
     metrics = client.get("/metrics", headers=_bearer(admin)).text
     assert 'foldline_requests_total{route="decide",status="401"} 4.0' in metrics
     assert 'foldline_requests_total{route="decide",status="403"} 2.0' in metrics
+
+
+def test_an_open_service_is_not_closed_by_a_token(served: Running) -> None:
+    """Nobody would be left who may do anything else."""
+    _started(served)
+    refused = served.client.post(f"{CTR}/tokens", json={})
+    assert (refused.status_code, "foldline keys add" in refused.text) == (409, True)
+    assert served.client.get(f"{CTR}/results").status_code == 200
 
 
 def _expired(served: Running) -> str:

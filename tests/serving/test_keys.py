@@ -47,8 +47,9 @@ def test_every_route_asks_for_its_role(served: Running) -> None:
     models = [{"kind": "model", "name": "m", "model": "LogisticRegression"}]
     served.client.put("/v1/loops/news", json={"folds": models})
     served.client.put(CTR, json=SETTINGS)
-    token = served.client.post(f"{CTR}/tokens", json={}).json()["id"]
     tokens = {role: served.key(role)[1] for role in ROLES}
+    sent = {"authorization": f"Bearer {tokens['admin']}"}
+    token = served.client.post(f"{CTR}/tokens", json={}, headers=sent).json()["id"]
     revoked, revoked_token = served.key("admin")
     Keyring(served.log).revoke(revoked.id, now=wall_clock())
     _, expired_token = served.key("admin", expires=wall_clock() - 1)
@@ -195,13 +196,17 @@ def test_a_keyring_finds_what_holds() -> None:
     key, token = ring.add("shop", ("decide",), now=NOW, expires=NOW + 10)
     later = Keyring(log)
     later.read()
-    assert later.find(token, now=NOW + 9) == key
-    assert later.find(token, now=NOW + 10) is None
+    assert later.find(token) == key
+    assert (key.is_over(NOW + 9), key.is_over(NOW + 10)) == (False, True)
     forever, other = ring.add("ops", ("admin",), now=NOW + 1)
     assert [each.name for each in ring.all()] == ["shop", "ops"]
-    assert ring.find(other, now=NOW + 10**12) == forever
+    assert ring.find(other) == forever
+    assert not forever.is_over(NOW + 10**12)
     ring.revoke(forever.id, now=NOW)
-    assert ring.find(other, now=NOW) is None
+    found = ring.find(other)
+    assert found is not None
+    assert found.is_over(NOW)
+    assert ring.find(other + "x") is None
 
 
 def test_keys_that_make_no_sense_are_refused() -> None:

@@ -60,8 +60,10 @@ def served() -> Iterator[Asked]:
             assert answered.status_code == 201, answered.text
         for name in ("running", "ended"):
             assert made.client.post(f"/v1/experiments/{name}/start").status_code == 200
-        token = made.client.post("/v1/experiments/ctr/tokens", json={}).json()["id"]
-        yield Asked(made.url, made, (token, made.key("admin")[1]))
+        _, admin = made.key("admin")
+        shown = {"authorization": f"Bearer {admin}"}
+        token = made.client.post("/v1/experiments/ctr/tokens", json={}, headers=shown).json()["id"]
+        yield Asked(made.url, made, (token, admin))
 
 
 def _experiment(case: Any) -> str:

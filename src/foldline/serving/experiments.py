@@ -26,7 +26,7 @@ from foldline.engine.experimenting import (
     there,
 )
 from foldline.engine.promoting import promote, roll_back
-from foldline.errors import InputError
+from foldline.errors import DefinitionError, InputError
 from foldline.experiments.catalogue import ExperimentCatalogue
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.results import Results
@@ -240,6 +240,13 @@ async def make_token(service: Service, call: Call) -> Answer:
     """A token for its loop's decisions and rewards, until it has ended; shown this once."""
     request = read_body(_TOKEN, call.body)
     one = service.host.experiments.one(call.name)
+    if not service.keyring.closed:
+        raise DefinitionError(
+            "definition.conflict",
+            "this service is open to all: a token would close it, and nobody could ask it anything else; make a key "
+            "first: foldline keys add NAME --role admin",
+            field="token",
+        )
     now = service.clock()
     expires = None if request.days is None else now + round(request.days * 86_400_000)
     key, token = await asyncio.get_running_loop().run_in_executor(

@@ -47,12 +47,13 @@ class Guard:
                 "this service wants a key: send the header Authorization: Bearer fl_…",
                 field="Authorization",
             )
-        key = self._keyring.find(authorization[len(_SCHEME) :].strip(), now=now)
-        if key is None:
+        key = self._keyring.find(authorization[len(_SCHEME) :].strip())
+        if key is None or key.is_over(now):
+            what = "the key given is unknown"
+            if key is not None:
+                what = f"the key {key.name!r} " + ("was revoked" if key.revoked else "has expired")
             raise RequestError(
-                "http.unauthorized",
-                "the key given is unknown, revoked or expired; ask for a new one (foldline keys add)",
-                field="Authorization",
+                "http.unauthorized", f"{what}; ask for a new one (foldline keys add)", field="Authorization"
             )
         if key.experiment is not None:
             self._check_token(key, key.experiment, role, loop)

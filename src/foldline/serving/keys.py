@@ -50,6 +50,10 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="key"
     experiment: str | None = None
     loop: str | None = None
 
+    def is_over(self, now: int) -> bool:
+        """Whether it was revoked or has expired."""
+        return self.revoked or (self.expires is not None and self.expires <= now)
+
     def allows(self, role: Role | None) -> bool:
         """Whether it may act in a role; None asks for any key at all."""
         return role is None or role in self.roles or "admin" in self.roles
@@ -125,16 +129,14 @@ class Keyring:
         self._write(key, now)
         return key
 
-    def find(self, token: str, *, now: int) -> Key | None:
-        """The key of a token, if it is one of ours, not revoked and not expired."""
+    def find(self, token: str) -> Key | None:
+        """The key of a token, if it is one of ours: also one that was revoked or has expired."""
         prefix, _, rest = token.partition("_")
         id, _, secret = rest.partition("_")
         key = self._keys.get(id)
         # Compared even where there is no such key, so that the time taken does not tell ids that exist.
         same = hmac.compare_digest(_hashed(secret), key.hash if key is not None else "0" * 64)
-        if key is None or not same or prefix != "fl" or key.revoked:
-            return None
-        return None if key.expires is not None and key.expires <= now else key
+        return key if key is not None and same and prefix == "fl" else None
 
     def _write(self, key: Key, now: int) -> None:
         payload = msgspec.json.encode(key)

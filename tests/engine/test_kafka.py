@@ -5,13 +5,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from foldline.engine.audit import audit
 from foldline.engine.defining import create_catalogue, define
 from foldline.engine.learner import Learner, Pace
 from foldline.engine.replay import replay
 from foldline.engine.restore import dump_bytes, rows_from
+from foldline.errors import LogError
 from foldline.log.kafka.log import KafkaLog
 from foldline.log.open import open_log
 from foldline.log.protocol import Batch, Log
@@ -20,7 +22,7 @@ from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.records.codec import encode
 from foldline.records.dead_letter import DeadLetter
-from foldline.records.types import Decision
+from foldline.records.types import Decision, Tick
 from tests.engine import (
     test_audit,
     test_audit_bundles,
@@ -110,6 +112,73 @@ def test_states_are_those_of_the_embedded_log(log: KafkaLog, tmp_path: Path, kaf
         states = _learnt(embedded, loop)
         assert _learnt(log, loop) == states
         assert _learnt(foreign, loop) == states
+
+
+def _let_go(log: KafkaLog, topic: str, upto: int) -> None:
+    """What retention does, at once."""
+    admin = AdminClient({"bootstrap.servers": log.url.split("/")[2]})
+    place = TopicPartition(f"{log.url.rpartition('/')[2]}.{topic}", 0, upto)
+    admin.delete_records([place])[place].result(30)
+
+
+def test_what_retention_took_before_it_was_learnt_is_an_error(log: KafkaLog, defined: Define) -> None:
+    """All that was learnt may go, the mark of the last transaction with it; what was not is missed, not passed over."""
+    loop = definition(1)
+    defined(loop)
+    topic = topics_of(loop).events
+    append_records(log, loop, [records(5, 200, 0)], rows=20)
+    log.append([Batch(topic, 0, encode(Tick(time=START)), 1, START, START)] * 2)  # several: a transaction
+    states = _learnt(log, loop)
+    _, end = log.offsets(topic, 0)
+    _let_go(log, topic, end)
+    with open_log(log.url) as other, pytest.raises(LogError) as raised:
+        other.read(topic, 0, end - 1)
+    assert raised.value.code == "log.offset_out_of_range"
+    learner = Learner(log, loop, "two", PACE)
+    learner.step(now=START)
+    assert learner.failed == {}
+    assert dump_bytes(loop.fold(), learner.workers[0].state) == states[0]
+    learner.close(now=START)
+    append_records(log, loop, [records(6, 50, 0)], rows=20)
+    _let_go(log, topic, log.offsets(topic, 0)[1])
+    late = Learner(log, loop, "three", PACE)
+    late.step(now=START)
+    assert late.failed[0].code == "fold.retention_overtook"
+
+
+def test_a_worker_that_reads_too_late_says_so(log: KafkaLog, defined: Define) -> None:
+    """What it has not fetched has gone meanwhile."""
+    loop = definition(1)
+    defined(loop)
+    topic = topics_of(loop).events
+    learner = Learner(log, loop, "one", PACE)
+    for turn in range(3):
+        learner.step(now=START + turn)
+    log._reader.forget(f"{log.url.rpartition('/')[2]}.{topic}")  # as after a minute without a read
+    with open_log(log.url) as other:
+        append_records(other, loop, [records(5, 50, 0)], rows=20)
+        _let_go(log, topic, other.offsets(topic, 0)[1] - 1)
+    learner.step(now=START + 10)
+    assert learner.failed[0].code == "fold.retention_overtook"
+
+
+def test_an_idle_worker_goes_past_the_marks_of_transactions(log: KafkaLog, defined: Define) -> None:
+    """After a minute, with one root that says so; nothing lags then."""
+    loop = definition(1)
+    defined(loop)
+    topic = topics_of(loop).events
+    log.append([Batch(topic, 0, encode(Tick(time=START)), 1, START, START)] * 2)
+    learner = Learner(log, loop, "one", PACE)
+    for turn in range(5):
+        learner.step(now=START + turn)
+    worker, (_, end) = learner.workers[0], log.offsets(topic, 0)
+    assert worker.n == end - 1
+    before = log.offsets(topics_of(loop).roots, 0)[1]
+    learner.step(now=START + 61_000)
+    assert worker.n == end
+    learner.step(now=START + 61_010)
+    rows = list(rows_from(log, topics_of(loop).roots, 0, before))
+    assert [msgspec.json.decode(row.payload)["n"] for row in rows] == [end]
 
 
 def test_dead_letters_name_message_and_record(log: Log, defined: Define) -> None:

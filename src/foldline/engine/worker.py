@@ -32,6 +32,9 @@ from foldline.records.types import Tick
 UNCHANGED_RECORDS = 100_000
 """A root is written after this many records that changed nothing, so that a restart need not read them all."""
 
+LOOK_EVERY_MS = 60_000
+"""How often an idle worker looks whether the log ends beyond what it has read."""
+
 PENDING_GROWTH = 10
 """The pending half is dumped when the log has grown by this many times its last dump's bytes."""
 
@@ -90,7 +93,8 @@ class Worker:
         self._changed = False
         self._dead: list[Batch] = []
         self._outputs: list[Numbered] = []
-        self._written_at = now
+        self._written_at = self._looked_at = now
+        self._looked_n = self.n
         self.dump_s = 0.0
 
     @property
@@ -124,6 +128,9 @@ class Worker:
         """Fold what is there, up to `max_records`, and write nothing; the number of records folded."""
         reading = self._read(max_records)
         if reading is None:
+            if self.n != self._looked_n and now - self._looked_at >= LOOK_EVERY_MS:
+                self._looked_at = now
+                self._pass_unseen()
             return 0
         self._apply(reading, now)
         return len(reading.columns)
@@ -197,6 +204,7 @@ class Worker:
     def close(self, *, now: int) -> None:
         """Write a last root with both halves at n, if anything was read since, and give the lease up."""
         try:
+            self._pass_unseen()
             if self._changed or self._unrooted or self._pending_bytes_read:
                 self.write_root(now=now, pending=True)
             elif self.in_doubt:
@@ -204,6 +212,17 @@ class Worker:
         except LeaseLost:
             return
         self.log.release(self.lease)
+
+    def _pass_unseen(self) -> None:
+        """Go past what no reader sees at the log's end, such as the marks of transactions, and have a root say so.
+
+        Otherwise the log might let go of it, and what starts from that root would look for it in vain.
+        """
+        topic, partition = self.identity.topic, self.identity.partition
+        _, end = self.log.offsets(topic, partition)
+        if end > self.n and not self.log.read(topic, partition, self.n, max_records=1, end=end):
+            self.n, self._unrooted = end, UNCHANGED_RECORDS
+        self._looked_n = self.n
 
     def _read(self, max_records: int) -> Reading | None:
         try:

@@ -107,7 +107,8 @@ class KafkaLog:
         place = self._place(topic, partition)
         if end is not None and end <= offset <= self._reader.ends(*place)[1] and offset >= 0:
             return []
-        rows = self._reader.read(*place, offset, max_records, end)
+        gaps = self._catalogue.need(topic).cleanup == "compact"
+        rows = self._reader.read(*place, offset, max_records, end, gaps=gaps)
         if rows is None:
             raise validation.out_of_range(topic, partition, offset, *self._reader.ends(*place))
         return rows if self._avro is None or topic.endswith(STATES) else self._avro.read(rows)

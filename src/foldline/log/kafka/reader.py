@@ -257,9 +257,17 @@ class Reader:
             self._own[topic, partition] = max(offset + 1, self._own.get((topic, partition), 0))
 
     def read(
-        self, topic: str, partition: int, offset: int, max_records: int, end: int | None
+        self, topic: str, partition: int, offset: int, max_records: int, end: int | None, *, gaps: bool
     ) -> list[Row] | None:
         """Rows as `Log.read` gives them; None where the partition has no such offset.
+
+        Args:
+            topic: as the cluster calls it.
+            partition: of it.
+            offset: to start at.
+            max_records: see `Log.read`.
+            end: likewise.
+            gaps: whether offsets before the first kept are passed over, as on a compacted topic.
 
         Raises:
             LogError: `log.unavailable`.
@@ -267,7 +275,7 @@ class Reader:
         place = (topic, partition)
         started = time.monotonic()
         while True:
-            stream = self._stream(place, offset)
+            stream = self._stream(place, offset, gaps=gaps)
             if stream is None:
                 return None
             with self.changed:
@@ -290,7 +298,7 @@ class Reader:
             for place, offset in ends.items():
                 stream = streams.get(place)
                 if stream is None or stream.error or not stream.covers(offset):
-                    streams[place] = self._stream(place, offset)
+                    streams[place] = self._stream(place, offset, gaps=True)
             with self.changed:
                 self._check_open()
                 for place, offset in ends.items():
@@ -337,7 +345,7 @@ class Reader:
             return rows
         return None
 
-    def _stream(self, place: Place, offset: int) -> Stream | None:
+    def _stream(self, place: Place, offset: int, *, gaps: bool) -> Stream | None:
         """A stream that covers an offset, opened if need be; None where the partition does not hold it."""
         with self.changed:
             self._check_open()
@@ -345,7 +353,7 @@ class Reader:
         if found is not None:
             return found
         first, end = self.ends(*place)
-        if not 0 <= offset <= end:
+        if not (0 if gaps else first) <= offset <= end:
             return None
         with self.changed:
             return self._covering(place, offset) or self._free_slot(place).open(place, max(offset, first))

@@ -192,15 +192,17 @@ def test_dead_letters_name_message_and_record(log: Log, defined: Define) -> None
     unknown = good.replace(b'"action":"a"', b'"action":"zzz"').replace(b"0.0.x", b"0.0.y")
     [first] = log.append([Batch(topic, 0, good, 1, START, START)])
     [second] = log.append([Batch(topic, 0, b"\n".join([b"{nonsense", good, unknown]), 3, START, START)])
+    [third] = log.append([Batch(topic, 0, b"no record", 1, START, START, b"its own key")])
     learner = Learner(log, loop, "one", PACE)
     for turn in range(3):
         learner.step(now=START + turn)
     rows = rows_from(log, topics_of(loop).dead, 0, 0)
     dead = [msgspec.json.decode(row.payload, type=DeadLetter) for row in rows]
     assert first < second
-    assert [(d.offset, d.index, d.code) for d in dead] == [
-        (second, 0, "record.undecodable"),
-        (second, 2, "record.unknown_action"),
+    assert [(d.offset, d.index, d.code, d.key) for d in dead] == [
+        (second, 0, "record.undecodable", None),
+        (second, 2, "record.unknown_action", None),
+        (third, 0, "record.undecodable", b"its own key"),
     ]
 
 

@@ -147,6 +147,24 @@ def test_metrics_of_a_loop_whose_topics_have_gone(served: Running) -> None:
     assert ("foldline_loop_records_total", "decisions", "news") in _metrics(served)
 
 
+def _degraded(served: Running) -> dict[str, Any]:
+    while (answered := served.client.get("/readyz").json())["status"] == "ready":
+        continue
+    return dict(answered)
+
+
+def test_a_fold_that_has_stopped_is_told(served: Running) -> None:
+    """It still decides, and learns no more."""
+    served.client.post("/v1/loops/news/decisions", json={"unit": "u"})
+    served.counts("news", decisions=1)
+    topic = served.log.topic("news.events")
+    served.log.delete("news.events")
+    served.log.create(topic)
+    answered = _degraded(served)
+    assert (answered["status"], answered["missing"]) == ("degraded", [])
+    assert answered["degraded"][0].startswith("loop 'news' has stopped learning: fold 'policy'")
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/nowhere", "/v1", "/v1/", "/v1/loops/news/nothing", "/v1/loops/news/decisions/x"]
 )

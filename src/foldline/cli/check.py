@@ -16,6 +16,7 @@ from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json
 from foldline.errors import FoldlineError
+from foldline.log.shown_url import shown_url
 
 FREE_BYTES = 1 << 30
 """Less free space than this beside the log is reported."""
@@ -112,6 +113,6 @@ def _log(url: str) -> Finding:
         return Finding("log", True, f"{url}: not there yet; it is made when first written")
     try:
         with open_existing(url) as opened:
-            return Finding("log", True, f"{url}: {len(opened.topics())} topics")
+            return Finding("log", True, f"{shown_url(url)}: {len(opened.topics())} topics")
     except FoldlineError as error:
         return Finding("log", False, str(error))

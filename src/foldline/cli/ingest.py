@@ -14,6 +14,7 @@ from foldline.cli.options import AsJson
 from foldline.cli.output import print_json, print_table
 from foldline.cli.roles import ConfigFile, LogForm, LogOption, settle
 from foldline.errors import InputError
+from foldline.log.shown_url import shown_url
 
 if TYPE_CHECKING:
     from foldline.engine.ingest import IngestCounts
@@ -94,9 +95,9 @@ def ingest(
 
     def ready() -> None:
         if json:
-            print_json({"log": url, "ingests": sorted(ingests)})
+            print_json({"log": shown_url(url), "ingests": sorted(ingests)})
         else:
-            print(f"copying {', '.join(sorted(ingests))} to {url}; stop with Ctrl-C", flush=True)
+            print(f"copying {', '.join(sorted(ingests))} to {shown_url(url)}; stop with Ctrl-C", flush=True)
 
     run(url, ingests, loops=settings.loops, ready=ready)
     logging.getLogger("foldline.cli").info("stopped; what was copied is on the log")

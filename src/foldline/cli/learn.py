@@ -6,6 +6,7 @@ from foldline.cli.noun import noun
 from foldline.cli.options import AsJson
 from foldline.cli.output import print_json
 from foldline.cli.roles import ConfigFile, LogForm, LogOption, settle
+from foldline.log.shown_url import shown_url
 
 app = noun()
 
@@ -26,9 +27,9 @@ def learn(
 
     def ready() -> None:
         if json:
-            print_json({"log": url, "learns": True})
+            print_json({"log": shown_url(url), "learns": True})
         else:
-            print(f"learning on {url}; stop with Ctrl-C", flush=True)
+            print(f"learning on {shown_url(url)}; stop with Ctrl-C", flush=True)
 
     run(
         url,

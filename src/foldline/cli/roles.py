@@ -9,6 +9,7 @@ import typer
 from foldline.cli.log_lines import Form, write_log_lines
 from foldline.cli.options import DEFAULT_LOG
 from foldline.cli.output import print_json
+from foldline.log.shown_url import shown_url
 
 if TYPE_CHECKING:
     from foldline.config import Config
@@ -89,9 +90,12 @@ def run_service(
 
     def ready(address: str) -> None:
         if as_json:
-            print_json({"url": address, "log": url, "learns": learn})
+            print_json({"url": address, "log": shown_url(url), "learns": learn})
         else:
-            print(f"serving {address} on {url}{', learning' if learn else ''}; stop with Ctrl-C", flush=True)
+            print(
+                f"serving {address} on {shown_url(url)}{', learning' if learn else ''}; stop with Ctrl-C",
+                flush=True,
+            )
 
     waiting = serve(
         url,

@@ -22,6 +22,7 @@ from foldline.app.secret import VARIABLE, DeploymentSecret
 from foldline.demos.fraud_data import Stream
 from foldline.engine.warming import warm_up
 from foldline.errors import FoldError, InputError
+from foldline.log.shown_url import shown_url
 
 LOOP = "fraud"
 AT_ONCE = 200
@@ -118,7 +119,7 @@ def run(settings: Settings, url: str, watch: Callable[[View], None] = lambda _: 
         if LOOP in app.loops():
             raise InputError(
                 "input.invalid",
-                f"the log {url} holds a loop {LOOP!r} already; give another --log",
+                f"the log {shown_url(url)} holds a loop {LOOP!r} already; give another --log",
                 field="log",
             )
         fraud = app.loop(LOOP, models=[settings.model], partitions=settings.partitions)

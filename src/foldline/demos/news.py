@@ -18,6 +18,7 @@ import foldline as fl
 from foldline.app.loop import Position
 from foldline.engine.learner import Pace
 from foldline.errors import InputError
+from foldline.log.shown_url import shown_url
 from foldline.simulation.worlds import NewsWorld
 
 LOOP = "news"
@@ -187,7 +188,9 @@ def _run(
 ) -> list[Visits]:
     if LOOP in app.loops():
         raise InputError(
-            "input.invalid", f"the log {url} holds a loop {LOOP!r} already; give another --log", field="log"
+            "input.invalid",
+            f"the log {shown_url(url)} holds a loop {LOOP!r} already; give another --log",
+            field="log",
         )
     partitions = settings.partitions or (1 if settings.policy.merge_law == "none" else PARTITIONS)
     news = app.loop(

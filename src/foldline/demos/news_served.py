@@ -25,6 +25,7 @@ import foldline as fl
 from foldline.client.http import RemoteLoop
 from foldline.demos.news import LOOP, PARTITIONS, READERS, Settings, View, Visits
 from foldline.errors import InputError, RequestError
+from foldline.log.shown_url import shown_url
 from foldline.simulation.line import Line
 
 Way = Literal["central", "edge"]
@@ -156,7 +157,7 @@ def run_served(
         if LOOP in client.loops():
             raise InputError(
                 "input.invalid",
-                f"the log {log} holds a loop {LOOP!r} already; give another --log",
+                f"the log {shown_url(log)} holds a loop {LOOP!r} already; give another --log",
                 field="log",
             )
         news = client.loop(LOOP)

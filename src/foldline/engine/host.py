@@ -301,14 +301,21 @@ class Host:
             _logger.warning("lost the publishing lease: %s", error)
 
     def _run(self) -> None:
+        told = ""
         while not self._stop.is_set():
             try:
                 if self.round() == 0:
                     self._log.wait(self._ends(), self._idle_s())
+                if told:
+                    _logger.info("the log answers again")
+                    told = ""
             except LogError as error:
                 if error.code == "log.closed":
                     return
-                _logger.error("the log failed, trying again in %s s: %s", RETRY_S, error)  # noqa: TRY400 - its text says all
+                # Once, not with every try of a long outage.
+                if str(error) != told:
+                    _logger.error("the log failed, trying again every %s s: %s", RETRY_S, error)  # noqa: TRY400 - its text says all
+                    told = str(error)
                 self._stop.wait(RETRY_S)
             except Exception as error:
                 self.failure = error

@@ -296,6 +296,7 @@ class Worker:
                     code=letter.code,
                     error=letter.message,
                     payload=line,
+                    key=row.key,
                     headers=row.headers,
                 )
             )

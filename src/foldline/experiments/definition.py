@@ -73,7 +73,7 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
         max_duration_ms: the verdict comes at latest this long after the start.
         window_ms: what happens to a unit this long after its first exposure counts.
         maturity_ms: how long, after its window, a unit waits for what is still on its way.
-        late_ms: what comes later still, but within this, corrects the tally; it may revise a verdict, never undo one.
+        late_ms: what comes later still, but within this, corrects the tally from then on; a verdict stands.
         coverage: share of eligible units enrolled.
         condition: who is eligible, over the context; None for all.
         layer: the slots of a layer that it has.

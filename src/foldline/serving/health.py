@@ -30,6 +30,8 @@ async def show_readiness(service: Service, _call: Call) -> Answer:
 
 def _degraded(service: Service) -> list[str]:
     degraded = [f"ingest {name!r} has stopped: {error}" for name, error in tuple(service.failures.items())]
+    for name in service.host.catalogue.names():
+        degraded += [f"loop {name!r} has stopped learning: {error}" for error in service.host.failed(name)]
     if isinstance(service.log, OutboxLog):
         degraded += _waiting(service.log.status())
     return degraded

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from foldline.errors import LogError
-from foldline.log.kafka.address import Address, parse_address, shown_url
+from foldline.log.kafka.address import Address, parse_address
+from foldline.log.shown_url import shown_url
 
 
 def _parse(url: str) -> Address:

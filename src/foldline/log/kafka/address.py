@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from foldline.errors import InputError, LogError
+from foldline.log.shown_url import shown_url
 from foldline.log.validation import check_topic_name
 
 FORM = "use kafka://host:port,host:port/namespace?client.property=value"
@@ -107,38 +108,39 @@ def parse_address(url: str, rest: str) -> Address:
     servers, _, namespace = place.partition("/")
     if not servers or not all(map(_is_server, servers.split(","))):
         raise LogError(
-            "log.url", f"{_hidden(url)!r}: expected brokers as host:port, given {servers!r}; {FORM}"
+            "log.url", f"{shown_url(url)!r}: expected brokers as host:port, given {servers!r}; {FORM}"
         )
     if namespace:
         try:
             check_topic_name(namespace)
         except InputError as error:
             raise LogError(
-                "log.url", f"{_hidden(url)!r}: namespace {namespace!r}: {error.args[0]}"
+                "log.url", f"{shown_url(url)!r}: namespace {namespace!r}: {error.args[0]}"
             ) from error
     try:
         given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
     except ValueError as error:
-        raise LogError("log.url", f"{_hidden(url)!r}: {error}; {FORM}") from error
+        raise LogError("log.url", f"{shown_url(url)!r}: {error}; {FORM}") from error
     replication = given.pop(REPLICATION, "-1")
     if replication != "-1" and not (replication.isdecimal() and 0 < int(replication) < 1 << 15):
         raise LogError(
-            "log.url", f"{_hidden(url)!r}: {REPLICATION} {replication!r}, expected copies, such as 3"
+            "log.url", f"{shown_url(url)!r}: {REPLICATION} {replication!r}, expected copies, such as 3"
         )
     events = given.pop(CLOUD_EVENTS, "true")
     if events not in ("true", "false"):
-        raise LogError("log.url", f"{_hidden(url)!r}: {CLOUD_EVENTS} {events!r}, expected true or false")
+        raise LogError("log.url", f"{shown_url(url)!r}: {CLOUD_EVENTS} {events!r}, expected true or false")
     path = given.pop(PROPERTIES, None)
     properties = (_read_properties(path) if path is not None else {}) | given
     fixed = sorted(FIXED & properties.keys())
     if fixed:
-        raise LogError("log.url", f"{_hidden(url)!r}: {fixed[0]!r} is set by the log itself; leave it out")
+        raise LogError("log.url", f"{shown_url(url)!r}: {fixed[0]!r} is set by the log itself; leave it out")
     instance = properties.pop(INSTANCE, "")
     registry, user = properties.pop(REGISTRY, ""), properties.pop(REGISTRY_USER, "")
     form = properties.pop(FORMAT, "json")
     if form not in ("json", "avro") or (form == "avro" and not registry):
         raise LogError(
-            "log.url", f"{_hidden(url)!r}: {FORMAT} {form!r}, expected json, or avro together with {REGISTRY}"
+            "log.url",
+            f"{shown_url(url)!r}: {FORMAT} {form!r}, expected json, or avro together with {REGISTRY}",
         )
     return Address(
         servers,
@@ -151,22 +153,6 @@ def parse_address(url: str, rest: str) -> Address:
         user,
         form == "avro",
     )
-
-
-def shown_url(url: str) -> str:
-    """The URL without what is secret in it, for people."""
-    return _hidden(url)
-
-
-def _hidden(url: str) -> str:
-    place, mark, query = url.partition("?")
-    parts = [part.partition("=") for part in query.split("&")] if mark else []
-    shown = [f"{name}={'…' if _is_secret(name) else value}" for name, _, value in parts]
-    return place + mark + "&".join(shown)
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name for word in ("password", "secret", "key.pem", "token"))
 
 
 def _is_server(server: str) -> bool:

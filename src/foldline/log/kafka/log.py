@@ -10,7 +10,7 @@ from typing import Self
 from foldline.errors import InputError, LogError
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
-from foldline.log.kafka.address import parse_address, shown_url
+from foldline.log.kafka.address import parse_address
 from foldline.log.kafka.avro import STATES, AvroForm
 from foldline.log.kafka.catalogue import Catalogue
 from foldline.log.kafka.clients import MESSAGE_BYTES, Clients
@@ -22,6 +22,7 @@ from foldline.log.kafka.transactions import Fenced, Outgoing, Transactor
 from foldline.log.kafka.writer import Writer
 from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
 from foldline.log.shares import Share
+from foldline.log.shown_url import shown_url
 
 
 class KafkaLog:

@@ -6,7 +6,8 @@ Question: how much less CPU than stream processors in Python does a learner take
 Workload: 1,000,000 JSON events of 150 bytes, outcomes with one of 20 keys, on 4 partitions of one node, produced once
     one a message (with the key), once packed 200 a message. Ours is a learner at its usual pace, from the first event
     to its last root: attribution, duplicate filter, leases and roots included. Latency: 1,000 events a second are
-    produced to a learner of its own process; an event is published once a bundle whose cut covers it was read.
+    produced (`linger.ms` as the client has it) to a learner of its own process; an event is published once a bundle
+    whose cut covers it was read. A minute goes by before it counts, since a broker just started compiles itself.
 Peer: Quix Streams exactly-once with tuned client settings, Bytewax without recovery, a loop on aiokafka that keeps
     nothing, Faust with a table (40,000 events), each reading the same messages, in a process of its own, CPU from its
     first event to its last. They are installed into `.tools/kafka-peers`, never a part of the project.

@@ -77,6 +77,9 @@ def test_a_loop_is_split_by_a_metric_of_its_own(log: str) -> None:
     assert (short.returncode, "take a shorter window" in short.stderr) == (2, True)
     unknown = _foldline("experiments", "aa", "nothing", "--log", log)
     assert unknown.returncode == 2
+    never = ("--metric", "nobody-logs-this", "--window-s", "60", "--salts", "5")
+    untested = _foldline("experiments", "aa", "news", *never, "--log", log)
+    assert (untested.returncode, "could be tested: too few have a value of" in untested.stderr) == (2, True)
 
 
 def test_results_by_segment(log: str) -> None:

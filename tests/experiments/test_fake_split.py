@@ -66,7 +66,7 @@ def test_a_metric_that_is_not_fit_is_found() -> None:
 def test_rates_are_counted_against_their_levels() -> None:
     """Three alarms of one test in four runs are too many, none of the others."""
     definition = simulated_definition(Proportion("click", baseline=0.2, effect=0.1), 100)
-    runs = [FakeRun(True, False, 1.0)] * 3 + [FakeRun(False, False, 0.0005)]
+    runs = [FakeRun(True, False, 1.0, True)] * 3 + [FakeRun(False, False, 0.0005, True)]
     rates = {rate.test: rate for rate in alarm_rates(definition, runs)}
     assert (rates["always_valid"].alarms, rates["always_valid"].holds) == (3, False)
     assert (rates["fixed"].share, rates["fixed"].holds) == (0.0, True)

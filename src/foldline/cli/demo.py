@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FIGURE_POINTS = 200
 
-app = noun("The shipped demos.")
+app = noun("The shipped demos.", "foldline demo news --headless")
 
 
 @app.callback()

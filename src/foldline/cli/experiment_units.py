@@ -68,6 +68,8 @@ def aa(
     if matured < 4:
         _refuse_few(wanted, len(table), matured)
     runs, interrupted = _split(FakeSplit(wanted, table), [f"{salt}-{i}" for i in range(salts)])
+    if runs and not any(run.tested for run in runs):
+        _refuse_untestable(wanted, matured)
     rates = alarm_rates(wanted, runs)
     if json:
         import msgspec
@@ -185,6 +187,19 @@ def _refuse_few(wanted: "ExperimentDefinition", units: int, matured: int) -> Non
         f"{matured} of {units} units have matured, {wanted.window_ms / 1000:g} s after their first decision; expected "
         "at least 4: take a shorter window, or a log that is longer",
         field="window_s",
+    )
+
+
+def _refuse_untestable(wanted: "ExperimentDefinition", matured: int) -> None:
+    from foldline.errors import InputError
+
+    goal = wanted.goal
+    below = f", or of {goal.per!r}," if goal.per is not None else ""
+    raise InputError(
+        "input.invalid",
+        f"no split of {matured} matured units could be tested: too few have a value of {goal.name!r}{below} within the "
+        "window; see how the metric is named, or take a log that is longer",
+        field="metric",
     )
 
 

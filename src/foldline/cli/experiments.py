@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from foldline.log.protocol import Log
     from foldline.loops.catalogue import Catalogue
 
-app = noun("Tests of policies against each other.")
+app = noun("Tests of policies against each other.", "foldline experiments list --log sqlite:///shop.db")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The experiment's.")]
 

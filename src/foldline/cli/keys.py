@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST = 1e6
 """Greatest number of days, and of requests a second, a key may be limited to."""
 
-app = noun("Who may ask the service what.")
+app = noun("Who may ask the service what.", "foldline keys add ops --role admin --log sqlite:///shop.db")
 
 
 @app.command("add")

@@ -10,7 +10,7 @@ from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
 from foldline.loops.instants import format_instant
 
-app = noun("What is decided, and what was learnt.")
+app = noun("What is decided, and what was learnt.", "foldline loops list --log sqlite:///shop.db")
 
 
 @app.command("list")

@@ -24,7 +24,7 @@ from foldline.cli.output import print_json, print_table
 if TYPE_CHECKING:
     from foldline.demos.fraud_summary import Summary
 
-app = noun("Online models: what there is, how they compare, how a loop's do.")
+app = noun("Online models: what there is, how they compare, how a loop's do.", "foldline models list")
 
 
 @app.command("list")

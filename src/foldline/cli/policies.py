@@ -8,7 +8,7 @@ from foldline.cli.noun import noun
 from foldline.cli.options import AsJson
 from foldline.cli.output import print_json, print_table
 
-app = noun("The rules a loop can decide by.")
+app = noun("The rules a loop can decide by.", "foldline policies list")
 
 
 @app.command("list")

@@ -76,6 +76,8 @@ def foldline(
     """Decisions that learn, over one event log.
 
     Exit status: 0 done, 1 failed, 2 the command, a setting or the data given is at fault, 130 interrupted.
+
+    Example: foldline demo news --headless
     """
 
 

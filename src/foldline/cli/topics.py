@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOLLOW_S = 1.0
 """How long one wait for new records lasts; between waits Ctrl-C is noticed."""
 
-app = noun("What stands on the log.")
+app = noun("What stands on the log.", "foldline topics list --log sqlite:///shop.db")
 
 
 @app.command("list")

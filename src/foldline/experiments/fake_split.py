@@ -30,11 +30,13 @@ class FakeRun(NamedTuple):
         always_valid: the interval that holds at every moment excluded zero in some minute.
         fixed: the test of one look, at the end, found a difference.
         shares: least p-value of the test of shares.
+        tested: whether the test of one look could be made at all.
     """
 
     always_valid: bool
     fixed: bool
     shares: float
+    tested: bool
 
 
 class AlarmRate(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +100,7 @@ class FakeSplit:
             verdict is not None and verdict.result in ("challenger_wins", "control_wins"),
             any(e.p_value is not None and e.p_value <= definition.alpha for e in final),
             walk.sample_ratio_p,
+            any(e.p_value is not None for e in final),
         )
 
     def runs(self, salts: Iterable[str]) -> Iterator[FakeRun]:

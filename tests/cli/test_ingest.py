@@ -122,6 +122,8 @@ def test_once_from_another_log(run: Run, tmp_path: Path) -> None:
     assert "shop" in run("topics", "list", "--log", target).out
     dead = json.loads(run("topics", "dead", "news.events", "--log", target, "--json").out.splitlines()[0])
     assert "no propensity" in json.dumps(dead)
+    said = run("topics", "resend", "news.events", "--log", target).out
+    assert "90 of ingests were left: foldline ingest --dead" in said
     mended = [each.replace("propensity=chance", "propensity=paid") for each in options[:-1]]
     tried = json.loads(run(*mended, "--dead", *where, "--json").out)
     good = sum(n % 10 != 9 and n % 7 != 6 and n % 3 != 0 for n in range(100))

@@ -160,7 +160,7 @@ def test_letters_are_sent_again_once_what_was_wrong_is_mended(run: Run, tmp_path
     with fl.open(url) as app:
         app.loop("news", actions=["a"])
         app.log.append([_outcome("u", "b"), _outcome("v", "a"), _outcome("w", "b")])
-        app.log.append([Batch("news.events", 0, b"nonsense", 1, NOON, NOON)])
+        app.log.append([Batch("news.events", 0, b"nonsense", 1, NOON, NOON, b"its own key")])
         news = app.loop("news", actions=["a", "b"])
         news.outcome(news.decide(unit="x"), 0.0)
         news.catch_up()
@@ -188,6 +188,10 @@ def test_letters_are_sent_again_once_what_was_wrong_is_mended(run: Run, tmp_path
         news.catch_up()
         assert (news.counts()["outcomes"], news.counts()["dead"]) == (5, 3)
     assert "(sent again)" in run("topics", "dead", "--log", url).out
+    assert resend("--code", "record.undecodable")["sent"] == 1
+    with open_log(url) as log:
+        again = [row for row in log.read("news.events", 0, 0) if row.payload == b"nonsense"]
+        assert [row.key for row in again] == [b"its own key"] * 2
     refused = run("topics", "resend", "news.events", "--place", "0:99", "--log", url, "--json")
     assert (refused.out, json.loads(refused.err)["code"]) == ("", "input.invalid")
 

@@ -200,7 +200,8 @@ def resend_letters(
     with open_existing(log) as opened:
         [dead] = _dead_topics(opened, topic) or [""]
         # What an ingest could not use stands on another's topic, and is copied again by the ingest.
-        letters = [letter for letter in letters_of(opened, dead) if letter.topic == topic] if dead else []
+        standing = list(letters_of(opened, dead)) if dead else []
+        letters = [letter for letter in standing if letter.topic == topic]
         places = {f"{topic}/{each if '.' in each else each + '.0'}" for each in place or ()}
         wanted = [
             letter
@@ -229,6 +230,10 @@ def resend_letters(
         print(f"{len(fresh)} of {len(letters)} dead letters would be sent again")
     else:
         print(f"{sent} of {len(letters)} dead letters sent again; {said['sent_before']} had been before")
+    if len(standing) > len(letters) and not json:
+        print(
+            f"{len(standing) - len(letters)} of ingests were left: foldline ingest --dead copies them again"
+        )
 
 
 def _listed(topic: dict[str, Any]) -> list[object]:

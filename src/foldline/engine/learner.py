@@ -44,7 +44,8 @@ class Pace:
 
     Attributes:
         max_records: micro-batch size.
-        root_every_ms: least time between two roots of a partition.
+        root_every_ms: least time between two roots of a partition; more where dumping a following fold's state would
+            take over a twentieth of it, save for 0.
         publish_every_ms: least time between two bundles; more where publishing would take over a third of it.
         lease_s: a lease lives this long without renewal.
         follow_records: micro-batch size of the folds that follow, where they read for themselves.
@@ -194,11 +195,15 @@ class Learner:
         return 0
 
     def _root_every_ms(self) -> int:
-        """The pace of roots; of folds that follow, slower where dumping would take more than a share of the time."""
-        if self.leads:
-            return self.pace.root_every_ms
+        """The pace of roots; of folds that follow, slower where dumping would take more than a share of the time.
+
+        A pace of 0 is kept whatever it costs.
+        """
+        every_ms = self.pace.root_every_ms
+        if self.leads or not every_ms:
+            return every_ms
         dumping_ms = 1_000 * sum(worker.dump_s for worker in self.workers.values())
-        return max(self.pace.root_every_ms, int(dumping_ms / DUMPING_SHARE) if dumping_ms > 1 else 0)
+        return max(every_ms, int(dumping_ms / DUMPING_SHARE) if dumping_ms > 1 else 0)
 
     def _look_every_ms(self, mine: frozenset[int] | None) -> float:
         """How often leases are renewed and asked for: more often while one is awaited that is due here."""

@@ -3,17 +3,13 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
 from confluent_kafka import (
     Consumer,
-    KafkaError,
-    KafkaException,
     Message,
     Producer,
     TopicCollection,
@@ -22,7 +18,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from foldline.errors import InputError, LogError
-from foldline.log.kafka import catalogue, stream
+from foldline.log.kafka import stream
 from foldline.log.kafka.catalogue import FRESH_S
 from foldline.log.kafka.clients import MESSAGE_BYTES, OPEN_S
 from foldline.log.kafka.log import KafkaLog
@@ -180,91 +176,6 @@ def test_more_copies_than_brokers_are_refused(kafka_url: str) -> None:
         pytest.raises(LogError, match=r"REPLICATION_FACTOR.* or newer is needed, and rules"),
     ):
         log.create(Topic("t"))
-
-
-class _Deaf:
-    """The client's administrator, some of whose answers are lost after the cluster has done what was asked."""
-
-    def __init__(self, admin: AdminClient, losses: int) -> None:
-        self._admin, self._losses = admin, losses
-
-    def __getattr__(self, name: str) -> Any:
-        asked = getattr(self._admin, name)
-        return partial(self._ask, asked) if name in ("create_topics", "delete_topics") else asked
-
-    def _ask(self, asked: Any, topics: list[Any], **settings: Any) -> dict[str, Future[None]]:
-        futures = asked(topics, **settings)
-        if self._losses == 0:
-            return dict(futures)
-        self._losses -= 1
-        lost: dict[str, Future[None]] = {}
-        for name, future in futures.items():
-            future.exception(30)
-            lost[name] = Future()
-            lost[name].set_exception(TimeoutError())
-        return lost
-
-
-def test_a_topic_whose_making_was_not_answered_is_asked_for_again(log: KafkaLog) -> None:
-    """What stands then was made by the first try; likewise what is gone."""
-    real = log._catalogue._admin
-    log._catalogue._admin = cast("AdminClient", _Deaf(real, 1))
-    made = log.create(Topic("t", partitions=2))
-    assert (made.partitions, log.topic("t").id) == (2, made.id)
-    log._catalogue._admin = cast("AdminClient", _Deaf(real, 1))
-    log.delete("t")
-    with pytest.raises(LogError, match="t"):
-        log.topic("t")
-
-
-class _Blind:
-    """The client's consumer, after a broker that had just started has told it that a partition is unknown."""
-
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._consumer, name)
-
-    def get_watermark_offsets(self, *_: Any, **__: Any) -> Any:
-        raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
-
-    def list_topics(self, *_: Any, **__: Any) -> Any:
-        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
-
-
-def test_a_client_that_has_lost_sight_of_a_partition_is_replaced(log: KafkaLog) -> None:
-    """It would not look again for minutes."""
-    log.create(Topic("t"))
-    log.append([Batch("t", 0, b'{"a":1}', 1, 5, 5)])
-    askers = (log._reader._committed, log._reader._written)
-    for asker in askers:
-        asker._consumer = cast("Consumer", _Blind(asker._ready()))
-    assert log.offsets("t", 0) == (0, 1)
-    assert log._reader.written(_name(log, "t"), 0) == 1
-    assert [type(asker._consumer) for asker in askers] == [Consumer, Consumer]
-
-
-def test_a_topic_that_cannot_be_looked_for_is_an_error_of_the_log(log: KafkaLog) -> None:
-    """A learner goes on trying after one; it would end with any other."""
-    log.create(Topic("s"))
-    log.create(Topic("t"))
-    log.read("s", 0, 0)
-    assert log._reader._slots
-    for slot in log._reader._slots:
-        slot._consumer = cast("Consumer", _Blind(slot._consumer))
-    with pytest.raises(LogError, match=r"looking for .*_TRANSPORT") as raised:
-        log.read("t", 0, 0)
-    assert raised.value.code == "log.unavailable"
-
-
-def test_a_cluster_that_never_answers_is_an_error(log: KafkaLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one line, after the time of a call."""
-    monkeypatch.setattr(catalogue, "CALL_S", 0.5)
-    log._catalogue._admin = cast("AdminClient", _Deaf(log._catalogue._admin, 1_000_000))
-    with pytest.raises(LogError, match=r"creating topic .*no answer within 0\.5 s") as raised:
-        log.create(Topic("t"))
-    assert raised.value.code == "log.unavailable"
 
 
 def test_messages_of_other_clients_are_rows(log: KafkaLog) -> None:

@@ -24,6 +24,7 @@ from foldline.stats.sample_size import (
     student_power,
     student_size,
 )
+from foldline.stats.tails import normal_quantile
 from tests.stats.experiments_reference import classic_cases
 
 CTR = ProportionMetric(0.07)
@@ -81,11 +82,25 @@ def test_the_equation_says_what_other_calculators_do(null: float, true: float, r
     assert equation.control_size(0.05, 0.9) == pytest.approx(raw, abs=6e-6)
 
 
+def test_shortcuts_of_the_correction_round_to_the_same_size() -> None:
+    """RC-1: n' + (r + 1) / (r d), and the correction of an n' that was rounded up before."""
+    plain = proportion_equation(0.07, 0.11, "fleiss").control_size(0.05, 0.9)
+    assert plain + 2 / 0.04 == pytest.approx(1123.618814, abs=6e-6)
+    # The equation whose plain size is 1,074 at any alpha and power, corrected for a difference of 0.04.
+    z = normal_quantile(0.975) + normal_quantile(0.9)
+    rounded = SizeEquation(z / math.sqrt(math.ceil(plain)), 1.0, 1.0, continuity=0.04)
+    assert rounded.control_size(0.05, 0.9) == pytest.approx(1123.4437, abs=6e-5)
+
+
 def test_one_sided_and_inverse() -> None:
     """RC-1: one-sided sizes; power and least effect at given sizes."""
     assert proportion_equation(0.07, 0.11).control_size(0.05, 0.9, sides=1) == pytest.approx(924.171131)
     plain = proportion_equation(0.07, 0.11, "fleiss")
     assert plain.control_size(0.05, 0.9, sides=1) == pytest.approx(874.847413)
+    for method, size in (("fleiss_cc", 925), ("fleiss", 875)):
+        metric = ProportionMetric(0.07, method)  # type: ignore[arg-type]  # two methods
+        one_sided = design(metric, alpha=0.05, power=0.9, effect=0.04, alternative="greater")
+        assert one_sided.sample_size_per_variant == size
     assert design(CTR, alpha=0.05, effect=0.04, sample_size=1124).power == pytest.approx(0.900248, abs=5e-7)
     assert plain.power(1124, 0.05) == pytest.approx(0.912585, abs=5e-7)
     assert plain.power(562, 0.05) == pytest.approx(0.649499, abs=5e-7)
@@ -180,6 +195,15 @@ def test_student_sizes_of_the_shared_cases(shared_data: Path) -> None:
                 equation = proportion_equation(*rates, method, ratio=case["ratio"])  # type: ignore[arg-type]  # two methods
                 size = equation.control_size(case["alpha"], case["power"])
                 assert size == pytest.approx(case[f"n_control_{name}"], rel=1e-8)
+
+
+def test_the_published_size_of_the_shared_cases(shared_data: Path) -> None:
+    """A student's platform has 5,677, the size cut off; whole units that are enough are one more."""
+    (case,) = classic_cases(shared_data, "published")
+    size = mean_equation(0.7, 15.0).control_size(0.05, 0.8, sides=1)
+    assert math.floor(size) == case["n_per_group"]
+    plan = design(REVENUE, alpha=0.05, power=0.8, effect=0.7, alternative="greater")
+    assert plan.sample_size_per_variant == case["n_per_group"] + 1
 
 
 def test_powers_of_the_shared_cases(shared_data: Path) -> None:

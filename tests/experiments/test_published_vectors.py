@@ -56,6 +56,8 @@ def test_growthbook_functions(shared_data: Path) -> None:
         assert in_namespace(value, tuple(namespace)) is expected
     for variations, expected in growthbook(shared_data, "getEqualWeights"):
         assert equal_weights(variations) == pytest.approx(expected, abs=1e-8)
+    sections = ("hash", "getBucketRange", "chooseVariation", "inNamespace", "getEqualWeights")
+    assert [len(growthbook(shared_data, section)) for section in sections] == [8, 7, 7, 8, 3]
 
 
 def test_growthbook_reference_values() -> None:
@@ -72,6 +74,22 @@ def test_growthbook_reference_values() -> None:
     ctr = [growthbook_position("exp-ctr", f"user-{i}", 2) for i in range(1, 11)]
     assert ctr[:5] == [0.402, 0.3698, 0.2017, 0.6001, 0.9946]
     assert [choose_variation(p or 0.0, halves) for p in ctr] == [0, 0, 0, 1, 1, 0, 0, 1, 1, 1]
+
+
+def test_murmur_reference_values() -> None:
+    """RC-12: Optimizely's shares of 10,000 and flagd's hashes, by the same function as Unleash's."""
+    optimizely = {
+        "ppid11886780721": 5254,
+        "ppid21886780721": 4299,
+        "ppid21886780722": 2434,
+        "ppid31886780721": 5439,
+    }
+    for text, share in optimizely.items():
+        assert murmur3_32(text.encode(), 1) * 10_000 >> 32 == share
+    flagd = {"user-1": (4144363666, 1), "user-2": (434283295, 0), "user-3": (529421653, 0)}
+    for unit, (hashed, half) in flagd.items():
+        assert murmur3_32(f"flagA{unit}".encode()) == hashed
+        assert hashed * 2 >> 32 == half
 
 
 ELSEWHERE = ("url", "forcedVariations", "overrides", "features")

@@ -1,14 +1,38 @@
-"""Readers of the published cases of experiment statistics."""
+"""Readers of the published cases of experiment statistics, and how near an answer must be."""
 
 import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+
+from foldline.stats.comparison import Comparison
 from foldline.stats.moments import Moments
 from foldline.stats.sample import Sample, proportion_sample
+from foldline.stats.welch import welch
 
 Case = dict[str, Any]
+
+
+def near(expected: object, digits: int = 6) -> object:
+    """Equal to so many significant digits, half a unit of the last one."""
+    return pytest.approx(expected, rel=0.51 * 10.0**-digits, abs=0.51 * 10.0 ** -(digits + 3))
+
+
+def of_values(*values: float) -> Sample:
+    """The sample of a few values."""
+    sample = Moments.of_rows(np.array(values)[:, None]).sample()
+    assert isinstance(sample, Sample)
+    return sample
+
+
+def compared(control: Sample, treatment: Sample) -> Comparison:
+    """Welch's test, where there is one."""
+    result = welch(control, treatment)
+    assert isinstance(result, Comparison)
+    return result
 
 
 def classic_cases(shared_data: Path, kind: str) -> list[Case]:

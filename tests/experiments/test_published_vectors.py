@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from foldline.errors import InputError
+from foldline.experiments.conditions import matches
 from foldline.experiments.foreign_hashes import fnv1a_32, murmur3_32
 from foldline.experiments.growthbook import (
     bucket_ranges,
@@ -218,6 +219,11 @@ def enabled(feature: dict[str, Any] | None, context: dict[str, Any]) -> bool:
         name, given = strategy["name"], strategy.get("parameters", {})
         if name == "default":
             return True
+        if name == "remoteAddress":
+            addresses = [address.strip() for address in given["IPs"].split(",")]
+            if matches({"remoteAddress": {"$in": addresses}}, context):
+                return True
+            continue
         stickiness = given.get("stickiness") or STICKY[name]
         share = int(given.get("rollout") or given.get("percentage") or 0)
         unit = unit_of(context, stickiness)
@@ -232,15 +238,17 @@ def enabled(feature: dict[str, Any] | None, context: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(
     "name",
     [
+        "01-simple-examples",
         "03-gradual-rollout-user-id-strategy",
         "04-gradual-rollout-session-id-strategy",
+        "06-remote-address-strategy",
         "08-variants",
         "10-flexible-rollout-strategy",
         "12-custom-stickiness",
     ],
 )
 def test_unleash_specifications(shared_data: Path, name: str) -> None:
-    """Rollouts and variants of the client specification."""
+    """Rollouts and variants of the client specification, and addresses by a targeting condition."""
     suite = json.loads((shared_data / "unleash" / f"{name}.json").read_text())
     features = {feature["name"]: feature for feature in suite["state"]["features"]}
     for case in suite.get("tests", []):

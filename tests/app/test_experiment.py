@@ -213,6 +213,20 @@ def test_pause_and_stop_assign_nobody(clock: Callable[[], int]) -> None:
     assert (verdict.result, verdict.reason) == ("inconclusive", "stopped by hand")
 
 
+def test_an_ended_experiment_is_a_reason_until_nothing_of_it_can_count() -> None:
+    """Then the loop's decisions are plain again, on the log too."""
+    now = [START]
+    with fl.open("memory://", pace=FAST, clock=lambda: now[0]) as app:
+        news = app.loop("news", actions=["a", "b"])
+        test = _test(news, window_s=60, late_s=0)
+        assert news.decide("u1").reason == "SPLIT"
+        test.stop()
+        now[0] += 3_600_000
+        assert _rounds(app, lambda: news.decide("u1").reason == "EXPERIMENT_ENDED")
+        now[0] += 120_001
+        assert _rounds(app, lambda: news.decide("u1").reason is None)
+
+
 def test_defining_again_attaches_or_conflicts(clock: Callable[[], int]) -> None:
     """The same settings change nothing; others under the same name are refused; unknown ones are named."""
     with fl.open("memory://", pace=FAST, clock=clock) as app:

@@ -228,7 +228,7 @@ def test_a_rate_is_waited_for(connect: Connect, keyed: tuple[Service, dict[str, 
 
 
 ANSWER = Scripted(
-    200, b'{"decision":"0.0.d","action":"a","propensity":1.0,"bundle":"x","variant":null,"new":1}'
+    200, b'{"decision":"0.0.d","action":"a","propensity":1.0,"bundle":"x","reason":"SPLIT","new":1}'
 )
 
 

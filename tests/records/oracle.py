@@ -148,6 +148,7 @@ _extras = {
 }
 _chosen = {"time": times, "id": ids, "unit": ids, "action": names, "propensity": probabilities, **_extras}
 _assigned = {
+    "reason": st.one_of(st.none(), names),
     "experiment": st.one_of(st.none(), names),
     "variant": st.one_of(st.none(), names),
     "probability": st.one_of(st.none(), probabilities),
@@ -223,14 +224,16 @@ def canonical(count: int, seed: int = 0) -> list[Record]:
         }  # fmt: skip
         stamped: dict[str, Any] = {"time": time, "id": id}
         kinds: list[Record] = [
-            Decision(**chosen),
+            Decision(**chosen, reason=[None, "NOT_ENROLLED"][i // 8 % 2]),
             Reward(time=time, id=id[4:], decision=id, name="click", value=value),
             Outcome(reward=value, **chosen),
             Reward(time=time, id=id[4:], unit=unit, value=value, occurred=time - 5),
             Observation(unit=unit, name="revenue", value=value, **stamped),
             Activation(time=time, decision=id),
             Tick(time=time),
-            Decision(**chosen, experiment="ctr", variant=f"v{i % 3}", probability=p, occurred=time),
+            Decision(
+                **chosen, reason="SPLIT", experiment="ctr", variant=f"v{i % 3}", probability=p, occurred=time
+            ),
         ]
         made.append(kinds[i % 8])
     return made

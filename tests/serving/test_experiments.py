@@ -6,6 +6,8 @@ import httpx
 import pytest
 
 from foldline.app.foldline import wall_clock
+from foldline.records.codec import decode_each
+from foldline.records.types import Decision
 from foldline.serving.keys import Key, Keyring
 from tests.serving.running import Running
 
@@ -60,6 +62,74 @@ def test_from_draft_to_results(served: Running) -> None:
     (line,) = _ok(client.get("/v1/experiments"))["experiments"]
     assert (line["name"], line["state"], line["variants"]) == ("ctr", "ended", ["control", "challenger"])
     assert _ok(client.get(CTR))["definition"]["version"] == 5
+
+
+def test_every_decision_says_why(served: Running) -> None:
+    """By the hash, by a list, not enrolled, paused, ended; answered, on the log and counted; plain loops too."""
+    client = served.client
+
+    def why(unit: str) -> tuple[str, str | None]:
+        made = _ok(client.post("/v1/loops/news/decisions", json={"unit": unit}))
+        (record,) = (
+            record
+            for row in served.log.read("news.events", 0, 0)
+            for record in decode_each([row.payload], counts=[row.count])
+            if isinstance(record, Decision) and record.id == made["decision"]
+        )
+        assert made["reason"] == (record.reason or "SPLIT")
+        assert (made["experiment"], made["variant"]) == (record.experiment, record.variant)
+        assert made["probability"] == record.probability
+        return record.reason or "none logged", made["experiment"]
+
+    before = why("u0")
+    _started(served, coverage=0.3, forced={"vip": "challenger"})
+    found = {unit: why(unit) for unit in ("vip", *(f"u{n}" for n in range(20)))}
+    assert before == ("none logged", None)
+    assert found.pop("vip") == ("FORCED", "ctr")
+    assert set(found.values()) == {("SPLIT", "ctr"), ("NOT_ENROLLED", None)}
+    _ok(client.post(f"{CTR}/pause"))
+    assert why("u1") == ("EXPERIMENT_PAUSED", None)
+    _ok(client.post(f"{CTR}/stop"))
+    assert why("u1") == ("EXPERIMENT_ENDED", None)
+    metrics = client.get("/metrics").text
+    split = sum(reason == "SPLIT" for reason, _ in found.values())
+    for reason, count in {
+        "SPLIT": split + 1,
+        "NOT_ENROLLED": 20 - split,
+        "FORCED": 1,
+        "EXPERIMENT_ENDED": 1,
+    }.items():
+        assert f'foldline_decisions_total{{loop="news",reason="{reason}"}} {count}.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "error"),
+    [
+        ("decisions", {"unit": ""}, "TARGETING_KEY_MISSING"),
+        ("decisions", {"unit": None}, "TARGETING_KEY_MISSING"),
+        ("decisions", {}, "TARGETING_KEY_MISSING"),
+        ("decisions", {"unit": 7}, "INVALID_CONTEXT"),
+        ("decisions", {"unit": "u" * 401}, "INVALID_CONTEXT"),
+        ("rewards", {"unit": "", "value": 1}, "TARGETING_KEY_MISSING"),
+        ("observations", {"unit": None, "name": "x", "value": 1}, "TARGETING_KEY_MISSING"),
+    ],
+)
+def test_units_that_are_none_are_refused_and_counted(
+    served: Running, verb: str, body: dict[str, Any], error: str
+) -> None:
+    """One by one and within an array; what is wrong with another field is not counted so."""
+    client = served.client
+    refused = client.post(f"/v1/loops/news/{verb}", json=body)
+    assert (refused.status_code, refused.json()["error"]["field"]) == (400, "unit")
+    (item,) = _ok(client.post(f"/v1/loops/news/{verb}", json=[body]))
+    assert item["error"]["field"] == "unit"
+    assert client.post(f"/v1/loops/news/{verb}", json={**body, "unit": "u", "nonsense": 1}).status_code == 400
+    (line,) = (
+        line
+        for line in client.get("/metrics").text.splitlines()
+        if line.startswith("foldline_refused_units_total{")
+    )
+    assert line == f'foldline_refused_units_total{{error="{error}",loop="news"}} 2.0'
 
 
 def test_a_ramp_only_rises(served: Running) -> None:

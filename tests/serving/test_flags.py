@@ -121,4 +121,19 @@ def test_an_experiment_is_a_split(served: Running) -> None:
     assert (vip["value"], vip["variant"], vip["reason"]) == (False, "challenger", "TARGETING_MATCH")
     other = served.client.post(path, json={"context": {"targetingKey": "u1"}}).json()
     assert (other["reason"], other["metadata"]["experiment"]) == ("SPLIT", "dark")
-    served.client.post("/v1/experiments/dark/stop")
+    for verb, own in (("pause", "EXPERIMENT_PAUSED"), ("stop", "EXPERIMENT_ENDED")):
+        served.client.post(f"/v1/experiments/dark/{verb}")
+        idle = served.client.post(path, json={"context": {"targetingKey": "u1"}}).json()
+        assert (idle["reason"], idle["value"], idle["metadata"]["reason"]) == ("DISABLED", True, own)
+
+
+def test_refused_targeting_keys_are_counted(served: Running) -> None:
+    """By what is wrong with them, of flags there are."""
+    path = "/ofrep/v1/evaluate/flags"
+    for context in ({}, {"targetingKey": ""}, {"targetingKey": 7}):
+        for flag in ("rows", "none"):
+            assert served.client.post(f"{path}/{flag}", json={"context": context}).status_code == 400
+    metrics = served.client.get("/metrics").text
+    assert 'foldline_refused_units_total{error="TARGETING_KEY_MISSING",loop="rows"} 2.0' in metrics
+    assert 'foldline_refused_units_total{error="INVALID_CONTEXT",loop="rows"} 1.0' in metrics
+    assert 'loop="none"' not in metrics

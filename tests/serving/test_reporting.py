@@ -44,7 +44,10 @@ def test_a_decision_is_on_the_log_when_it_is_answered(asked: Direct) -> None:
         "action": "b",
         "propensity": 1.0,
         "bundle": bundle,
+        "reason": "DEFAULT",
+        "experiment": None,
         "variant": None,
+        "probability": None,
     }
     record = _events(asked.log, "news")[-1]
     assert record["id"] == "0.0.order-17"

@@ -334,7 +334,11 @@ class LoopCalls:
                 action=answer.action,
                 propensity=answer.propensity,
                 bundle=answer.bundle,
+                reason=answer.reason,
                 definition=0,
+                experiment=answer.experiment,
+                variant=answer.variant,
+                probability=answer.probability,
                 available=allowed,
                 context=context,
             )

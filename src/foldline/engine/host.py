@@ -20,6 +20,7 @@ from foldline.engine.trial import Trial
 from foldline.engine.worker import Read
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
+from foldline.experiments.reasons import Reason
 from foldline.log.protocol import Log
 from foldline.log.shares import FirstCome, Share
 from foldline.loops.catalogue import Catalogue
@@ -32,6 +33,9 @@ _logger = logging.getLogger("foldline.engine")
 CLEAN_EVERY_MS = 30_000
 IDLE_S = 0.1
 RETRY_S = 0.5
+
+_IDLE = {"paused": Reason.EXPERIMENT_PAUSED, "ended": Reason.EXPERIMENT_ENDED}
+"""Why nobody is assigned; of an experiment that ended until nothing of it can count any more."""
 
 
 @dataclass(slots=True)
@@ -273,7 +277,7 @@ class Host:
 
     def _try_out(self, name: str, hosted: Hosted, now: int) -> tuple[int, bool]:
         """One round of a loop's experiments: how many records were folded, and whether deciding changes."""
-        folded, running = 0, []
+        folded, running, states = 0, [], set()
         for one in self.experiments.in_order(name):
             trial = hosted.trials.get(one.name)
             if trial is None and one.state != "draft":
@@ -288,11 +292,13 @@ class Host:
             if one.state == "ended" and trial.is_over(self._stamp()):
                 trial.close(now=now)
                 continue
+            states.add(one.state)
             folded += trial.learn(now=now, every_ms=self._pace.publish_every_ms)
             trial.follow()
             decider = trial.decider()
             running += [decider] if decider is not None else []
-        return folded, hosted.replica.try_out(running)
+        idle = [reason for state, reason in _IDLE.items() if state in states]
+        return folded, hosted.replica.try_out(running, idle[0] if idle else None)
 
     def _publish(self, publisher: Publisher) -> None:
         try:

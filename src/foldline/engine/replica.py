@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from foldline.engine.restore import rows_here
 from foldline.errors import FoldlineError
+from foldline.experiments.reasons import Reason
 from foldline.log.protocol import Log
 from foldline.loops.bundle import decode_bundle
 from foldline.loops.deciding import Decider
@@ -28,6 +29,7 @@ class Replica:
         self.decider: Decider | None = None
         self.chooser: Chooser | None = None
         self._trials: tuple[TrialDecider, ...] = ()
+        self._idle: Reason | None = None
 
     def step(self) -> bool:
         """Read what has come and swap to the newest bundle; True if there was a newer one."""
@@ -46,11 +48,16 @@ class Replica:
         self._choose()
         return True
 
-    def try_out(self, trials: Sequence[TrialDecider]) -> bool:
-        """Let these experiments decide first; True if they are others than before."""
-        if self._trials == tuple(trials):
+    def try_out(self, trials: Sequence[TrialDecider], idle: Reason | None = None) -> bool:
+        """Let these experiments decide first; True if they are others than before.
+
+        Args:
+            trials: those that run, in the order in which they are asked.
+            idle: why nobody is assigned, where none of them runs.
+        """
+        if (self._trials, self._idle) == (tuple(trials), idle):
             return False
-        self._trials = tuple(trials)
+        self._trials, self._idle = tuple(trials), idle
         self._choose()
         return True
 
@@ -59,7 +66,7 @@ class Replica:
         return any(trial.definition.name == experiment for trial in self._trials)
 
     def _choose(self) -> None:
-        if self.decider is None or not self._trials:
+        if self.decider is None or not (self._trials or self._idle):
             self.chooser = self.decider
         else:
-            self.chooser = Trying(self.decider, self._trials)
+            self.chooser = Trying(self.decider, self._trials, self._idle)

@@ -2,15 +2,19 @@
 
 from enum import StrEnum
 
+from foldline.records.types import Decision
+
 
 class Reason(StrEnum):
-    """Of an assignment. A decision logs experiment, variant and its probability, from which it follows again.
+    """Of an assignment; logged with every decision of a loop on which experiments stand.
 
     Only SPLIT and STICKY units belong to the experiment's analysis: they are in it by chance.
     """
 
     SPLIT = "SPLIT"
-    """OpenFeature: by the hash."""
+    """OpenFeature: by the hash; on a loop without experiments, by the policy's draw."""
+    DEFAULT = "DEFAULT"
+    """OpenFeature: the loop's own policy gave the one action it always gives."""
     STICKY = "STICKY"
     """As it was assigned before, though weights have changed since."""
     FORCED = "FORCED"
@@ -51,6 +55,19 @@ _OPENFEATURE = {
     "EXPERIMENT_PAUSED": "DISABLED",
     "EXPERIMENT_ENDED": "DISABLED",
 }
+
+
+def reason_of(made: Decision) -> Reason:
+    """Why a decision is what it is; where no experiment stands on its loop, whether chance was involved.
+
+    Example:
+        >>> made = Decision(time=0, id="0.0.a", unit="u1", action="a", propensity=0.5, bundle="b", definition=1)
+        >>> str(reason_of(made))
+        'SPLIT'
+    """
+    if made.reason is not None:
+        return Reason(made.reason)
+    return Reason.SPLIT if made.propensity < 1.0 else Reason.DEFAULT
 
 
 class AssignmentError(StrEnum):

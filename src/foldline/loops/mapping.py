@@ -303,7 +303,9 @@ def _replace(value: dict[str, Any], message: Message, reports: Reports, now: int
             if isinstance(record, Outcome):
                 return reports.outcome(made, record.reward, time=now)
             placed = reports.made(made, time=now)
-            tried = {name: getattr(record, name) for name in ("experiment", "variant", "probability")}
+            tried = {
+                name: getattr(record, name) for name in ("reason", "experiment", "variant", "probability")
+            }
             return placed._replace(record=msgspec.structs.replace(placed.record, **tried))
         case Activation():
             return reports.activation(record.decision, time=now)

@@ -168,13 +168,27 @@ class EventsRequest(Body, frozen=True, kw_only=True):
 
 
 class DecisionAnswer(msgspec.Struct, frozen=True, gc=False):
-    """A decision made."""
+    """A decision made.
+
+    Attributes:
+        decision: its id.
+        action: what was chosen.
+        propensity: P(action | variant, available actions).
+        bundle: hash of the bundle decided with.
+        reason: why, in OpenFeature's words and a few more: a member of `experiments.reasons.Reason`.
+        experiment: whose variant decided, or null.
+        variant: its key.
+        probability: P(variant) among the enrolled; null where no chance was involved.
+    """
 
     decision: str
     action: str
     propensity: float
     bundle: str
+    reason: str
+    experiment: str | None = None
     variant: str | None = None
+    probability: float | None = None
 
 
 class RewardAnswer(msgspec.Struct, frozen=True, gc=False):

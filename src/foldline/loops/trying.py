@@ -77,15 +77,19 @@ class TrialDecider:
 class Trying:
     """A loop's decider with the experiments that run on it. The first that has the unit decides; immutable.
 
+    Where none has it, the decision is the loop's own, and its reason that of the first experiment asked.
+
     Args:
         decider: the loop's own.
         trials: running experiments, in the order in which they are asked.
+        idle: the reason of decisions while none runs, where one is paused or ended.
     """
 
-    __slots__ = ("_decider", "trials")
+    __slots__ = ("_decider", "_idle", "trials")
 
-    def __init__(self, decider: Decider, trials: Sequence[TrialDecider]) -> None:
+    def __init__(self, decider: Decider, trials: Sequence[TrialDecider], idle: Reason | None = None) -> None:
         self._decider = decider
+        self._idle = idle
         self.trials = tuple(trials)
 
     @property
@@ -104,10 +108,12 @@ class Trying:
         available: Collection[str] | None = None,
         occurred: int | None = None,
     ) -> Decision:
-        """See `Decider.decide`; names experiment and variant where one of its variants decided."""
+        """See `Decider.decide`; says why, and names experiment and variant where one of its variants decided."""
+        missed: Reason | None = None
         for trial in self.trials:
-            variant, _, probability, _ = trial.assign(unit, context)
+            variant, reason, probability, _ = trial.assign(unit, context)
             if variant is None:
+                missed = missed or reason
                 continue
             made = trial.deciders[variant].decide(
                 unit,
@@ -119,8 +125,14 @@ class Trying:
                 occurred=occurred,
             )
             return msgspec.structs.replace(
-                made, experiment=trial.definition.name, variant=variant, probability=probability
+                made,
+                reason=reason.value,
+                experiment=trial.definition.name,
+                variant=variant,
+                probability=probability,
             )
-        return self._decider.decide(
+        made = self._decider.decide(
             unit, local, time, partition=partition, context=context, available=available, occurred=occurred
         )
+        why = missed or self._idle
+        return made if why is None else msgspec.structs.replace(made, reason=why.value)

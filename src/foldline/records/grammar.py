@@ -65,6 +65,7 @@ STEPS: Final[dict[Kind, tuple[Step, ...]]] = {
         _ACTION,
         _PROPENSITY,
         _BUNDLE,
+        Step(b'","reason":"', STRING, IGNORED, 1, 256, optional=True),
         _DEFINITION,
         Step(b',"experiment":"', STRING, EXPERIMENT, 1, 256, optional=True),
         Step(b'","variant":"', STRING, VARIANT, 1, 256, optional=True),

@@ -41,12 +41,15 @@ def checked_name(text: str, field: str) -> str:
         'user-1'
     """
     if not isinstance(text, str):
-        raise InputError("input.invalid", f"{field} is {text!r:.80}, expected a string", field=field)
+        raise InputError(
+            "input.invalid", f"{field} is {text!r:.80}, expected a string", field=field, value=text
+        )
     if not 1 <= len(text) <= LONGEST:
         raise InputError(
             "input.invalid",
             f"{field} is {text[:40]!r}, {len(text)} characters long, expected 1 to {LONGEST}",
             field=field,
+            value=text,
         )
     # Printable texts, nearly all, need no closer look.
     if not text.isprintable() and (unfit := _UNFIT.search(text)):
@@ -54,6 +57,7 @@ def checked_name(text: str, field: str) -> str:
             "input.invalid",
             f"{field} is {text[:80]!r}, with {unfit[0]!r} at {unfit.start()}, expected no control characters",
             field=field,
+            value=text,
         )
     return text
 

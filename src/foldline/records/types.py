@@ -34,6 +34,8 @@ class Decision(Record, frozen=True, kw_only=True):
         action: the action chosen.
         propensity: P(action | variant, available actions), exact (an integer over 2^53).
         bundle: content hash of the bundle decided with.
+        reason: why the unit got this variant, or none: a word of `experiments.reasons.Reason`; None where no
+            experiment stands on the loop.
         definition: version of the loop's definition.
         experiment: the experiment that decided which policy chose, or None.
         variant: the variant whose policy chose; with `experiment`.
@@ -56,6 +58,7 @@ class Decision(Record, frozen=True, kw_only=True):
     action: Name
     propensity: Probability
     bundle: str
+    reason: Name | None = None
     definition: int
     experiment: Name | None = None
     variant: Name | None = None

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from foldline.errors import FoldlineError, InputError
+from foldline.experiments.reasons import AssignmentError, reason_of
 from foldline.loops.definition import LoopDefinition
 from foldline.records.codec import encode
 from foldline.records.types import Decision
@@ -45,11 +46,13 @@ class FlagList(msgspec.Struct, frozen=True):
 
 
 class FlagError(Exception):
-    """A flag that cannot be evaluated, in the protocol's words."""
+    """A flag that cannot be evaluated, in the protocol's words; and what was wrong with the unit, if it was that."""
 
-    def __init__(self, status: int, code: str, details: str) -> None:
+    def __init__(
+        self, status: int, code: str, details: str, about_unit: AssignmentError | None = None
+    ) -> None:
         super().__init__(details)
-        self.status, self.code, self.details = status, code, details
+        self.status, self.code, self.details, self.about_unit = status, code, details, about_unit
 
 
 _DECODE: Final = msgspec.json.Decoder(FlagRequest).decode
@@ -62,10 +65,14 @@ async def evaluate_flag(service: Service, call: Call) -> Answer:
         served = _flag(service, call.name)
         local, now = fresh_id(), service.clock()
         placed = served.reports.decide(served.decider(), unit, local, now, context=context)
+        made: Any = placed.record
+        service.counts.decided(call.name, reason_of(made).value)
         group = service.appender.put(served.topic, placed.partition, now, encode(placed.record))
         evaluated = _evaluated(served.definition, placed.record)
     except (FlagError, FoldlineError) as error:
         fault = _fault(error)
+        if fault.about_unit is not None and service.host.catalogue.get(call.name) is not None:
+            service.counts.refused_unit(call.name, fault.about_unit)
         return answer(
             FlagAnswer(key=call.name, error_code=fault.code, error_details=fault.details), fault.status
         )
@@ -117,10 +124,14 @@ def _target(body: bytes) -> tuple[str, dict[str, Any] | None]:
     unit = context.pop("targetingKey", None)
     if unit is None or unit == "":
         raise FlagError(
-            400, "TARGETING_KEY_MISSING", "context.targetingKey is empty: it names who is decided for"
+            400,
+            "TARGETING_KEY_MISSING",
+            "context.targetingKey is empty: it names who is decided for",
+            AssignmentError.TARGETING_KEY_MISSING,
         )
     if not isinstance(unit, str):
-        raise FlagError(400, "INVALID_CONTEXT", f"context.targetingKey is {unit!r:.80}, expected text")
+        text = f"context.targetingKey is {unit!r:.80}, expected text"
+        raise FlagError(400, "INVALID_CONTEXT", text, AssignmentError.INVALID_CONTEXT)
     return unit, context or None
 
 
@@ -135,14 +146,17 @@ def _fault(error: FlagError | FoldlineError) -> FlagError:
     if isinstance(error, FlagError):
         return error
     if isinstance(error, InputError):
-        return FlagError(400, "INVALID_CONTEXT", str(error.args[0]))
+        about = AssignmentError.INVALID_CONTEXT if error.field == "unit" else None
+        return FlagError(400, "INVALID_CONTEXT", str(error.args[0]), about)
     return FlagError(503, "PROVIDER_NOT_READY", str(error.args[0]))
 
 
 def _evaluated(definition: LoopDefinition, record: Any) -> FlagAnswer:
     made: Decision = record
+    why = reason_of(made)
     metadata: dict[str, Any] = {
         "decision": made.id,
+        "reason": why.value,
         "propensity": made.propensity,
         "bundle": made.bundle,
         "definition": made.definition,
@@ -152,17 +166,10 @@ def _evaluated(definition: LoopDefinition, record: Any) -> FlagAnswer:
     return FlagAnswer(
         key=definition.name,
         value=_value(definition.actions, made.action),
-        reason=_reason(made),
+        reason=why.openfeature,
         variant=made.variant or made.action,
         metadata=metadata,
     )
-
-
-def _reason(made: Decision) -> str:
-    """SPLIT where chance was involved, TARGETING_MATCH where a list of units was, else DEFAULT."""
-    if made.experiment is not None and made.probability is None:
-        return "TARGETING_MATCH"
-    return "SPLIT" if made.experiment is not None or made.propensity < 1.0 else "DEFAULT"
 
 
 def _value(actions: tuple[str, ...], action: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from foldline.errors import FoldlineError, RequestError
+from foldline.experiments.reasons import reason_of
 from foldline.loops.messages import (
     ActivationAnswer,
     ActivationRequest,
@@ -118,7 +119,11 @@ def _accept(
         group, reply = _many(service, served, body, decoder, place)
     else:
         now = service.clock()
-        (partition, record), reply = place(served, read_body(decoder, body), now)
+        try:
+            (partition, record), reply = place(served, read_body(decoder, body), now)
+        except FoldlineError as error:
+            served.counts.refused(call.name, error)
+            raise
         group = service.appender.put(served.topic, partition, now, encode(record))
     return Accepted(answer(reply), group if durable else None)
 
@@ -148,6 +153,7 @@ def _many(
         except FoldlineError as error:
             if error.code == "fold.no_bundle":
                 raise
+            served.counts.refused(served.definition.name, error)
             reply = FaultAnswer(fault_of(error))
         replies.append(reply)
     return (service.appender.put_all(served.topic, records) if records else None), replies
@@ -163,7 +169,18 @@ def _decided(served: Served, request: DecisionRequest, now: int) -> tuple[Placed
         available=request.available,
     )
     made: Any = placed.record
-    return placed, DecisionAnswer(made.id, made.action, made.propensity, made.bundle, made.variant)
+    reason = reason_of(made).value
+    served.counts.decided(served.definition.name, reason)
+    return placed, DecisionAnswer(
+        made.id,
+        made.action,
+        made.propensity,
+        made.bundle,
+        reason,
+        made.experiment,
+        made.variant,
+        made.probability,
+    )
 
 
 def _rewarded(served: Served, request: RewardRequest, now: int) -> tuple[Placed, RewardAnswer]:

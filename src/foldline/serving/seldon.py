@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from foldline.errors import InputError
+from foldline.experiments.reasons import reason_of
 from foldline.records.codec import encode
 from foldline.records.types import Decision
 from foldline.serving.calls import Answer, Call, answer
@@ -80,6 +81,7 @@ async def seldon_predict(service: Service, call: Call) -> Answer:
     )
     group = service.appender.put(served.topic, placed.partition, now, encode(placed.record))
     made: Any = placed.record
+    served.counts.decided(served.definition.name, reason_of(made).value)
     if service.durable(call):
         await group.landed
     return answer(PredictionAnswer(_meta(made), made.action))
@@ -117,7 +119,7 @@ def _served(service: Service, call: Call) -> Served:
 
 
 def _meta(made: Decision) -> SeldonMeta:
-    tags: dict[str, Any] = {"propensity": made.propensity}
+    tags: dict[str, Any] = {"propensity": made.propensity, "reason": reason_of(made).value}
     if made.experiment is not None:
         tags |= {"experiment": made.experiment, "variant": made.variant}
     return SeldonMeta(puid=made.id, tags=tags)

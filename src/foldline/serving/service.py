@@ -24,6 +24,7 @@ from foldline.loops.trying import Chooser
 from foldline.models.signing import Secret, no_secret
 from foldline.serving.appender import Appender
 from foldline.serving.calls import Call
+from foldline.serving.decision_counts import DecisionCounts
 from foldline.serving.guard import Guard
 from foldline.serving.keys import Keyring
 from foldline.serving.outboxes import Outboxes
@@ -51,6 +52,7 @@ class Served:
         replica: holds its newest bundle.
         learnt: reads its estimates and counts.
         models: gives what its models say; made when it is first asked for.
+        counts: of the service's decisions.
     """
 
     definition: LoopDefinition
@@ -59,6 +61,7 @@ class Served:
     replica: Replica
     learnt: Learnt
     models: Callable[[], ModelReplica]
+    counts: DecisionCounts
 
     def decider(self) -> Chooser:
         """What decides now.
@@ -113,6 +116,7 @@ class Service:
         self.keyring = Keyring(log)
         self.guard = Guard(self.keyring, host.experiments.get)
         self.outboxes = Outboxes(log)
+        self.counts = DecisionCounts()
         self.keyring.read()
         self._served: dict[str, Served] = {}
         self._swapped = asyncio.Event()
@@ -158,7 +162,9 @@ class Service:
         reports = Reports(definition, catalogue.actions(name))
         learnt = served.learnt if served is not None else Learnt(self.log)
         models = cache(partial(ModelReplica, self.log, definition, self.secret))
-        served = Served(definition, topics_of(definition).events, reports, replica, learnt, models)
+        served = Served(
+            definition, topics_of(definition).events, reports, replica, learnt, models, self.counts
+        )
         self._served[name] = served
         return served
 

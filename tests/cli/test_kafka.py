@@ -3,9 +3,12 @@
 import json
 from collections.abc import Callable
 
+import foldline as fl
 from foldline.log.open import open_log
 from foldline.log.protocol import Batch, Topic
 from tests.cli.conftest import Ran
+from tests.log.kafka.altering import alter
+from tools.kafka.sharing import Shared
 
 Run = Callable[..., Ran]
 
@@ -50,3 +53,22 @@ def test_a_cluster_that_is_away_is_said_in_one_line(run: Run) -> None:
     assert ran.status == 1
     assert "refused" in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_topics_changed_by_others_are_found_at_start(run: Run, broker: Shared, kafka_url: str) -> None:
+    """`check` names what is amiss and what only costs; a learner that could not keep its promises does not start."""
+    with fl.open(kafka_url) as app:
+        app.loop("news", actions=["a", "b"])
+    clean = run("check", "--log", kafka_url)
+    assert (clean.status, "ok   topics: 7 of loops, as they should be" in clean.out) == (0, True), clean.out
+    events, roots = (f"{kafka_url.rpartition('/')[2]}.news.{name}" for name in ("events", "roots"))
+    alter(broker.bootstrap, events, {"retention.ms": "604800000"})
+    alter(broker.bootstrap, roots, {"cleanup.policy": "compact,delete"})
+    found = run("check", "--log", kafka_url)
+    assert found.status == 1
+    assert "see  topic: topic 'news.events' stands with settings of others: retention.ms is" in found.out
+    assert "BAD  topic: topic 'news.roots' stands with settings of others: cleanup.policy is" in found.out
+    learner = run("learn", "--log", kafka_url)
+    assert learner.status == 1
+    assert "cleanup.policy is compact,delete, expected compact" in learner.err
+    assert "log.topic_conflict" in learner.err

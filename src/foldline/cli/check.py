@@ -32,18 +32,21 @@ class Finding:
         name: what was examined.
         good: whether it is as it should be.
         found: what is there and, if not good, what to do.
+        costs: whether all works as it is, but could do so better.
     """
 
     name: str
     good: bool
     found: str
+    costs: bool = False
 
 
 @app.command()
 def check(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
     """Examine whether this machine can run Foldline.
 
-    Looks at Python, SQLite, the cache of compiled code, the disk and the log; exit status 1 if anything is amiss.
+    Looks at Python, SQLite, the cache of compiled code, the disk, the log and the topics of its loops; exit status 1
+    if anything is amiss. What works, but could do so better, is marked `see`.
 
     Example: foldline check --log sqlite:///news.db
     """
@@ -55,12 +58,15 @@ def check(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
         lambda: _log(log),
     ]
     findings = [examine() for examine in examinations]
+    if findings[-1].good:
+        findings += _topics(log)
     good = all(finding.good for finding in findings)
     if json:
         print_json({"good": good, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            print(f"{'ok ' if finding.good else 'BAD'}  {finding.name}: {finding.found}")
+            mark = "BAD" if not finding.good else "see" if finding.costs else "ok "
+            print(f"{mark}  {finding.name}: {finding.found}")
     raise typer.Exit(0 if good else 1)
 
 
@@ -116,3 +122,26 @@ def _log(url: str) -> Finding:
             return Finding("log", True, f"{shown_url(url)}: {len(opened.topics())} topics")
     except FoldlineError as error:
         return Finding("log", False, str(error))
+
+
+def _topics(url: str) -> list[Finding]:
+    """Whether the topics of the log's loops stand as they were made: others may have changed them on a cluster."""
+    from foldline.cli.logs import open_existing
+    from foldline.engine.standing_topics import examine_topics, topics_of_loops
+
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        return []
+    findings: list[Finding] = []
+    try:
+        with open_existing(url) as opened:
+            topics = topics_of_loops(opened)
+            for topic in topics:
+                try:
+                    findings += [
+                        Finding("topic", True, said, costs=True) for said in examine_topics(opened, [topic])
+                    ]
+                except FoldlineError as error:
+                    findings.append(Finding("topic", False, str(error)))
+    except FoldlineError as error:
+        return [*findings, Finding("topics", False, str(error))]
+    return findings or [Finding("topics", True, f"{len(topics)} of loops, as they should be")]

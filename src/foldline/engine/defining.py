@@ -34,7 +34,7 @@ def read_catalogue(log: Log, catalogue: Catalogue) -> None:
 
 def create_catalogue(log: Log) -> None:
     """Create the catalogue topic if it is not there."""
-    log.create(Topic(CATALOGUE))
+    log.create(Topic(CATALOGUE, lasting=True))
 
 
 def define(
@@ -102,7 +102,8 @@ def _defined(
     attached_folds(wanted)
     if old is not None:
         check_successor(old, wanted)
-    _create_topics(log, wanted)
+    for topic in topics_needed(wanted):
+        log.create(topic)
     log.append(_batches(wanted, now), lease=lease)
     read_catalogue(log, catalogue)
     return wanted
@@ -115,13 +116,16 @@ def _batches(definition: LoopDefinition, now: int) -> list[Batch]:
     return [Batch(CATALOGUE, 0, msgspec.json.encode(definition), 1, now, now), *markers]
 
 
-def _create_topics(log: Log, definition: LoopDefinition) -> None:
-    topics = topics_of(definition)
-    for name in (topics.events, topics.dead):
-        log.create(Topic(name, definition.partitions))
-    log.create(Topic(topics.roots, definition.partitions, "compact"))
-    log.create(Topic(topics.bundles))
-    log.create(Topic(topics.policy, 1, "compact"))
+def topics_needed(definition: LoopDefinition) -> list[Topic]:
+    """The topics of a loop, as they are made; those of its folds' outputs are made as the folds start."""
+    topics, partitions = topics_of(definition), definition.partitions
+    return [
+        Topic(topics.events, partitions),
+        Topic(topics.dead, partitions),
+        Topic(topics.roots, partitions, "compact"),
+        Topic(topics.bundles),
+        Topic(topics.policy, 1, "compact"),
+    ]
 
 
 def taken_lease(log: Log, name: str, holder: str) -> Lease:

@@ -23,7 +23,7 @@ Change = Callable[[ExperimentDefinition | None], ExperimentDefinition]
 
 def create_experiments(log: Log) -> None:
     """Create the topic of experiments if it is not there."""
-    log.create(Topic(EXPERIMENTS))
+    log.create(Topic(EXPERIMENTS, lasting=True))
 
 
 def read_experiments(log: Log, catalogue: ExperimentCatalogue) -> None:
@@ -95,7 +95,8 @@ def _changed(
     check_in_loop(wanted, loop)
     if wanted.state == "running" and (old is None or old.state != "running"):
         check_beside(wanted, [catalogue.one(other) for other in catalogue.names() if other != name])
-    _create_topics(log, wanted, loop)
+    for topic in topics_needed(wanted, loop):
+        log.create(topic)
     log.append(_batches(wanted, loop, now), lease=lease)
     read_experiments(log, catalogue)
     return wanted
@@ -192,10 +193,14 @@ def _batches(definition: ExperimentDefinition, loop: LoopDefinition, now: int) -
     return [Batch(EXPERIMENTS, 0, msgspec.json.encode(definition), 1, now, now), *markers]
 
 
-def _create_topics(log: Log, definition: ExperimentDefinition, loop: LoopDefinition) -> None:
+def topics_needed(definition: ExperimentDefinition, loop: LoopDefinition) -> list[Topic]:
+    """The topics of an experiment, as they are made."""
+    needed = []
     for key in definition.keys:
         topics = topics_of(variant_definition(loop, definition, key))
-        log.create(Topic(topics.roots, loop.partitions, "compact"))
-        log.create(Topic(topics.bundles))
-        log.create(Topic(topics.policy, 1, "compact"))
-    log.create(Topic(verdicts_of(loop, definition.name)))
+        needed += [
+            Topic(topics.roots, loop.partitions, "compact"),
+            Topic(topics.bundles),
+            Topic(topics.policy, 1, "compact"),
+        ]
+    return [*needed, Topic(verdicts_of(loop, definition.name), lasting=True)]

@@ -10,18 +10,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from foldline.engine.defining import read_catalogue
+from foldline.engine import experimenting
+from foldline.engine.defining import read_catalogue, topics_needed
 from foldline.engine.experimenting import create_experiments, follow_experiments
 from foldline.engine.learner import Learner, Pace
 from foldline.engine.publisher import Publisher
 from foldline.engine.reading import Readings, read_batch
 from foldline.engine.replica import Replica
+from foldline.engine.standing_topics import examine_topics
 from foldline.engine.trial import Trial
 from foldline.engine.worker import Read
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
 from foldline.experiments.reasons import Reason
-from foldline.log.protocol import Log
+from foldline.log.protocol import Log, Topic
 from foldline.log.shares import FirstCome, Share
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
@@ -172,6 +174,7 @@ class Host:
         replica = Replica(self._log, topics_of(definition).policy)
         if not self._learn:
             return Hosted(definition, replica)
+        self._examine(topics_needed(definition))
         publisher = self._publisher(definition)
         share = self._share(definition)
         # With one fold there is nobody to keep a batch for.
@@ -180,6 +183,11 @@ class Host:
         hosted = Hosted(definition, replica, learner, publisher, share=share, read=read)
         self._attach(hosted, definition)
         return hosted
+
+    def _examine(self, topics: list[Topic]) -> None:
+        """Refuse to work on topics that others made or changed so that a promise would not hold; say what costs."""
+        for said in examine_topics(self._log, topics):
+            _logger.warning("%s", said)
 
     def _publisher(self, definition: LoopDefinition) -> Publisher | None:
         """None for a loop without decisions: there is nothing to compile."""
@@ -281,6 +289,8 @@ class Host:
         for one in self.experiments.in_order(name):
             trial = hosted.trials.get(one.name)
             if trial is None and one.state != "draft":
+                if self._learn:
+                    self._examine(experimenting.topics_needed(one, hosted.definition))
                 trial = hosted.trials[one.name] = Trial(
                     self._log, self.catalogue, hosted.definition, one,
                     holder=self._holder, pace=self._pace, learn=self._learn, read=hosted.read, stamp=self._stamp,

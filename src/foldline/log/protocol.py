@@ -7,7 +7,7 @@ over all its batches and durable when it returns. Reading holds nothing open.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self, runtime_checkable
 
@@ -34,6 +34,8 @@ class Topic:
         cleanup: `delete` drops rows older than `retention_ms`; `compact` keeps the newest row of each key.
         retention_ms: age at which rows of a `delete` topic go, None to keep all.
         id: unique to this making of the topic (32 hex digits); set by the log, empty when asking for one.
+        lasting: of one asked for: what stands there stands nowhere else, so a topic that lets rows go is refused;
+            False of those that the log returns.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Topic:
     cleanup: Cleanup = "delete"
     retention_ms: int | None = None
     id: str = ""
+    lasting: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,16 @@ class Log(Protocol):
         """Create the topic if it is not there and return it with its id.
 
         Raises:
-            LogError: `log.topic_conflict` if it stands with other partitions or cleanup.
+            LogError: `log.topic_conflict` if one stands with which the log's promises would not hold: of other
+                partitions or cleanup, and what more the log has settings for.
+        """
+        ...
+
+    def examine(self, topic: Topic) -> list[str]:
+        """Hold a topic that stands against what is asked for: what is not as it should be but only costs, in words.
+
+        Raises:
+            LogError: `log.topic_conflict` as `create`; `log.topic_missing` if it is not there.
         """
         ...
 

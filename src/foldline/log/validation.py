@@ -80,6 +80,12 @@ def check_same(standing: Topic, asked: Topic) -> None:
             f"topic {asked.name!r} stands with {standing.partitions} partitions and cleanup {standing.cleanup!r}; "
             f"asked for {asked.partitions} and {asked.cleanup!r}. Use those, or another name",
         )
+    if asked.lasting and standing.retention_ms is not None:
+        raise LogError(
+            "log.topic_conflict",
+            f"topic {asked.name!r} stands with a retention of {standing.retention_ms} ms; asked for one that keeps "
+            "all, since what stands there stands nowhere else. Use another log",
+        )
 
 
 def check_batches(batches: Sequence[Batch], now: int) -> None:

@@ -5,17 +5,25 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType, TopicDescription
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+    TopicDescription,
+)
 
 from foldline.errors import LogError
 from foldline.log.kafka.address import Address
-from foldline.log.kafka.clients import CALL_S, MESSAGE_BYTES
+from foldline.log.kafka.clients import CALL_S
 from foldline.log.kafka.faults import NO_ANSWER, UNKNOWN_TOPIC, error_of, fault
-from foldline.log.protocol import AHEAD_MS, Topic
-from foldline.log.validation import check_same, topic_missing
+from foldline.log.kafka.settings import Standing, check_standing, settings_for
+from foldline.log.protocol import Topic
+from foldline.log.validation import topic_missing
 
 FRESH_S: Final = 0.5
 """What is known of a topic is asked for again after this long."""
@@ -25,9 +33,6 @@ ASK_S: Final = 2.0
 
 DOUBTS_S: Final = (0.1, 0.3, 0.6)
 """A topic that was there is asked for again after such pauses: a broker just started may not know it yet."""
-
-SEGMENT_BYTES: Final = 64 << 20
-"""Of compacted topics: only closed segments are compacted, and Kafka's default closes them at 1 GB."""
 
 INTERNAL: Final = "__"
 """Topics whose names begin so are Kafka's, or this log's own, and no part of it."""
@@ -51,9 +56,9 @@ class Catalogue:
         self._address = address
         self._changed = changed
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, Topic]] = {}
+        self._known: dict[str, tuple[float, Standing]] = {}
 
-    def find(self, name: str) -> Topic | None:
+    def find(self, name: str) -> Standing | None:
         """The topic of that name, or None; as of at most `FRESH_S` ago."""
         known = self._known.get(name)
         if known is not None and time.monotonic() - known[0] < FRESH_S:
@@ -78,7 +83,18 @@ class Catalogue:
         found = self.find(name)
         if found is None:
             raise topic_missing(name)
-        return found
+        return found.topic
+
+    def examine(self, topic: Topic) -> list[str]:
+        """What of a topic that stands is not as it should be but only costs.
+
+        Raises:
+            LogError: `log.topic_conflict`, `log.topic_missing`.
+        """
+        found = self.find(topic.name)
+        if found is None:
+            raise topic_missing(topic.name)
+        return check_standing(found, topic, self._address)
 
     def names(self) -> list[str]:
         """Every topic's name in this log, in order."""
@@ -91,7 +107,7 @@ class Catalogue:
 
     def all(self) -> list[Topic]:
         """Every topic, by name."""
-        return [topic for topic in self._describe(self.names()) if topic is not None]
+        return [found.topic for found in self._describe(self.names()) if found is not None]
 
     def create(self, topic: Topic, settings: dict[str, str] | None = None) -> Topic:
         """Create the topic, or return the one that stands.
@@ -109,7 +125,7 @@ class Catalogue:
                 self._address.on_cluster(topic.name),
                 topic.partitions,
                 self._address.replication,
-                config=_settings(topic) | (settings or {}),
+                config=settings_for(topic) | (settings or {}),
             )
             try:
                 self._ask(
@@ -121,8 +137,8 @@ class Catalogue:
                 if error_of(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise fault(error_of(error), f"creating topic {new.topic!r}", topic=topic.name) from error
             standing = self._await(topic.name)
-        check_same(standing, topic)
-        return standing
+        check_standing(standing, topic, self._address)
+        return standing.topic
 
     def delete(self, name: str) -> None:
         """Delete the topic.
@@ -182,7 +198,7 @@ class Catalogue:
             else:
                 return
 
-    def _await(self, name: str) -> Topic:
+    def _await(self, name: str) -> Standing:
         """A topic just created, once every partition has a leader."""
         deadline = time.monotonic() + CALL_S
         while True:
@@ -198,16 +214,16 @@ class Catalogue:
                 )
             time.sleep(0.02)
 
-    def _learn(self, name: str, found: Topic | None, asked: float) -> None:
+    def _learn(self, name: str, found: Standing | None, asked: float) -> None:
         known = self._known.get(name)
-        if known is not None and (found is None or found.id != known[1].id):
+        if known is not None and (found is None or found.topic.id != known[1].topic.id):
             self._changed(name)
         if found is None:
             self._known.pop(name, None)
         else:
             self._known[name] = (asked, found)
 
-    def _describe(self, names: Sequence[str], *, led: bool = False) -> list[Topic | None]:
+    def _describe(self, names: Sequence[str], *, led: bool = False) -> list[Standing | None]:
         """The topics that are there; with `led` those of which each partition has a leader.
 
         A question goes to one broker; where that is away, it is asked again, perhaps of another.
@@ -223,7 +239,7 @@ class Catalogue:
                 with suppress(KafkaException):
                     self._admin.list_topics(timeout=ASK_S)
 
-    def _describe_once(self, names: Sequence[str], *, led: bool) -> list[Topic | None]:
+    def _describe_once(self, names: Sequence[str], *, led: bool) -> list[Standing | None]:
         wanted = [self._address.on_cluster(name) for name in names]
         described = self._admin.describe_topics(TopicCollection(wanted), request_timeout=ASK_S)
         found = [_or_none(described[name], name) for name in wanted]
@@ -238,39 +254,31 @@ class Catalogue:
         futures = self._admin.describe_configs(resources, request_timeout=ASK_S)
         settings = {r.name: _or_none(future, r.name) for r, future in futures.items()}
         return [
-            _topic(name, one, settings.get(place))
+            _standing(name, one, settings.get(place))
             for name, place, one in zip(names, wanted, found, strict=True)
         ]
 
 
-def _topic(name: str, described: TopicDescription | None, settings: dict[str, Any] | None) -> Topic | None:
-    if described is None or settings is None:
+def _standing(
+    name: str, described: TopicDescription | None, entries: dict[str, ConfigEntry] | None
+) -> Standing | None:
+    if described is None or entries is None:
         return None
+    settings = {key: entry.value for key, entry in entries.items() if entry.value is not None}
     # A topic both compacted and deleted drops rows by key as well: whoever reads it must be ready for that.
-    cleanup = "compact" if "compact" in settings["cleanup.policy"].value else "delete"
-    retention = int(settings["retention.ms"].value)
+    cleanup = "compact" if "compact" in settings["cleanup.policy"] else "delete"
+    retention = int(settings["retention.ms"])
     uuid = described.topic_id
     high = uuid.get_most_significant_bits() & _MASK  # type: ignore[attr-defined]  # the stub leaves it out
     low = uuid.get_least_significant_bits() & _MASK  # type: ignore[attr-defined]  # the stub leaves it out
-    return Topic(
+    topic = Topic(
         name,
         len(described.partitions),
         cleanup,  # type: ignore[arg-type]  # one of the two words
         None if cleanup == "compact" or retention < 0 else retention,
         f"{high:016x}{low:016x}",
     )
-
-
-def _settings(topic: Topic) -> dict[str, str]:
-    settings = {
-        "cleanup.policy": topic.cleanup,
-        "max.message.bytes": str(MESSAGE_BYTES + (1 << 16)),
-        "message.timestamp.type": "CreateTime",
-        "message.timestamp.after.max.ms": str(AHEAD_MS),
-    }
-    if topic.cleanup == "compact":
-        return settings | {"segment.bytes": str(SEGMENT_BYTES), "min.cleanable.dirty.ratio": "0.1"}
-    return settings | {"retention.ms": str(-1 if topic.retention_ms is None else topic.retention_ms)}
+    return Standing(topic, min(len(partition.replicas) for partition in described.partitions), settings)
 
 
 def _or_none(future: "Future[Result]", name: str) -> Result | None:

@@ -64,6 +64,11 @@ class KafkaLog:
         self._check_open()
         return self._catalogue.create(topic)
 
+    def examine(self, topic: Topic) -> list[str]:
+        """See `Log.examine`. Settings of the topic that break a promise of the log, or only cost."""
+        self._check_open()
+        return self._catalogue.examine(topic)
+
     def delete(self, topic: str) -> None:
         """See `Log.delete`. The brokers free the space in their own time."""
         self._check_open()

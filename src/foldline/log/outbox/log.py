@@ -207,6 +207,10 @@ class OutboxLog:
         self._mirror.note_topic(made)
         return made
 
+    def examine(self, topic: Topic) -> list[str]:
+        """See `Log.examine`."""
+        return self._asked(lambda cluster: cluster.examine(topic))
+
     def topic(self, name: str) -> Topic:
         """See `Log.topic`; while the cluster is away as it was last seen."""
         found = self._asked(lambda cluster: cluster.topic(name), lambda: self._mirror.topic(name))

@@ -32,6 +32,12 @@ def topics_are_checked(subject: LogSubject) -> None:
         equal(log.topic("b.t"), made, "topic by name")
         refused("log.topic_conflict", lambda: log.create(Topic("b.t", 2, "compact")), "other partitions")
         refused("log.topic_conflict", lambda: log.create(Topic("b.t", 3)), "other cleanup")
+        refused("log.topic_conflict", lambda: log.create(Topic("a.t", lasting=True)), "what should last goes")
+        equal(log.create(Topic("l.t", lasting=True)).lasting, False, "the topic made is no request")
+        equal(log.examine(Topic("l.t", lasting=True)), [], "what is wrong with a topic made so")
+        refused("log.topic_conflict", lambda: log.examine(Topic("b.t", 3)), "examined for another cleanup")
+        refused("log.topic_missing", lambda: log.examine(Topic("none")), "examining a missing topic")
+        log.delete("l.t")
         for bad in (Topic(""), Topic("a b"), Topic("t", 0), Topic("t", retention_ms=-1)):
             refused("input.invalid", lambda bad=bad: log.create(bad), repr(bad))  # type: ignore[misc]  # bound per turn
         calls: list[Callable[[], object]] = [

@@ -15,6 +15,8 @@ Each carries a stable code such as ``log.time_ahead``; `CODES` gives cause and r
 where, and what to do.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 CODES: dict[str, str] = {
@@ -123,6 +125,25 @@ class FoldlineError(Exception):
     def __str__(self) -> str:
         """The message with its code, as shown to people."""
         return f"{self.args[0]} [{self.code}]"
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+    """Name the field of an error raised inside as a part of what was given: `goal`, `variants[1].policy`.
+
+    Example:
+        >>> try:
+        ...     with within("goal"):
+        ...         raise InputError("input.invalid", "baseline is 7", field="baseline")
+        ... except InputError as error:
+        ...     print(error.field)
+        goal.baseline
+    """
+    try:
+        yield
+    except FoldlineError as error:
+        error.field = place if error.field is None else f"{place}.{error.field}"
+        raise
 
 
 class InputError(FoldlineError, ValueError):

@@ -57,14 +57,14 @@ def test_the_numbers_are_the_designs(site: str, actions: list[str]) -> None:
     ("changed", "field", "says"),
     [
         ({"sample_size": "100"}, "sample_size", "power"),
-        ({"baseline": "7"}, "baseline", "between 0 and 1"),
+        ({"baseline": "7"}, "goal.baseline", "between 0 and 1"),
         ({"effect": ""}, "effect", "worth finding"),
         ({"effect": "much"}, "effect", "expected a number"),
         ({"loop": "none"}, "loop", "expected one of"),
         ({"challenger": "fixed:action=nothing"}, None, "nothing"),
         ({"challenger": "best"}, None, "best"),
         ({"traffic": "10"}, "max_days", "days"),
-        ({"kind": "mean"}, "sd", "deviation"),
+        ({"kind": "mean"}, "goal.sd", "deviation"),
         ({"alpha": "0.9"}, None, "alpha"),
     ],
 )

@@ -42,31 +42,38 @@ def test_a_decrease_is_designed_downwards() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "says", "field"),
     [
-        ({"variants": FIELDS["variants"][:1]}, "two or more"),
-        ({"variants": [FIELDS["variants"][0]] * 2}, "each key once"),
-        ({"sample_size": 500, "power": 0.9}, "at least 1124"),
-        ({"goal": {"name": "click", "effect": 0.04}}, "baseline"),
-        ({"goal": {"name": "x", "kind": "mean", "effect": 1}}, "sd"),
-        ({"goal": {"name": "x", "kind": "ratio", "effect": 1, "sd": 1}}, "per"),
+        ({"variants": FIELDS["variants"][:1]}, "two or more", "variants"),
+        ({"variants": [FIELDS["variants"][0]] * 2}, "each key once", "variants"),
+        ({"sample_size": 500, "power": 0.9}, "at least 1124", "sample_size"),
+        ({"goal": {"name": "click", "effect": 0.04}}, "baseline", "goal.baseline"),
+        ({"goal": {"name": "x", "kind": "mean", "effect": 1}}, "sd", "goal.sd"),
+        ({"goal": {"name": "x", "kind": "ratio", "effect": 1, "sd": 1}}, "per", "goal.per"),
         (
             {"goal": {"name": "x", "kind": "mean", "effect": 1, "sd": 1, "covariate": "x"}},
             "its own covariate",
+            "goal.covariate",
         ),
-        ({"goal": {**FIELDS["goal"], "cap": [0, 1]}}, "cap"),
-        ({"goal": {**FIELDS["goal"], "effect": -0.04}}, "above 0"),
-        ({"max_days": 1, "window_s": 90_000}, "longer max_days"),
-        ({"variants": [FIELDS["variants"][0], {"key": "b", "policy": {"kind": "nonsense"}}]}, "nonsense"),
-        ({"condition": {"country": {"$regex": "(a+)+$"}}}, "condition"),
-        ({"forced": {"u1": "nobody"}}, "nobody"),
-        ({"guardrails": [{"name": "click", "alpha": 0.01}]}, "the same twice"),
+        ({"goal": {**FIELDS["goal"], "cap": [0, 1]}}, "cap", "goal.cap"),
+        ({"goal": {**FIELDS["goal"], "effect": -0.04}}, "above 0", "goal.effect"),
+        ({"max_days": 1, "window_s": 90_000}, "longer max_days", "window_s"),
+        (
+            {"variants": [FIELDS["variants"][0], {"key": "b", "policy": {"kind": "nonsense"}}]},
+            "nonsense",
+            "variants[1].policy.kind",
+        ),
+        ({"condition": {"country": {"$regex": "(a+)+$"}}}, "condition", "condition"),
+        ({"forced": {"u1": "nobody"}}, "nobody", None),
+        ({"guardrails": [{"name": "click", "alpha": 0.01}]}, "the same twice", "guardrails"),
+        ({"guardrails": [{"name": "seconds", "kind": "ratio"}]}, "per", "guardrails[0].per"),
     ],
 )
-def test_incoherent_definitions_are_refused(changes: dict[str, Any], says: str) -> None:
-    """The message names what contradicts what."""
-    with pytest.raises(FoldlineError, match=r"(?s)" + says.replace("+", r"\+")):
+def test_incoherent_definitions_are_refused(changes: dict[str, Any], says: str, field: str | None) -> None:
+    """The message names what contradicts what, and the error the field, where it stands."""
+    with pytest.raises(FoldlineError, match=r"(?s)" + says.replace("+", r"\+")) as refused:
         _settled(**changes)
+    assert refused.value.field == field
 
 
 def test_settings_are_read_strictly() -> None:
@@ -75,6 +82,10 @@ def test_settings_are_read_strictly() -> None:
         read_settings(msgspec.json.encode({**FIELDS, "max_dais": 1}), "json")
     with pytest.raises(InputError, match="variants"):
         read_settings(msgspec.json.encode({**FIELDS, "variants": 1}), "json")
+    nameless = [FIELDS["variants"][0], {"key": "b"}]
+    with pytest.raises(InputError) as misplaced:
+        read_settings(msgspec.json.encode({**FIELDS, "variants": nameless}), "json")
+    assert misplaced.value.field == "variants[1].policy"
     with pytest.raises(InputError) as caught:
         read_settings(b"max_days = ", "toml")
     assert caught.value.code == "input.unreadable"

@@ -6,7 +6,7 @@ import msgspec
 
 from foldline.engine.defining import under_lease
 from foldline.engine.restore import rows_from, rows_here
-from foldline.errors import DefinitionError, InputError, LogError
+from foldline.errors import DefinitionError, InputError, LogError, within
 from foldline.experiments.beside import check_beside
 from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
 from foldline.experiments.definition import FREE, ExperimentDefinition, check_successor, checked
@@ -116,8 +116,9 @@ def check_in_loop(definition: ExperimentDefinition, loop: LoopDefinition) -> Non
             "use a loop of decisions and rewards",
             field="loop",
         )
-    for key in definition.keys:
-        checked_loop(variant_definition(loop, definition, key))
+    for i, key in enumerate(definition.keys):
+        with within(f"variants[{i}].policy"):
+            checked_loop(variant_definition(loop, definition, key))
 
 
 def drafted(settings: ExperimentSettings, name: str, loop: str, *, salt: str, now: int) -> Change:

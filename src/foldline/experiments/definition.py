@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from foldline.errors import DefinitionError, InputError
+from foldline.errors import DefinitionError, FoldlineError, InputError, within
 from foldline.experiments.assignment import AssignmentPlan
 from foldline.experiments.conditions import check_condition
 from foldline.experiments.design import Design, design
@@ -199,16 +199,23 @@ def planned_design(
     """The design of a goal; power and sample size may both be given, if they agree.
 
     Raises:
-        InputError, DefinitionError: see `experiments.design.design`.
+        InputError, DefinitionError: see `experiments.design.design`; fields of the goal are named `goal.effect`.
     """
-    return design(
-        goal.metric(),
-        alpha=alpha,
-        power=power,
-        effect=goal.better * abs(goal.effect),
-        sample_size=sample_size,
-        weights=weights,
-    )
+    with within("goal"):
+        metric = goal.metric()
+    try:
+        return design(
+            metric,
+            alpha=alpha,
+            power=power,
+            effect=goal.better * abs(goal.effect),
+            sample_size=sample_size,
+            weights=weights,
+        )
+    except FoldlineError as error:
+        if error.field in Goal.__struct_fields__:
+            error.field = f"goal.{error.field}"
+        raise
 
 
 def checked(definition: ExperimentDefinition) -> ExperimentDefinition:
@@ -227,12 +234,16 @@ def checked(definition: ExperimentDefinition) -> ExperimentDefinition:
             "definition.incoherent", f"experiment {definition.name!r}: {fault}", field=field
         )
     definition.plan()
-    for variant in definition.variants:
-        policy_from(variant.policy)
+    for i, variant in enumerate(definition.variants):
+        with within(f"variants[{i}].policy"):
+            policy_from(variant.policy)
     if definition.condition is not None:
         check_condition(definition.condition)
-    for measure in definition.measures:
-        check_measure(measure, definition.unit_bits)
+    with within("goal"):
+        check_measure(definition.goal, definition.unit_bits)
+    for i, guardrail in enumerate(definition.guardrails):
+        with within(f"guardrails[{i}]"):
+            check_measure(guardrail, definition.unit_bits)
     planned_design(
         definition.goal, definition.alpha, definition.power, definition.weights, definition.sample_sizes[0]
     )
@@ -298,7 +309,7 @@ def _faults(definition: ExperimentDefinition) -> list[tuple[str, str]]:
         found.append((f"{ends}; give a longer max_days or a shorter window", "window_s"))
     if not definition.goal.effect or definition.goal.effect < 0:
         found.append(
-            (f"effect {definition.goal.effect!r}; expected above 0, in the goal's direction", "effect")
+            (f"effect {definition.goal.effect!r}; expected above 0, in the goal's direction", "goal.effect")
         )
     if not 0.0 < definition.srm_alpha < 0.5 or not 0.0 < definition.mixed_limit <= 1.0:
         found.append(("srm_alpha must lie between 0 and 0.5, mixed_limit between 0 and 1", "srm_alpha"))

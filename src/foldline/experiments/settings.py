@@ -1,5 +1,6 @@
 """Settings of an experiment as people give them: in Python, in a TOML or JSON file, over HTTP."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -18,6 +19,9 @@ from foldline.experiments.definition import (
 )
 from foldline.experiments.layer import Holdout, LayerRange
 from foldline.experiments.measure import Goal, Guardrail
+
+_AT = re.compile(r" - at `\$\.?(.*)`$")
+_NAMED = re.compile(r"field `([^`]+)`")
 
 Seconds = Annotated[float, Meta(ge=0, le=400 * 86_400)]
 
@@ -155,4 +159,12 @@ def settings_of(fields: Mapping[str, Any]) -> ExperimentSettings:
     try:
         return msgspec.convert(msgspec.to_builtins(fields), ExperimentSettings)
     except (msgspec.ValidationError, TypeError) as error:
-        raise InputError("input.invalid", f"the experiment's settings: {error}") from error
+        raise InputError(
+            "input.invalid", f"the experiment's settings: {error}", field=_field(str(error))
+        ) from error
+
+
+def _field(message: str) -> str | None:
+    """The field that a message of msgspec is about, such as `variants[1].weight`."""
+    at, named = _AT.search(message), _NAMED.search(message)
+    return ".".join(filter(None, (at and at[1], named and named[1]))) or None

@@ -15,7 +15,7 @@ from foldline.experiments.measure import Guardrail
 from foldline.log.protocol import Batch
 from foldline.loops.catalogue import Catalogue
 from foldline.records.codec import encode
-from foldline.records.types import Tick
+from foldline.records.types import Reward, Tick
 
 FAST = Pace(root_every_ms=0, publish_every_ms=0, timeline_every_ms=0)
 START = 1_700_000_000_000
@@ -142,9 +142,9 @@ def test_a_variant_learns_of_its_own_units(clock: Callable[[], int]) -> None:
         assert _rounds(app, learnt)
 
 
-def _rounds(app: fl.Foldline, holds: Callable[[], bool]) -> bool:
+def _rounds(app: fl.Foldline, holds: Callable[[], bool], most: int = 400) -> bool:
     """Turns of this process, as its thread takes them, until something holds."""
-    for _ in range(400):
+    for _ in range(most):
         if holds():
             return True
         app._host.round()
@@ -171,6 +171,38 @@ def test_a_verdict_is_announced_once_and_is_what_the_log_gives(
         _pass(app)
         assert _rounds(app, lambda: test.results().state == "ended")
         assert test.announcements() == [said]
+
+
+def test_what_comes_late_is_announced_as_a_revision(clock: Callable[[], int]) -> None:
+    """Beside the verdict, once its minute is over; the log alone gives it again."""
+    with fl.open("memory://", pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"])
+        test = _test(news, late_s=20_000)
+        made = _visit(news, 2600)
+        _pass(app)
+        assert _rounds(app, lambda: bool(test.announcements()))
+        test.stop()
+        quiet = [choice for choice in made if choice.action == "a"][5]
+        reward = Reward(time=quiet.time + 1000, id="late", decision=quiet.id, name="click", value=1.0)
+        time = START + 10_000_000
+        app.log.append([Batch("news.events", 0, encode(reward), 1, time, time)])
+        assert test.results(at=app.log.offsets("news.events", 0)[1:]).revisions == ()
+        tick = encode(Tick(time=time + 60_000))
+        app.log.append([Batch("news.events", 0, tick, 1, time, time)])
+        assert _rounds(app, lambda: len(test.announcements()) > 1)
+        first, second = test.announcements()
+        assert (first.kind, second.kind) == ("verdict", "revision")
+        assert second.revision is not None
+        assert first.verdict is not None
+        assert second.revision.revises == first.verdict.time
+        assert set(second.revision.changed) >= {
+            "control.challenger",
+            "difference.challenger",
+            "p_value.challenger",
+        }
+        again = test.results(at=app.log.offsets("news.events", 0)[1:])
+        assert (again.verdict, again.revisions) == (first.verdict, (second.revision,))
+        assert not _rounds(app, lambda: len(test.announcements()) > 2, most=20)
 
 
 def test_a_breach_is_announced_and_pauses(clock: Callable[[], int]) -> None:

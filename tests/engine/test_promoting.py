@@ -96,6 +96,7 @@ def test_ramped_then_whole_then_back() -> None:
         test.promote("challenger")
         assert (test.definition.state, test.definition.ended_by) == ("ended", "promotion")
         assert {one[:2] for one in _decide(news).values()} == {(None, "b")}
+        assert test.definition.marker(0).by == "promotion"
         check = test.check()
         assert (check.agree, check.differ) == (check.decisions, [])
         assert check.decisions == 3 * len(UNITS)

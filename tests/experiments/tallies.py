@@ -123,6 +123,8 @@ class PlainTally:
         self.mixed: dict[tuple[int, str], int] = defaultdict(int)
         self.sums: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0] * 5)
         self.products: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0] * 7)
+        self.late: dict[tuple[int, int, str], list[int]] = defaultdict(lambda: [0] * 15)
+        """By the minute it belongs to, the one it came in, and variant: enrolled, matured, mixed, sums, products."""
 
     def add(self, record: Record) -> None:
         """Take in one record."""
@@ -144,10 +146,18 @@ class PlainTally:
         low, high = -(1 << 32), int(2.5 * (1 << 32))
         values = [int(unit.values[0] > 0), min(max(unit.values[1], low), high), *unit.values[2:]]
         self.matured[at] += sign
+        products = [values[x] * values[y] for x, y in PAIRS]
         self.sums[at] = [a + sign * b for a, b in zip(self.sums[at], values, strict=True)]
-        self.products[at] = [
-            a + sign * values[x] * values[y] for a, (x, y) in zip(self.products[at], PAIRS, strict=True)
-        ]
+        self.products[at] = [a + sign * b for a, b in zip(self.products[at], products, strict=True)]
+        self.is_late(unit, minute, [0, sign, 0, *(sign * b for b in (*values, *products))])
+
+    def is_late(self, unit: PlainUnit, minute: int, change: list[int]) -> None:
+        """Keep a change that belongs to an earlier minute, unless it is too late even to correct."""
+        assert unit.variant is not None
+        own = (unit.time + self.wait) // MINUTE
+        if own < minute and self.now <= unit.time + self.span:
+            at = (own, minute, unit.variant)
+            self.late[at] = [a + b for a, b in zip(self.late[at], change, strict=True)]
 
     def expose(self, record: Decision) -> None:
         """An exposure."""
@@ -158,6 +168,7 @@ class PlainTally:
             self.enrolled[self.now // MINUTE, record.variant] += 1
         elif unit.variant != record.variant and not unit.mixed:
             self.mixed[self.now // MINUTE, unit.variant] += 1
+            self.is_late(unit, self.now // MINUTE, [0, 0, 1, *[0] * 12])
             if unit.matured:
                 self.count(unit, self.now // MINUTE, -1)
             unit.mixed = True

@@ -11,7 +11,7 @@ from foldline.experiments.measure import Goal, Guardrail
 from foldline.experiments.tally import Tally
 from foldline.experiments.tally_fold import TallyFold
 from foldline.experiments.tally_layout import MINUTE_MS, Count
-from foldline.experiments.verdict import Walk
+from foldline.experiments.walk import Walk
 from foldline.records.codec import decode, encode_lines
 from foldline.stats.not_estimable import NotEstimable
 from foldline.stats.sample_ratio import sequential_ratio

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foldline.experiments.tally import Tally, merge
+from foldline.experiments.tally import Tally, late_minutes, merge
 from foldline.experiments.tally_fold import TallyFold
 from foldline.experiments.tally_layout import Count, Counter
 from foldline.records.codec import decode, encode_lines
@@ -45,6 +45,19 @@ def test_equals_a_plain_count(seed: int) -> None:
         at[0] for table in (plain.enrolled, plain.matured, plain.mixed) for at, n in table.items() if n
     }
     assert minutes <= set(known.minutes.tolist())
+    own, came = late_minutes(known.late.minutes)
+    for i, (at_own, at_came) in enumerate(zip(own.tolist(), came.tolist(), strict=True)):
+        for k, key in enumerate(KEYS):
+            late, products = (
+                plain.late[at_own, at_came, key],
+                wide_integers(known.late.low[i, k], known.late.high[i, k]),
+            )
+            found = [*known.late.counts[i, k].tolist(), *known.late.sums[i, k].tolist(), *products]
+            assert found == late, (at_own, at_came, key)
+    assert {at[:2] for at, change in plain.late.items() if any(change)} <= set(
+        zip(own.tolist(), came.tolist(), strict=True)
+    )
+    assert len(own)
     assert len(PAIRS) == len(FOLD.kept.pairs)
     assert known.counters[Counter.REVISIONS] > 0
     assert known.counters[Counter.DUPLICATES] > 0
@@ -136,4 +149,17 @@ def test_a_running_experiment_asks_for_ticks_until_its_last_unit_has_matured() -
     FOLD.apply(state, decode(encode_lines(records[50:])))
     assert FOLD.due(state) is not None
     FOLD.apply(state, decode(encode_lines([Tick(time=records[-1].time + 10 * MINUTE)])))
+    assert FOLD.due(state) is None
+
+
+def test_what_came_late_asks_for_the_end_of_its_minute() -> None:
+    """Long after the last unit has matured: else a revision would wait for the loop's next record."""
+    late = Reward(time=START, id="r", unit="u", name="click", value=1.0)
+    records = [_decided(1, "u", START), Tick(time=START + 6 * MINUTE)]
+    state = FOLD.empty()
+    FOLD.apply(state, decode(encode_lines(records)))
+    assert FOLD.due(state) is None
+    FOLD.apply(state, decode(encode_lines([late])))
+    assert FOLD.due(state) == (START // MINUTE + 7) * MINUTE
+    FOLD.apply(state, decode(encode_lines([Tick(time=START + 7 * MINUTE)])))
     assert FOLD.due(state) is None

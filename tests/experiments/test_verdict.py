@@ -11,7 +11,7 @@ from foldline.experiments.definition import ExperimentDefinition, Variant
 from foldline.experiments.measure import Goal, Guardrail
 from foldline.experiments.results import Results, results
 from foldline.experiments.tally_fold import TallyFold
-from foldline.experiments.verdict import Walk
+from foldline.experiments.walk import Walk
 from foldline.records.codec import decode, encode_lines
 from foldline.records.types import Decision, Phase, Record, Reward, Tick
 from foldline.stats.trials import Trials
@@ -168,17 +168,20 @@ def test_an_always_valid_rule_stops_when_its_interval_first_excludes_zero() -> N
     assert (earlier.effects[0].low or -1.0) <= 0.0
 
 
-def test_a_stop_by_hand_is_inconclusive() -> None:
-    """However large the difference so far."""
+@pytest.mark.parametrize(
+    ("by", "reason"), [("hand", "stopped by hand"), ("promotion", "promoted before its verdict")]
+)
+def test_what_is_ended_before_its_verdict_is_inconclusive(by: str, reason: str) -> None:
+    """However large the difference so far; the verdict says what ended it."""
     records = _visits({"a": 0.05, "b": 0.3}, 400)
     stopped = [
         *records,
-        _phase("ended", records[-1].time + MINUTE, 3),
+        Phase(time=records[-1].time + MINUTE, experiment="ctr", version=3, state="ended", by=by),
         Tick(time=records[-1].time + 90 * MINUTE),
     ]
     found = _results(_definition(), stopped)
     assert found.verdict is not None
-    assert (found.verdict.result, found.verdict.reason) == ("inconclusive", "stopped by hand")
+    assert (found.verdict.result, found.verdict.reason) == ("inconclusive", reason)
     assert found.state == "ended"
     assert found.verdict.version == 2
 

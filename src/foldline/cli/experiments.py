@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from foldline.experiments.definition import ExperimentDefinition
     from foldline.experiments.effects import Effect
     from foldline.experiments.results import Results
+    from foldline.experiments.revision import Figure, Revision
     from foldline.log.protocol import Log
     from foldline.loops.catalogue import Catalogue
 
@@ -344,6 +345,21 @@ def _print_results(found: "Results") -> None:
         print(
             f"verdict at {format_instant(verdict.time)}: {verdict.result.replace('_', ' ')} ({verdict.reason})"
         )
+    for revision in found.revisions:
+        print(_revised(revision))
+
+
+def _revised(revision: "Revision") -> str:
+    """What came late, in one line."""
+    result = revision.verdict.result.replace("_", " ")
+    changed = "; ".join(
+        f"{name} {_figure(was)} -> {_figure(now)}" for name, (was, now) in revision.changed.items()
+    )
+    return f"revised at {format_instant(revision.time)} by what came late: {result}; {changed or 'as it was'}"
+
+
+def _figure(figure: "Figure") -> str:
+    return f"{figure:.6g}" if isinstance(figure, float) else str(figure)
 
 
 def _sentence(effect: "Effect") -> str:

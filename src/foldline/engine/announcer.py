@@ -1,8 +1,8 @@
 """The announcer: appends an experiment's verdict to the log, once, and a breach of each guardrail, which pauses it.
 
 One process announces, under a lease. It reads the tally's roots, never a worker's memory, so what it announces any
-reader of the log recomputes. The first verdict stands; should a later Foldline compute another from the same log,
-that is appended as a revision beside it.
+reader of the log recomputes. The first verdict stands. What comes late and changes its figures is appended as a
+revision beside it; so is another verdict, should a later Foldline compute it from the same log.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,9 @@ from foldline.engine.restore import rows_from
 from foldline.errors import LogError
 from foldline.experiments.catalogue import ExperimentCatalogue
 from foldline.experiments.definition import ExperimentDefinition
-from foldline.experiments.verdict import Breach, Verdict, Walk
+from foldline.experiments.revision import Revision
+from foldline.experiments.verdict import Breach, Verdict
+from foldline.experiments.walk import Walk
 from foldline.log.protocol import Batch, Lease, Log
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import verdicts_of
@@ -31,7 +33,8 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
         experiment: its name.
         cut: offsets covered by the tally it was computed from, one a partition.
         time: when it was appended, milliseconds; the verdict's own time is stream time.
-        verdict: of a verdict or revision.
+        verdict: of a verdict; of a revision, where a later Foldline computed another from the same records.
+        revision: of a revision, by what came late.
         breach: of a breach.
     """
 
@@ -40,6 +43,7 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     cut: tuple[int, ...]
     time: int
     verdict: Verdict | None = None
+    revision: Revision | None = None
     breach: Breach | None = None
 
 
@@ -129,7 +133,11 @@ class Announcer:
         return self._lease is not None
 
     def _announce(self, experiment: ExperimentDefinition, walk: Walk, stamp: int) -> list[Announcement]:
-        made = [*self._verdicts(experiment, walk, stamp), *self._breaches(experiment, walk, stamp)]
+        made = [
+            *self._verdicts(experiment, walk, stamp),
+            *self._revisions(experiment, walk, stamp),
+            *self._breaches(experiment, walk, stamp),
+        ]
         if made:
             payload = b"\n".join(map(msgspec.json.encode, made))
             self._log.append([Batch(self._topic, 0, payload, len(made), stamp, stamp)], lease=self._lease)
@@ -144,6 +152,11 @@ class Announcer:
             return []
         kind: Literal["verdict", "revision"] = "revision" if said else "verdict"
         return [_of(experiment, self._states.cut, stamp, kind=kind, verdict=walk.verdict)]
+
+    def _revisions(self, experiment: ExperimentDefinition, walk: Walk, stamp: int) -> list[Announcement]:
+        said = [one.revision for one in self._announced]
+        new = [revision for revision in walk.revisions if revision not in said]
+        return [_of(experiment, self._states.cut, stamp, kind="revision", revision=each) for each in new]
 
     def _breaches(self, experiment: ExperimentDefinition, walk: Walk, stamp: int) -> list[Announcement]:
         said = [one.breach for one in self._announced]
@@ -173,8 +186,15 @@ def _of(
     *,
     kind: Literal["verdict", "revision", "breach"],
     verdict: Verdict | None = None,
+    revision: Revision | None = None,
     breach: Breach | None = None,
 ) -> Announcement:
     return Announcement(
-        kind=kind, experiment=experiment.name, cut=cut, time=stamp, verdict=verdict, breach=breach
+        kind=kind,
+        experiment=experiment.name,
+        cut=cut,
+        time=stamp,
+        verdict=verdict,
+        revision=revision,
+        breach=breach,
     )

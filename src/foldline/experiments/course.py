@@ -8,7 +8,7 @@ from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.effects import Effect
 from foldline.experiments.tally import Tally
 from foldline.experiments.tally_layout import MINUTE_MS, Count
-from foldline.experiments.verdict import Walk
+from foldline.experiments.walk import Walk
 
 MOST_POINTS = 200
 

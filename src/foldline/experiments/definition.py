@@ -87,7 +87,7 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
         state: draft, running, paused or ended.
         started: when it was first started, milliseconds.
         ended: when it was ended, milliseconds.
-        ended_by: `hand`, `verdict`, `guardrail` or `promotion`, once it has ended.
+        ended_by: `hand` or `promotion`, once it has ended.
         promoted: the variant given to a share of the units because it won, or None.
         promoted_share: that share of the eligible units.
         replaced: version of the loop whose policy the promoted variant's has replaced, or None.
@@ -190,7 +190,9 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
 
     def marker(self, time: int) -> Phase:
         """The record that makes this version apply to a partition from its offset on."""
-        return Phase(time=time, experiment=self.name, version=self.version, state=self.state)
+        return Phase(
+            time=time, experiment=self.name, version=self.version, state=self.state, by=self.ended_by
+        )
 
 
 def planned_design(

@@ -105,6 +105,15 @@ def live_effect(
     )  # fmt: skip
 
 
+def live_effects(definition: ExperimentDefinition, kept: ValuesKept, totals: Totals) -> tuple[Effect, ...]:
+    """The goal's, one for each challenger, with limits that hold at every moment."""
+    alpha = definition.alpha / (len(definition.keys) - 1)
+    return tuple(
+        live_effect(definition, kept, totals, 0, challenger, alpha)
+        for challenger in range(1, len(definition.keys))
+    )
+
+
 def final_effects(definition: ExperimentDefinition, kept: ValuesKept, totals: Totals) -> list[Effect]:
     """The goal's fixed-horizon tests, one look, p-values adjusted for the number of challengers by Holm's method.
 

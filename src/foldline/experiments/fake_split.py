@@ -20,7 +20,7 @@ from foldline.experiments.tally import Tally
 from foldline.experiments.tally_fold import TallyFold
 from foldline.experiments.tally_layout import MINUTE_MS, Count, Int64s
 from foldline.experiments.unit_table import UnitTable
-from foldline.experiments.verdict import Walk
+from foldline.experiments.walk import Walk
 
 
 class FakeRun(NamedTuple):

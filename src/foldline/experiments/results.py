@@ -6,9 +6,11 @@ import msgspec
 
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.effects import Effect
+from foldline.experiments.revision import Revision
 from foldline.experiments.tally import Tally, Totals
 from foldline.experiments.tally_layout import MINUTE_MS, Count, Counter
-from foldline.experiments.verdict import Breach, Verdict, Walk
+from foldline.experiments.verdict import Breach, Verdict
+from foldline.experiments.walk import Walk
 
 
 class VariantResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +57,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         sample_ratio_p: least p-value so far of the sequential test of shares.
         counters: what became of records: counted, foreign, duplicates, late, outside, revisions, refused, forced,
             unknown_variant.
-        verdict: once there is one.
+        verdict: once there is one; it stands.
+        revisions: of the verdict, by what came late, in order.
 
     Example:
         >>> msgspec.json.decode(msgspec.json.encode(Results(
@@ -78,6 +81,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     sample_ratio_p: float
     counters: dict[str, int]
     verdict: Verdict | None
+    revisions: tuple[Revision, ...] = ()
 
 
 def results(
@@ -123,6 +127,7 @@ def results_of(walk: Walk, cut: Sequence[int]) -> Results:
         sample_ratio_p=walk.sample_ratio_p,
         counters={counter.name.lower(): int(tally.counters[counter]) for counter in Counter},
         verdict=walk.verdict,
+        revisions=tuple(walk.revisions),
     )
 
 

@@ -3,6 +3,10 @@
 Everything is an integer, so a tally is the same for any order and grouping, and merging partitions is exact. What a
 minute holds never changes once stream time has left it: late records change the minute in which they come. So the
 sums up to a minute that every partition has left are the same for everyone, for ever.
+
+Beside them stands which of those changes belong to an earlier minute: `Tally.late` holds each change of a unit that
+had matured before under both minutes, its own and that in which it came. So what an earlier minute would hold, had
+everything come in time, is known too, as of any later minute: a revision (`Tally.moved`).
 """
 
 from collections.abc import Sequence
@@ -25,30 +29,30 @@ _WIDE = ("low", "high")
 _ROOM = 2.0**63
 _HALF_LIMB = np.uint64(0xFFFFFFFF)
 _HALF_BITS = np.uint64(32)
+_KEY_BITS = 31
+_KEY_MASK = (1 << _KEY_BITS) - 1
+_LATE = "late_"
 
 
 class PhaseSeen(msgspec.Struct, frozen=True, array_like=True):
-    """A marker of the experiment that was folded: its version, the state it sets, its time in milliseconds."""
+    """A marker of the experiment that was folded: version, the state it sets, time in milliseconds, what ended it."""
 
     version: int
     state: str
     time: int
+    by: str | None = None
 
 
 @dataclass(slots=True)
-class Tally:
-    """The half of a tally's state that merges.
+class Changes:
+    """What was counted, by minute and variant.
 
     Attributes:
-        minutes: (m,) minutes since 1970 in which something was counted, rising.
-        counts: (m, k, len(Count)) units, by minute and variant.
+        minutes: (m,) minutes since 1970 in which something was counted, rising; of late changes, `late_keys`.
+        counts: (m, k, len(Count)) units.
         sums: (m, k, v) sums of the matured units' values.
         low: (m, k, p) lower limbs of their sums of products, one for each pair of values.
         high: (m, k, p) upper limbs.
-        exposures: (k,) decisions by variant.
-        counters: (len(Counter),) what became of records.
-        phases: the markers folded, by version.
-        stream_time: running maximum of record times, milliseconds; 0 before the first record.
     """
 
     minutes: Int64s
@@ -56,6 +60,21 @@ class Tally:
     sums: Int64s
     low: UInt64s
     high: UInt64s
+
+
+@dataclass(slots=True)
+class Tally(Changes):
+    """The half of a tally's state that merges.
+
+    Attributes:
+        late: of these changes, those of units that had matured in an earlier minute: by that and by when they came.
+        exposures: (k,) decisions by variant.
+        counters: (len(Counter),) what became of records.
+        phases: the markers folded, by version.
+        stream_time: running maximum of record times, milliseconds; 0 before the first record.
+    """
+
+    late: Changes
     exposures: Int64s
     counters: Int64s
     phases: tuple[PhaseSeen, ...] = ()
@@ -69,11 +88,21 @@ class Tally:
     def upto(self, minute: int | None = None) -> "Totals":
         """The totals of all minutes before one, or of all."""
         stop = len(self.minutes) if minute is None else int(np.searchsorted(self.minutes, minute))
-        return Totals(
-            self.counts[:stop].sum(axis=0),
-            self.sums[:stop].sum(axis=0),
-            _wide_total(self.low[:stop], self.high[:stop]),
-        )
+        return _totals(self, slice(stop))
+
+    def moved(self, upto: int, came: tuple[int, int]) -> list[tuple[int, "Totals"]]:
+        """What came later and belongs to the minutes before one, by the minute in which it came, rising.
+
+        Args:
+            upto: minutes before this one are revised.
+            came: the first minute in which it may have come, at least `upto`, and the first in which not.
+        """
+        own, minute = late_minutes(self.late.minutes)
+        chosen = (own < upto) & (minute >= came[0]) & (minute < came[1])
+        return [
+            (each, _totals(self.late, chosen & (minute == each)))
+            for each in np.unique(minute[chosen]).tolist()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +119,17 @@ class Totals:
     sums: Int64s
     products: list[list[int]]
 
-    def plus(self, tally: Tally, begin: int, end: int) -> "Totals":
+    def plus(self, tally: Changes, begin: int, end: int) -> "Totals":
         """With some more minutes of a tally: those from one place up to another."""
-        more = _wide_total(tally.low[begin:end], tally.high[begin:end])
+        return self.add(_totals(tally, slice(begin, end)))
+
+    def add(self, more: "Totals") -> "Totals":
+        """Both together."""
         products = [
-            [a + b for a, b in zip(*rows, strict=True)] for rows in zip(self.products, more, strict=True)
+            [a + b for a, b in zip(*rows, strict=True)]
+            for rows in zip(self.products, more.products, strict=True)
         ]
-        return Totals(
-            self.counts + tally.counts[begin:end].sum(axis=0),
-            self.sums + tally.sums[begin:end].sum(axis=0),
-            products,
-        )
+        return Totals(self.counts + more.counts, self.sums + more.sums, products)
 
     def of(self, variant: int, count: Count) -> int:
         """Units of a variant."""
@@ -122,20 +151,40 @@ class Totals:
         )
 
 
+def late_keys(own: Int64s, came: Int64s) -> Int64s:
+    """(m,) under which a late change stands: the minute that it belongs to, then that in which it came."""
+    keys: Int64s = own << _KEY_BITS | came
+    return keys
+
+
+def late_minutes(keys: Int64s) -> tuple[Int64s, Int64s]:
+    """The two minutes of each key.
+
+    Example:
+        >>> [minutes.tolist() for minutes in late_minutes(late_keys(np.array([7]), np.array([9])))]
+        [[7], [9]]
+    """
+    return keys >> _KEY_BITS, keys & _KEY_MASK
+
+
 def nothing(variants: int, values: int, pairs: int) -> Tally:
     """The tally of the empty prefix, the identity of `merge`."""
+
+    def changes() -> tuple[Int64s, Int64s, Int64s, UInt64s, UInt64s]:
+        return (
+            np.zeros(0, np.int64),
+            np.zeros((0, variants, len(Count)), np.int64),
+            np.zeros((0, variants, values), np.int64),
+            np.zeros((0, variants, pairs), np.uint64),
+            np.zeros((0, variants, pairs), np.uint64),
+        )
+
     return Tally(
-        np.zeros(0, np.int64),
-        np.zeros((0, variants, len(Count)), np.int64),
-        np.zeros((0, variants, values), np.int64),
-        np.zeros((0, variants, pairs), np.uint64),
-        np.zeros((0, variants, pairs), np.uint64),
-        np.zeros(variants, np.int64),
-        np.zeros(len(Counter), np.int64),
+        *changes(), Changes(*changes()), np.zeros(variants, np.int64), np.zeros(len(Counter), np.int64)
     )
 
 
-def with_minutes(tally: Tally, minutes: Int64s) -> None:
+def with_minutes(tally: Changes, minutes: Int64s) -> None:
     """Make room for minutes, rising and each once; those there already stay as they are."""
     missing = np.setdiff1d(minutes, tally.minutes, assume_unique=True)
     if not len(missing):
@@ -153,8 +202,22 @@ def merge(left: Tally, right: Tally) -> Tally:
     Raises:
         FoldError: `fold.overflow`.
     """
-    minutes = np.union1d(left.minutes, right.minutes)
     merged = nothing(left.counts.shape[1], left.sums.shape[2], left.low.shape[2])
+    _merge(merged, left, right)
+    _merge(merged.late, left.late, right.late)
+    merged.exposures = left.exposures + right.exposures
+    merged.counters = left.counters + right.counters
+    latest_first = sorted(
+        {*left.phases, *right.phases}, key=lambda p: (p.version, p.time, p.state, p.by or ""), reverse=True
+    )
+    merged.phases = tuple({phase.version: phase for phase in latest_first}.values())[::-1]
+    merged.stream_time = max(left.stream_time, right.stream_time)
+    return merged
+
+
+def _merge(merged: Changes, left: Changes, right: Changes) -> None:
+    """Into what is still empty."""
+    minutes = np.union1d(left.minutes, right.minutes)
     with_minutes(merged, minutes)
     for part in (left, right):
         at = np.searchsorted(minutes, part.minutes)
@@ -164,14 +227,6 @@ def merge(left: Tally, right: Tally) -> Tally:
         low = merged.low[at] + part.low
         merged.high[at] += part.high + (low < part.low).astype(np.uint64)
         merged.low[at] = low
-    merged.exposures = left.exposures + right.exposures
-    merged.counters = left.counters + right.counters
-    latest_first = sorted(
-        {*left.phases, *right.phases}, key=lambda p: (p.version, p.time, p.state), reverse=True
-    )
-    merged.phases = tuple({phase.version: phase for phase in latest_first}.values())[::-1]
-    merged.stream_time = max(left.stream_time, right.stream_time)
-    return merged
 
 
 def check_room(totals: Int64s, added: Int64s) -> None:
@@ -193,11 +248,11 @@ def check_room(totals: Int64s, added: Int64s) -> None:
 def dump(tally: Tally) -> bytes:
     """The tally as bytes, each array in the narrowest type that holds it."""
     head = msgspec.json.encode((tally.phases, tally.stream_time))
-    arrays: Arrays = {
-        name: narrowed(getattr(tally, name))
-        for name in ("minutes", "counts", "sums", "exposures", "counters")
-    }
-    arrays["low"], arrays["high"] = tally.low, narrowed(tally.high.view(np.int64))
+    arrays: Arrays = {"exposures": narrowed(tally.exposures), "counters": narrowed(tally.counters)}
+    for prefix, part in (("", tally), (_LATE, tally.late)):
+        for name in ("minutes", "counts", "sums"):
+            arrays[prefix + name] = narrowed(getattr(part, name))
+        arrays[prefix + "low"], arrays[prefix + "high"] = part.low, narrowed(part.high.view(np.int64))
     arrays["head"] = np.frombuffer(head, np.uint8)
     return dump_arrays(arrays)
 
@@ -212,12 +267,35 @@ def load(data: bytes) -> Tally:
     try:
         head = arrays.pop("head").tobytes()
         phases, stream_time = msgspec.json.decode(head, type=tuple[tuple[PhaseSeen, ...], int])
-        wide: dict[str, Any] = {name: arrays.pop(name).astype(np.int64).view(np.uint64) for name in ("high",)}
-        wide["low"] = arrays.pop("low").astype(np.uint64)
-        plain: dict[str, Any] = {name: array.astype(np.int64) for name, array in arrays.items()}
-        return Tally(**plain, **wide, phases=phases, stream_time=stream_time)
+        exposures, counters = (arrays[name].astype(np.int64) for name in ("exposures", "counters"))
+        late = Changes(**_loaded(arrays, _LATE))
+        return Tally(
+            **_loaded(arrays, ""),
+            late=late,
+            exposures=exposures,
+            counters=counters,
+            phases=phases,
+            stream_time=stream_time,
+        )
     except (KeyError, TypeError, msgspec.MsgspecError) as error:
         raise FoldError("fold.damaged_root", f"loading a tally: {error}") from error
+
+
+def _loaded(arrays: Arrays, prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: arrays[prefix + name].astype(np.int64) for name in ("minutes", "counts", "sums", "high")
+    }
+    found["high"] = found["high"].view(np.uint64)
+    found["low"] = arrays[prefix + "low"].astype(np.uint64)
+    return found
+
+
+def _totals(changes: Changes, chosen: "slice | npt.NDArray[np.bool_]") -> Totals:
+    return Totals(
+        changes.counts[chosen].sum(axis=0),
+        changes.sums[chosen].sum(axis=0),
+        _wide_total(changes.low[chosen], changes.high[chosen]),
+    )
 
 
 def _wide_total(low: UInt64s, high: UInt64s) -> list[list[int]]:

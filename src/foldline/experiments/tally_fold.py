@@ -3,8 +3,8 @@
 A unit is enrolled at its first decision in the experiment, in the variant of that decision. What is reported of it
 within the window counts, by the record's own time; when window and maturity have passed in stream time the unit
 matures, and is counted in the minute of its deadline. What comes later, yet within `late_ms`, changes the present
-minute. A unit found in a second variant is left out from that minute on. Each record counts once by its id. Only
-units drawn by chance count: forced ones do not.
+minute, and is kept as late beside that of the deadline. A unit found in a second variant is left out from that minute
+on. Each record counts once by its id. Only units drawn by chance count: forced ones do not.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,13 @@ from foldline.experiments import tally_pages
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.measure import Measure
 from foldline.experiments.tally import (
+    Changes,
     PhaseSeen,
     Tally,
     check_room,
     dump,
+    late_keys,
+    late_minutes,
     load,
     merge,
     nothing,
@@ -115,7 +118,7 @@ class TallyFold:
     """
 
     name = "tally"
-    version = 1
+    version = 2
     has_outputs = False
 
     def __init__(self, definition: ExperimentDefinition) -> None:
@@ -157,7 +160,7 @@ class TallyFold:
         marks = rows.marks
         pending = int(marks[Mark.TAIL] - marks[Mark.HEAD])
         deltas = Deltas(
-            np.empty((4, 3 * n + pending), np.int64),
+            np.empty((5, 3 * n + pending), np.int64),
             np.empty((3 * n + pending, len(self.kept.values)), np.int64),
         )
         exposures, counts = np.zeros(len(self.variants), np.int64), np.zeros(len(Counter), np.int64)
@@ -170,11 +173,14 @@ class TallyFold:
         return Applied(changed=self._learn(state.known, deltas, exposures, counts, marks, phases))
 
     def due(self, state: TallyState) -> int | None:
-        """The end of the current minute, while the experiment runs or units wait to mature."""
+        """The end of the current minute, while it runs, units wait to mature, or what came late stands in it."""
         marks = state.rows.marks
+        minute = int(marks[Mark.TIME] // MINUTE_MS)
         if not marks[Mark.RUNNING] and marks[Mark.HEAD] == marks[Mark.TAIL]:
-            return None
-        return int(marks[Mark.TIME] // MINUTE_MS + 1) * MINUTE_MS
+            _, came = late_minutes(state.known.late.minutes)
+            if not (came >= minute).any():
+                return None
+        return (minute + 1) * MINUTE_MS
 
     def merge(self, left: Tally, right: Tally) -> Tally:
         """See `tally.merge`."""
@@ -215,13 +221,13 @@ class TallyFold:
         )
 
     def count(
-        self, known: Tally, minute: Int64s, variant: Int64s, what: Int64s, sign: Int64s, values: Int64s
+        self, known: Changes, minute: Int64s, variant: Int64s, what: Int64s, sign: Int64s, values: Int64s
     ) -> None:
         """Count m changes of units.
 
         Args:
             known: changed.
-            minute: (m,) of the change.
+            minute: (m,) of the change; of late changes their key.
             variant: (m,) of the unit.
             what: (m,) a `Count`.
             sign: (m,) 1, or -1 to take a unit off again.
@@ -267,11 +273,17 @@ class TallyFold:
         known.exposures += exposures
         known.counters += counts
         versions = {phase.version for phase in known.phases}
-        added = tuple(PhaseSeen(p.version, p.state, p.time) for p in phases if p.version not in versions)
+        added = tuple(
+            PhaseSeen(p.version, p.state, p.time, p.by) for p in phases if p.version not in versions
+        )
         known.phases += added
         if count:
-            minute, variant, what, sign = deltas.head[:, :count]
-            self.count(known, minute, variant, what, sign, deltas.values[:count])
+            minute, variant, what, sign, own = deltas.head[:, :count]
+            values = deltas.values[:count]
+            self.count(known, minute, variant, what, sign, values)
+            if (late := own < minute).any():
+                keys = late_keys(own, minute)[late]
+                self.count(known.late, keys, variant[late], what[late], sign[late], values[late])
         left_a_minute = before // MINUTE_MS != known.stream_time // MINUTE_MS
         return bool(count or exposures.any() or counts.any() or added or left_a_minute)
 

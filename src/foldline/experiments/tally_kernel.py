@@ -55,6 +55,9 @@ def _emit(rows: Rows, terms: Terms, deltas: Deltas, unit: int, minute: int, coun
     deltas.head[1, at] = rows.units[unit, Unit.VARIANT]
     deltas.head[2, at] = count
     deltas.head[3, at] = sign
+    exposed = rows.units[unit, Unit.TIME]
+    own = (exposed + terms.wait) // MINUTE_MS
+    deltas.head[4, at] = own if own < minute and rows.marks[Mark.TIME] <= exposed + terms.span else minute
     if count == Count.MATURED:
         for v in range(terms.low.shape[0]):
             value = rows.units[unit, Unit.VALUES + v]

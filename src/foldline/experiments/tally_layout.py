@@ -184,7 +184,7 @@ class Deltas(NamedTuple):
     """What changed in which minute, in record order.
 
     Attributes:
-        head: (4, m) int64: minute, variant, `Count`, 1 or -1.
+        head: (5, m) int64: minute, variant, `Count`, 1 or -1, and the minute it belongs to, if an earlier one.
         values: (m, v) int64, of MATURED only.
     """
 

@@ -177,11 +177,13 @@ class Phase(Record, frozen=True, kw_only=True):
         experiment: its name.
         version: counts up from 1; a version is never overwritten.
         state: draft, running, paused or ended.
+        by: what ended it: `hand` or `promotion`; None where it has not ended.
     """
 
     experiment: Name
     version: Annotated[int, Meta(ge=1)]
     state: Literal["draft", "running", "paused", "ended"]
+    by: Name | None = None
 
 
 AnyRecord = (

@@ -15,7 +15,7 @@ from foldline.experiments.definition import ExperimentDefinition, Variant
 from foldline.experiments.goals import Mean, Proportion
 from foldline.experiments.tally_fold import TallyFold
 from foldline.experiments.tally_layout import MINUTE_MS
-from foldline.experiments.verdict import Walk
+from foldline.experiments.walk import Walk
 from foldline.records.columns import Columns, Kind
 from foldline.records.hashing import hash128
 

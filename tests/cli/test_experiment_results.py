@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def log(tmp_path: Path) -> str:
     return url
 
 
-def _results(log: str, *more: str) -> dict[str, object]:
+def _results(log: str, *more: str) -> dict[str, Any]:
     found = _foldline("experiments", "results", "ctr", "--log", log, "--json", *more)
     assert found.returncode == 0, found.stderr
     return dict(json.loads(found.stdout))
@@ -90,12 +91,12 @@ def _policy(log: str) -> dict[str, object]:
 def test_any_past_state_is_recomputed(log: str) -> None:
     """Before the verdict, with it, and with its revision; the announced ones are those of the log, now and later."""
     now = _results(log)
-    assert [one["kind"] for one in now["announced"]] == ["verdict", "revision"]  # type: ignore[attr-defined]  # JSON
+    assert [one["kind"] for one in now["announced"]] == ["verdict", "revision"]
     before, taken, revised = (_results(log, "--at", f"2026-03-01T12:{m}:00") for m in ("10", "24", "30"))
     assert (before["verdict"], before["revisions"]) == (None, [])
     assert (taken["verdict"], taken["revisions"]) == (now["verdict"], [])
     assert (revised["verdict"], revised["revisions"]) == (now["verdict"], now["revisions"])
-    assert len(now["revisions"]) == 1  # type: ignore[arg-type]  # JSON
+    assert len(now["revisions"]) == 1
     shown = _foldline("experiments", "results", "ctr", "--log", log).stdout
     assert "verdict at 2026-03-01T12:" in shown
     assert (

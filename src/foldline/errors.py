@@ -44,7 +44,7 @@ CODES: dict[str, str] = {
     "log.newer_format": "the log was written by a newer Foldline; upgrade this installation",
     "log.unsafe_sqlite": "the SQLite library has the WAL-reset bug or refuses WAL; install a current apsw",
     "log.topic_missing": "the topic does not exist; create it, or check the name",
-    "log.topic_conflict": "the topic exists with other partitions, cleanup or settings; use another name, or mend it as the message says",
+    "log.topic_conflict": "the topic exists with other partitions or settings; mend it as the message says, or rename",
     "log.time_ahead": "a record's time is more than 60 s ahead of this machine's clock; set the clocks",
     "log.offset_out_of_range": "the offset is before the first record kept or after the end; read within the range",
     "log.lease_lost": "another process holds the lease by now; this one drops its work and may ask again",

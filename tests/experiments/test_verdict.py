@@ -302,12 +302,65 @@ def test_revenue_is_analysed_by_welch_and_less_noise_by_a_covariate() -> None:
     ).verdict
     assert plain is not None
     assert adjusted is not None
-    assert (plain.effects[0].method, plain.result, adjusted.result) == (
-        "welch",
-        "inconclusive",
-        "challenger_wins",
-    )
+    assert [(one.effects[0].method, one.effects[0].estimator, one.result) for one in (plain, adjusted)] == [
+        ("welch", "plain", "inconclusive"),
+        ("cuped", "cuped", "challenger_wins"),
+    ]
+    assert adjusted.reason.endswith("by cuped")
     assert adjusted.effects[0].difference == pytest.approx(1.0, abs=0.4)
+
+
+def _with_values(*of_unit: Sequence[tuple[str, float]]) -> list[Record]:
+    """Units in two variants in turn, each with its rewards by name; `before` is observed before the decision."""
+    made: list[Record] = [_phase("running", START)]
+    for i, values in enumerate(of_unit):
+        variant, time, unit = "ab"[i % 2], START + i * 500, f"u{i}"
+        rewards = [
+            Reward(time=time, id=f"r{i}.{j}", unit=unit, name=name, value=value)
+            for j, (name, value) in enumerate(values)
+        ]
+        decision = Decision(
+            time=time, id=f"0.0.{i}", unit=unit, action="a", propensity=1.0, bundle="b", definition=1,
+            experiment="ctr", variant=variant, probability=0.5,
+        )  # fmt: skip
+        before = [one for one in rewards if one.name == "before"]
+        made += [*before, decision, *(one for one in rewards if one.name != "before")]
+    return made
+
+
+def test_a_ratio_is_decided_by_the_delta_method() -> None:
+    """The reference case of ratios, two variants of eight: Welch's test of what the delta method gives."""
+    control = zip([1, 0, 3, 2, 0, 4, 1, 2], [5, 3, 9, 6, 4, 10, 5, 8], strict=True)
+    treated = zip([2, 1, 4, 2, 1, 5, 3, 3], [6, 4, 9, 5, 5, 11, 7, 8], strict=True)
+    units = [
+        [("bought", float(x)), ("session", float(y))]
+        for pair in zip(control, treated, strict=True)
+        for x, y in pair
+    ]
+    goal = Goal(name="bought", kind="ratio", per="session", sd=0.2, effect=0.1)
+    found = _results(_definition(goal=goal, sample_sizes=(8, 8)), _later(_with_values(*units)))
+    assert found.verdict is not None
+    [effect] = found.verdict.effects
+    assert (effect.method, effect.estimator, found.effects[0].method) == ("delta", "delta", "normal_mixture")
+    assert found.effects[0].estimator == "delta"
+    assert (effect.difference, effect.low, effect.high, effect.p_value) == pytest.approx(
+        (0.121818181818, 0.004533344816, 0.239103018820, 0.042976128307)
+    )
+    assert (found.verdict.result, "by delta" in found.verdict.reason) == ("challenger_wins", True)
+
+
+def test_a_covariate_that_says_nothing_is_told() -> None:
+    """The same for all: analysed by Welch's test, with the reason, in verdict and live."""
+    rng = np.random.default_rng(3)
+    units = [[("before", 1.0), ("revenue", float(rng.normal(i % 2, 1.0)))] for i in range(200)]
+    goal = Goal(name="revenue", kind="mean", sd=1.0, effect=0.5, covariate="before")
+    found = _results(_definition(goal=goal, sample_sizes=(100, 100)), _later(_with_values(*units)))
+    assert found.verdict is not None
+    note = "not adjusted for 'before': the covariate is the same for all units: it explains nothing"
+    for effect in (found.verdict.effects[0], found.effects[0]):
+        assert (effect.estimator, effect.note) == ("plain", note)
+    assert found.verdict.effects[0].method == "welch"
+    assert found.verdict.reason.endswith(f"by welch ({note})")
 
 
 def test_a_verdict_before_any_record_is_none() -> None:

@@ -366,9 +366,11 @@ def _sentence(effect: "Effect") -> str:
     if effect.difference is None:
         return f"{effect.metric}, {effect.challenger}: {effect.reason}"
     lift = "" if effect.lift is None else f", {effect.lift:+.1%}"
+    estimator = "" if effect.estimator == "plain" else f" of {effect.estimator}"
+    note = "" if effect.note is None else f"; {effect.note}"
     return (
         f"{effect.metric}, {effect.challenger}: {effect.difference:+.5g} "
-        f"[{effect.low:.5g}, {effect.high:.5g}]{lift}, {effect.method}"
+        f"[{effect.low:.5g}, {effect.high:.5g}]{lift}, {effect.method}{estimator}{note}"
     )
 
 

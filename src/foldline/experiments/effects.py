@@ -1,23 +1,20 @@
 """How a challenger differs from the control by one metric: from a tally's totals to an estimate with its limits."""
 
 import math
-from collections.abc import Sequence
 
 import msgspec
 
 from foldline.experiments.definition import ExperimentDefinition
-from foldline.experiments.measure import Guardrail, Measure
+from foldline.experiments.measure import Goal, Guardrail, Measure
+from foldline.experiments.pairs import Estimator, Pair, paired
 from foldline.experiments.tally import Totals
 from foldline.experiments.tally_fold import ValuesKept
 from foldline.experiments.tally_layout import Count
 from foldline.stats.always_valid import NormalMixture
 from foldline.stats.comparison import Comparison
-from foldline.stats.cuped import cuped_samples
 from foldline.stats.lift import lift_interval
 from foldline.stats.multiplicity import holm
 from foldline.stats.not_estimable import NotEstimable
-from foldline.stats.ratio import ratio_sample
-from foldline.stats.sample import Sample, proportion_sample
 from foldline.stats.trials import Trials
 from foldline.stats.two_proportions import ProportionTest, compare_proportions
 from foldline.stats.welch import welch
@@ -30,7 +27,10 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         metric: its name.
         kind: proportion, mean or ratio.
         challenger: the variant's key.
-        method: the test: `normal_mixture` at any moment; `yates`, `pooled_z`, `unpooled_z` or `welch` at the end.
+        method: the test: `normal_mixture` at any moment; at the end `yates`, `pooled_z` or `unpooled_z` of a
+            proportion, `welch` of a mean, and Welch's test of what was estimated otherwise: `delta` of a ratio,
+            `cuped` of a mean with a covariate.
+        estimator: of both values: `plain`, `delta` or `cuped` (`pairs.Pair`).
         control_units: matured units of the control.
         units: matured units of the challenger.
         control: the control's rate, mean or ratio; None where there is none.
@@ -45,12 +45,14 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         lift_low: lower limit (Fieller).
         lift_high: upper limit.
         reason: why there is no estimate.
+        note: what should be known of it: why it was not adjusted for its covariate.
     """
 
     metric: str
     kind: str
     challenger: str
     method: str
+    estimator: Estimator = "plain"
     control_units: int
     units: int
     control: float | None = None
@@ -65,6 +67,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     lift_low: float | None = None
     lift_high: float | None = None
     reason: str | None = None
+    note: str | None = None
 
 
 def live_effect(
@@ -86,11 +89,11 @@ def live_effect(
         alpha: the limits miss the truth, ever, with at most this chance.
     """
     measure, units = definition.measures[which], _units(totals, challenger)
-    pair = _samples(measure, kept.of_measure[which], kept.pairs, totals, challenger, definition.unit_bits)
+    pair = paired(measure, kept.of_measure[which], kept.pairs, totals, challenger, definition.unit_bits)
     key = definition.keys[challenger]
     if isinstance(pair, NotEstimable):
         return _none(measure, key, "normal_mixture", units, 1.0 - alpha, pair.reason)
-    control, treatment = pair
+    control, treatment = pair.control, pair.challenger
     error = math.sqrt(control.squared_error + treatment.squared_error)
     planned = definition.sample_sizes[0] + definition.sample_sizes[challenger]
     mixture = NormalMixture.tuned(planned, alpha)
@@ -144,9 +147,9 @@ def _final(
     definition: ExperimentDefinition, kept: ValuesKept, totals: Totals, challenger: int, confidence: float
 ) -> Effect:
     measure, units, key = definition.goal, _units(totals, challenger), definition.keys[challenger]
-    pair = _samples(measure, kept.of_measure[0], kept.pairs, totals, challenger, definition.unit_bits)
+    pair = paired(measure, kept.of_measure[0], kept.pairs, totals, challenger, definition.unit_bits)
     if isinstance(pair, NotEstimable):
-        return _none(measure, key, "welch", units, confidence, pair.reason)
+        return _none(measure, key, _planned_method(definition.goal), units, confidence, pair.reason)
     found: Comparison | NotEstimable
     if measure.kind == "proportion":
         value = kept.of_measure[0][0]
@@ -154,39 +157,19 @@ def _final(
         analysis: ProportionTest = definition.goal.metric().analysis  # type: ignore[assignment]  # of a proportion it is one
         found = compare_proportions(*trials, test=analysis, confidence=confidence)
     else:
-        found = welch(*pair, confidence=confidence)
+        found = welch(pair.control, pair.challenger, confidence=confidence)
     if isinstance(found, NotEstimable):
-        return _none(measure, key, "welch", units, confidence, found.reason)
+        return _none(measure, key, _planned_method(definition.goal), units, confidence, found.reason)
+    method = found.method if pair.estimator == "plain" else pair.estimator
     limits = found.difference.low, found.difference.high
-    return _effect(measure, key, found.method, units, pair, limits, confidence, found.p_value, None)
+    return _effect(measure, key, method, units, pair, limits, confidence, found.p_value, None)
 
 
-def _samples(
-    measure: Measure,
-    values: Sequence[int],
-    pairs: Sequence[tuple[int, int]],
-    totals: Totals,
-    challenger: int,
-    unit_bits: int,
-) -> tuple[Sample, Sample] | NotEstimable:
-    """Control and challenger in the form that every test of means takes."""
-    if measure.kind == "proportion":
-        counts = [(int(totals.sums[k, values[0]]), totals.of(k, Count.MATURED)) for k in (0, challenger)]
-        if min(n for _, n in counts) < 1:
-            return NotEstimable("a variant has no matured units yet")
-        samples = [proportion_sample(*count) for count in counts]
-        return samples[0], samples[1]
-    moments = [totals.moments(k, values, pairs).moments(unit_bits) for k in (0, challenger)]
-    if measure.covariate is not None:
-        adjusted = cuped_samples(moments[0], moments[1])
-        if not isinstance(adjusted, NotEstimable):
-            return adjusted.control, adjusted.treatment
-    found = [ratio_sample(m) if measure.kind == "ratio" else m.sample() for m in moments]
-    if isinstance(found[0], NotEstimable):
-        return found[0]
-    if isinstance(found[1], NotEstimable):
-        return found[1]
-    return found[0], found[1]
+def _planned_method(goal: Goal) -> str:
+    """The name of the test at the end, where all can be estimated."""
+    if goal.kind == "proportion":
+        return goal.metric().analysis
+    return "delta" if goal.kind == "ratio" else "welch" if goal.covariate is None else "cuped"
 
 
 def _units(totals: Totals, challenger: int) -> tuple[int, int]:
@@ -213,13 +196,13 @@ def _effect(
     key: str,
     method: str,
     units: tuple[int, int],
-    pair: tuple[Sample, Sample],
+    pair: Pair,
     limits: tuple[float, float],
     confidence: float,
     p_value: float,
     e_value: float | None,
 ) -> Effect:
-    control, treatment = pair
+    control, treatment = pair.control, pair.challenger
     lift = lift_interval(control, treatment, confidence=confidence)
     there = not isinstance(lift, NotEstimable)
     return Effect(
@@ -227,6 +210,7 @@ def _effect(
         kind=measure.kind,
         challenger=key,
         method=method,
+        estimator=pair.estimator,
         control_units=units[0],
         units=units[1],
         control=control.mean,
@@ -240,4 +224,5 @@ def _effect(
         lift=lift.estimate if there else None,  # type: ignore[union-attr]  # there means an interval
         lift_low=lift.low if there else None,  # type: ignore[union-attr]  # there means an interval
         lift_high=lift.high if there else None,  # type: ignore[union-attr]  # there means an interval
+        note=pair.note,
     )

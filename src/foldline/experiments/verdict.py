@@ -208,7 +208,8 @@ def _sign(effect: Effect) -> int:
 
 
 def _sentence(effect: Effect) -> str:
+    note = "" if effect.note is None else f" ({effect.note})"
     return (
         f"{effect.metric}: {effect.value:.6g} with {effect.challenger!r}, {effect.control:.6g} with the control, "
-        f"p = {effect.p_value:.3g} by {effect.method}"
+        f"p = {effect.p_value:.3g} by {effect.method}{note}"
     )

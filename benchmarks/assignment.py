@@ -2,10 +2,11 @@
 
 Question: what does assigning a unit cost, by the variant's hash alone, and behind a layer, a ramp and a past?
 Workload: 20,000 unit ids such as `user-12345`, two variants of equal weight; the same behind a layer's half and a
-    coverage of 0.8, of which two fifths reach the third hash; and the vectors' compatibility modes beside it.
+    coverage of 0.8, of which two fifths reach the third hash; by `foldline_2`, which new experiments have, and by the
+    hash before it; and the hashes of other systems beside it, as an experiment is assigned by them.
 Peer: a bare function that hashes the id with xxh3 and compares it with one bound; it refuses no empty id, knows no
     other weights, and returns an index.
-Ratio: our time over the peer's, least of several rounds that alternate; the bar is 200 ns an assignment, by the
+Ratio: our CPU time over the peer's, least of several rounds that alternate; the bar is 200 ns an assignment, by the
     variant's hash and behind a layer and a coverage.
 Command: `python benchmarks/assignment.py`
 """
@@ -18,10 +19,8 @@ from collections.abc import Callable
 from xxhash import xxh3_64_intdigest
 
 from foldline.experiments.assignment import AssignmentPlan, assigner
-from foldline.experiments.growthbook import bucket_ranges, choose_variation, growthbook_position
+from foldline.experiments.hashes import Hash
 from foldline.experiments.layer import LayerRange
-from foldline.experiments.planout import PlanOutDraw
-from foldline.experiments.unleash import unleash_variant
 
 BAR_NS = 200.0
 HALVES = {"control": 1, "challenger": 1}
@@ -34,35 +33,22 @@ def bare(unit: str) -> int:
     return int(xxh3_64_intdigest(f"ctr\x1fvariant\x1f{unit}".encode()) >= 1 << 63)
 
 
-def growthbook(unit: str) -> int:
-    """GrowthBook's version 2."""
-    return choose_variation(growthbook_position("ctr", unit, 2) or 0.0, RANGES)
-
-
-def planout(unit: str) -> str:
-    """PlanOut's uniform choice."""
-    return PlanOutDraw("ctr.variant", unit).choice(("control", "challenger"))
-
-
-def unleash(unit: str) -> str:
-    """Unleash's variants."""
-    return unleash_variant("ctr", unit, HALVES)
-
-
-RANGES = bucket_ranges(2)
-GUARDED = AssignmentPlan(key="ctr", weights=HALVES, coverage=0.8, layer=LayerRange("checkout", ((0, 5000),)))
-STICKY = AssignmentPlan(key="ctr", weights=HALVES, sticky=True)
+def by(name: Hash, *, guarded: bool = False, sticky: bool = False) -> Callable[[str], object]:
+    """Assigns as an experiment of this hash; behind a layer's half and a coverage, or with a past that is asked for."""
+    coverage, layer = (0.8, LayerRange("checkout", ((0, 5000),))) if guarded else (1.0, None)
+    plan = AssignmentPlan(key="ctr", weights=HALVES, hash=name, coverage=coverage, layer=layer, sticky=sticky)
+    return assigner(plan)
 
 
 def nanoseconds(cases: dict[str, Callable[[str], object]]) -> dict[str, float]:
-    """Time of one call of each, averaged over all units; the least of the rounds, since others share the machine."""
+    """CPU time of one call of each, averaged over all units; the least of the rounds: others share the machine."""
     least = dict.fromkeys(cases, float("inf"))
     for _ in range(ROUNDS):
         for name, function in cases.items():
-            start = time.perf_counter_ns()
+            start = time.thread_time_ns()
             for unit in UNITS:
                 function(unit)
-            least[name] = min(least[name], (time.perf_counter_ns() - start) / len(UNITS))
+            least[name] = min(least[name], (time.thread_time_ns() - start) / len(UNITS))
     return least
 
 
@@ -70,12 +56,14 @@ def main() -> None:
     """Measure and print."""
     cases: dict[str, Callable[[str], object]] = {
         "peer": bare,
-        "variant": assigner(AssignmentPlan(key="ctr", weights=HALVES)),
-        "layer_and_coverage": assigner(GUARDED),
-        "sticky": assigner(STICKY),
-        "growthbook_v2": growthbook,
-        "planout": planout,
-        "unleash": unleash,
+        "variant": by("foldline_2"),
+        "layer_and_coverage": by("foldline_2", guarded=True),
+        "sticky": by("foldline_2", sticky=True),
+        "variant_1": by("foldline_1"),
+        "layer_and_coverage_1": by("foldline_1", guarded=True),
+        "growthbook_2": by("growthbook_2"),
+        "planout_uniform": by("planout_uniform"),
+        "unleash": by("unleash"),
     }
     found = {name: round(value, 1) for name, value in nanoseconds(cases).items()}
     result = {
@@ -89,7 +77,7 @@ def main() -> None:
         print(json.dumps(result))
         return
     for name, value in found.items():
-        print(f"{name:<20}{value:>8.0f} ns")
+        print(f"{name:<22}{value:>8.0f} ns")
     print(f"ratio {result['ratio']}, bar {BAR_NS:.0f} ns: {'passed' if result['passed'] else 'missed'}")
 
 

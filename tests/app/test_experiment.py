@@ -11,6 +11,7 @@ import foldline as fl
 from foldline.engine.audit import audit
 from foldline.engine.learner import Pace
 from foldline.errors import DefinitionError, FoldlineError, InputError
+from foldline.experiments.growthbook_experiment import GrowthBookUser, growthbook_experiment
 from foldline.experiments.measure import Guardrail
 from foldline.log.protocol import Batch
 from foldline.loops.catalogue import Catalogue
@@ -243,6 +244,26 @@ def test_pause_and_stop_assign_nobody(clock: Callable[[], int]) -> None:
         verdict = test.results(at=_pass(app)).verdict
     assert verdict is not None
     assert (verdict.result, verdict.reason) == ("inconclusive", "stopped by hand")
+
+
+def test_one_that_moves_here_keeps_its_users_and_the_check_recomputes_them() -> None:
+    """By GrowthBook's hash and namespace; its layer cannot be shared with one that is found by ours."""
+    with fl.open("memory://", pace=FAST) as app:
+        news = app.loop("news", actions=["a", "b"])
+        layer = {"salt": "pricing", "slots": [[100, 650]], "size": 1000}
+        test = _test(news, hash="growthbook_2", salt="exp-ctr", coverage=0.8, layer=layer)
+        theirs = {
+            "key": "exp-ctr", "variations": [0, 1], "coverage": 0.8, "hashVersion": 2,
+            "namespace": ["pricing", 0.1, 0.65], "meta": [{"key": "control"}, {"key": "challenger"}],
+        }  # fmt: skip
+        for i in range(400):
+            expected = growthbook_experiment(theirs, GrowthBookUser(attributes={"id": f"u{i}"}))
+            assert news.decide(f"u{i}").variant == (expected.key if expected.in_experiment else None)
+        checked = test.check()
+        assert checked.agree == checked.decisions > 100
+        other = {"salt": "pricing", "slots": [[700, 900]], "size": 1000}
+        with pytest.raises(DefinitionError, match="by the hash of foldline"):
+            _test(news, name="second", layer=other)
 
 
 def test_an_ended_experiment_is_a_reason_until_nothing_of_it_can_count() -> None:

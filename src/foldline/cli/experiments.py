@@ -303,6 +303,7 @@ def _print_definition(one: "ExperimentDefinition", as_json: bool) -> None:
     print(f"goal {one.goal.name} ({one.goal.kind}), effect {one.goal.effect:g}, {one.goal.direction}")
     if one.promoted is not None:
         print(f"promoted: {one.promoted}, to {one.promoted_share:g} of all units")
+    print(f"assigned by {one.hash}, salt {one.salt}")
     print(f"decided by {one.rule}, alpha {one.alpha:g}, power {one.power:g}, coverage {one.coverage:g}")
     rows = [
         (variant.key, variant.policy["kind"], variant.learns, variant.weight, size)

@@ -1,25 +1,33 @@
 """Which variant a unit gets: a pure function of the unit and the experiment's plan.
 
-Hash version 1 is `foldline.records.hashing.draw` with the purposes `holdout`, `layer`, `enrolment` and `variant`,
-each with a salt of its own: 2^53 positions. So a ramp of the coverage moves nobody between variants, and nested or
-parallel experiments are independent. The version and the salts are part of the plan, which a running experiment
-never changes. `foldline.experiments.growthbook`, `.planout` and `.unleash` assign as those systems do.
+There are four purposes, `holdout`, `layer`, `enrolment` and `variant`, each with a salt of its own and 2^53 positions.
+So a ramp of the coverage moves nobody between variants, and nested or parallel experiments are independent. Hash and
+salts are part of the plan, which a running experiment never changes; see `foldline.experiments.hashes`. Holdouts and
+layers, which experiments share, are hashed as `foldline_1` does whatever the experiment's own hash, but for those of
+GrowthBook and PlanOut, whose namespaces are layers too.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import xxhash
 
 from foldline.errors import DefinitionError
+from foldline.experiments.hashes import (
+    OURS,
+    Hash,
+    foreign_hash,
+    hash_faults,
+    layer_hash,
+    salted_prefix,
+    seed_of,
+)
 from foldline.experiments.layer import Holdout, LayerRange
 from foldline.experiments.reasons import AssignmentError, Reason
 from foldline.records.hashing import DRAWS
-
-HASH_VERSION = 1
 
 _SPARE_BITS = 11
 """A draw is the upper 53 bits of the 64-bit hash."""
@@ -64,7 +72,7 @@ class AssignmentPlan:
         sticky: whether a unit once assigned keeps its variant when weights change; its past assignment is then
             given to `assign`.
         state: running, paused or ended.
-        hash_version: 1.
+        hash: by which units get their variants; `foldline_2` is the faster of ours.
 
     Raises:
         DefinitionError: `definition.incoherent` where these contradict each other.
@@ -86,7 +94,7 @@ class AssignmentPlan:
     enrolment_salt: str | None = None
     sticky: bool = False
     state: str = "running"
-    hash_version: int = HASH_VERSION
+    hash: Hash = "foldline_1"
 
     def __post_init__(self) -> None:
         for fault in _faults(self):
@@ -114,14 +122,12 @@ def assigner(plan: AssignmentPlan) -> Assign:
         return _idle(Assignment(None, idle))
     forced = {unit: Assignment(key, Reason.FORCED) for unit, key in plan.forced.items()}
     bounds, outcomes = split_table(plan.weights)
-    prefix = salted_prefix(plan.salt or plan.key, "variant")
+    if plan.hash not in OURS:
+        return _foreign(plan, forced, outcomes)
     if not (plan.holdouts or plan.layer or plan.coverage < 1.0 or plan.sticky):
-        return _split_only(forced, prefix, bounds, outcomes)
-    holdouts = [
-        (salted_prefix(holdout.salt, "holdout"), hash_bound(Fraction(holdout.share)))
-        for holdout in plan.holdouts
-    ]
-    return _guarded(plan, forced, holdouts, prefix, bounds, outcomes)
+        salted = _salted(plan, plan.salt, "variant")
+        return (_split_seeded if plan.hash == "foldline_2" else _split_only)(forced, salted, bounds, outcomes)
+    return _guarded(plan, forced, bounds, outcomes)
 
 
 def split_table(weights: Mapping[str, int]) -> tuple[list[int], list[Assignment]]:
@@ -174,8 +180,6 @@ def _idle(outcome: Assignment) -> Assign:
 def _guarded(
     plan: AssignmentPlan,
     forced: Mapping[str, Assignment],
-    holdouts: list[tuple[bytes, int]],
-    prefix: bytes,
     bounds: list[int],
     outcomes: list[Assignment],
 ) -> Assign:
@@ -183,17 +187,21 @@ def _guarded(
     digest = xxhash.xxh3_64_intdigest
     held_out, not_enrolled = Assignment(None, Reason.HOLDOUT), Assignment(None, Reason.NOT_ENROLLED)
     known = {o.variant: o._replace(reason=Reason.STICKY) for o in outcomes if plan.sticky}
-    enrolment = salted_prefix(plan.enrolment_salt or plan.key, "enrolment") if plan.coverage < 1.0 else None
+    holdouts = _holdouts(plan)
+    prefix, seed = _salted(plan, plan.salt, "variant")
+    enrolment, enrolment_seed = _salted(plan, plan.enrolment_salt, "enrolment")
+    ramps = plan.coverage < 1.0
     covered = hash_bound(Fraction(plan.coverage))
     layer = salted_prefix(plan.layer.salt, "layer") if plan.layer else None
     edges = _slot_edges(plan.layer)
     low, high = (edges[0], edges[-1]) if edges else (0, 0)
     broken = len(edges) > 2
 
-    if layer and enrolment and len(bounds) == 1 and not (holdouts or known or broken):
-        return _ramped_in_layer(
-            forced, (layer, low, high), (enrolment, covered), (prefix, bounds[0]), outcomes
-        )
+    if layer and ramps and len(bounds) == 1 and not (holdouts or known or broken):
+        slots = layer, low, high
+        if plan.hash == "foldline_2":
+            return _seeded_in_layer(forced, slots, (enrolment_seed, covered), (seed, bounds[0]), outcomes)
+        return _ramped_in_layer(forced, slots, (enrolment, covered), (prefix, bounds[0]), outcomes)
 
     def assign(unit: str | None, previous: str | None = None) -> Assignment:
         if not unit:
@@ -213,9 +221,9 @@ def _guarded(
                 return not_enrolled
         if previous in known:
             return known[previous]
-        if enrolment is not None and digest(enrolment + data) >= covered:
+        if ramps and digest(enrolment + data, enrolment_seed) >= covered:
             return not_enrolled
-        return outcomes[bisect_right(bounds, digest(prefix + data))]
+        return outcomes[bisect_right(bounds, digest(prefix + data, seed))]
 
     return assign
 
@@ -248,6 +256,98 @@ def _ramped_in_layer(
     return assign
 
 
+def _seeded_in_layer(
+    forced: Mapping[str, Assignment],
+    slots: tuple[bytes, int, int],
+    enrolled: tuple[int, int],
+    split: tuple[int, int],
+    outcomes: list[Assignment],
+) -> Assign:
+    """`_ramped_in_layer` by `foldline_2`."""
+    digest, not_enrolled = xxhash.xxh3_64_intdigest, Assignment(None, Reason.NOT_ENROLLED)
+    (layer, low, high), (enrolment, covered), (seed, bound) = slots, enrolled, split
+    control, challenger = outcomes
+
+    def assign(unit: str | None, previous: str | None = None) -> Assignment:  # noqa: ARG001 - not sticky
+        if not unit:
+            return refused(unit)
+        if forced and unit in forced:
+            return forced[unit]
+        try:
+            data = unit.encode()
+        except (AttributeError, UnicodeEncodeError):
+            return refused(unit)
+        if not low <= digest(layer + data) < high or digest(data, enrolment) >= covered:
+            return not_enrolled
+        return control if digest(data, seed) < bound else challenger
+
+    return assign
+
+
+def _foreign(plan: AssignmentPlan, forced: Mapping[str, Assignment], outcomes: list[Assignment]) -> Assign:
+    """By another system's hash, in the same order as by ours."""
+    digest, holdouts = xxhash.xxh3_64_intdigest, _holdouts(plan)
+    held_out, not_enrolled = Assignment(None, Reason.HOLDOUT), Assignment(None, Reason.NOT_ENROLLED)
+    known = {o.variant: o._replace(reason=Reason.STICKY) for o in outcomes if plan.sticky}
+    theirs = foreign_hash(plan.hash, plan.salt or plan.key, plan.weights, plan.coverage, plan.layer)
+    in_layer = theirs.in_layer or _in_layer(plan.layer)
+    enrolled = theirs.enrolled
+    if enrolled is None and layer_hash(plan.hash) != "growthbook":
+        enrolled = _enrolled(plan)
+
+    def assign(unit: str | None, previous: str | None = None) -> Assignment:
+        if not unit:
+            return refused(unit)
+        if forced and unit in forced:
+            return forced[unit]
+        try:
+            data = unit.encode()
+        except (AttributeError, UnicodeEncodeError):
+            return refused(unit)
+        if any(digest(salted + data) < share for salted, share in holdouts):
+            return held_out
+        if not in_layer(unit):
+            return not_enrolled
+        if previous in known:
+            return known[previous]
+        if enrolled is not None and not enrolled(unit):
+            return not_enrolled
+        index = theirs.choose(unit)
+        return outcomes[index] if index >= 0 else not_enrolled
+
+    return assign
+
+
+def _salted(plan: AssignmentPlan, salt: str | None, purpose: str) -> tuple[bytes, int]:
+    """What is hashed before the unit, and the seed: of our two versions one has the first, one the second."""
+    own = salt or plan.key
+    return (b"", seed_of(own, purpose)) if plan.hash == "foldline_2" else (salted_prefix(own, purpose), 0)
+
+
+def _holdouts(plan: AssignmentPlan) -> list[tuple[bytes, int]]:
+    return [
+        (salted_prefix(holdout.salt, "holdout"), hash_bound(Fraction(holdout.share)))
+        for holdout in plan.holdouts
+    ]
+
+
+def _in_layer(layer: LayerRange | None) -> Callable[[str], bool]:
+    """Whether a unit is in the slots, by our hash."""
+    if layer is None:
+        return lambda _: True
+    edges, prefix = _slot_edges(layer), salted_prefix(layer.salt, "layer")
+    return lambda unit: bisect_right(edges, xxhash.xxh3_64_intdigest(prefix + unit.encode())) % 2 == 1
+
+
+def _enrolled(plan: AssignmentPlan) -> Callable[[str], bool]:
+    """Whether a unit is covered, by our hash: for systems that know no coverage."""
+    prefix, covered = (
+        salted_prefix(plan.enrolment_salt or plan.key, "enrolment"),
+        hash_bound(Fraction(plan.coverage)),
+    )
+    return lambda unit: xxhash.xxh3_64_intdigest(prefix + unit.encode()) < covered
+
+
 def _slot_edges(layer: LayerRange | None) -> list[int]:
     """Hashes at which the layer's slots begin and end, in turn."""
     if layer is None:
@@ -256,10 +356,10 @@ def _slot_edges(layer: LayerRange | None) -> list[int]:
 
 
 def _split_only(
-    forced: Mapping[str, Assignment], prefix: bytes, bounds: list[int], outcomes: list[Assignment]
+    forced: Mapping[str, Assignment], salt: tuple[bytes, int], bounds: list[int], outcomes: list[Assignment]
 ) -> Assign:
     """The common case, with nothing but the variant's hash: a tenth of a microsecond."""
-    digest, salted = xxhash.xxh3_64_intdigest, prefix.decode()
+    digest, salted = xxhash.xxh3_64_intdigest, salt[0].decode()
 
     def assign(unit: str | None, previous: str | None = None) -> Assignment:  # noqa: ARG001 - not sticky
         if not unit:
@@ -274,9 +374,23 @@ def _split_only(
     return assign
 
 
-def salted_prefix(salt: str, purpose: str) -> bytes:
-    """What `draw` hashes before the id."""
-    return f"{salt}\x1f{purpose}\x1f".encode()
+def _split_seeded(
+    forced: Mapping[str, Assignment], salt: tuple[bytes, int], bounds: list[int], outcomes: list[Assignment]
+) -> Assign:
+    """`_split_only` by `foldline_2`."""
+    digest, seed = xxhash.xxh3_64_intdigest, salt[1]
+
+    def assign(unit: str | None, previous: str | None = None) -> Assignment:  # noqa: ARG001 - not sticky
+        if not unit:
+            return refused(unit)
+        if forced and unit in forced:
+            return forced[unit]
+        try:
+            return outcomes[bisect_right(bounds, digest(unit.encode(), seed))]
+        except (AttributeError, UnicodeEncodeError):
+            return refused(unit)
+
+    return assign
 
 
 def _faults(plan: AssignmentPlan) -> Iterator[str]:
@@ -299,8 +413,9 @@ def _faults(plan: AssignmentPlan) -> Iterator[str]:
             yield f"unit {unit!r} is forced into {key!r}; expected a unit id and one of {list(weights)!r}"
     if plan.state not in ("running", "paused", "ended"):
         yield f"state {plan.state!r}; expected running, paused or ended"
-    if plan.hash_version != HASH_VERSION:
-        yield f"hash_version {plan.hash_version!r}; expected {HASH_VERSION}, others stand in modules of their own"
+    if plan.hash not in get_args(Hash):
+        yield f"hash {plan.hash!r}; expected one of {', '.join(get_args(Hash))}"
+    yield from hash_faults(plan.hash, weights, plan.coverage)
     for salt in (
         plan.key,
         plan.salt,

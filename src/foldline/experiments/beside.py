@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from foldline.errors import DefinitionError
 from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.hashes import layer_hash
 from foldline.experiments.layer import LayerRange
 
 
@@ -36,6 +37,14 @@ def _check_layers(starting: ExperimentDefinition, other: ExperimentDefinition) -
     mine, theirs = starting.layer, other.layer
     if mine is None or theirs is None or mine.salt != theirs.salt:
         return
+    if layer_hash(starting.hash) != layer_hash(other.hash):
+        raise DefinitionError(
+            "definition.conflict",
+            f"experiment {starting.name!r} finds its slots of layer {mine.salt!r} by the hash of "
+            f"{layer_hash(starting.hash)}, {other.name!r}, which is {other.state}, by that of "
+            f"{layer_hash(other.hash)}: a unit could be in both; give it a layer of its own",
+            field="layer",
+        )
     for low, high in _shares(mine):
         for start, end in _shares(theirs):
             if low < end and start < high:

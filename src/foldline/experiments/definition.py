@@ -13,6 +13,7 @@ from foldline.errors import DefinitionError, FoldlineError, InputError, within
 from foldline.experiments.assignment import AssignmentPlan
 from foldline.experiments.conditions import check_condition
 from foldline.experiments.design import Design, design
+from foldline.experiments.hashes import Hash
 from foldline.experiments.layer import Holdout, LayerRange
 from foldline.experiments.measure import Goal, Guardrail, Measure, check_measure
 from foldline.policies.registry import policy_from
@@ -81,6 +82,7 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
         forced: units by id and the variant they get, not analysed.
         segments: attributes of the context that results are also shown by; exploratory.
         salt: of the variant's hash, and of the enrolment's.
+        hash: by which units get their variants; the first of ours where a record names none.
         srm_alpha: level of the sequential test of the variants' shares.
         mixed_limit: share of units seen in two variants above which nothing is concluded.
         unit_bits: sums are exact in units of 2^-unit_bits.
@@ -115,6 +117,7 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
     forced: dict[str, str] = {}
     segments: tuple[str, ...] = ()
     salt: str
+    hash: Hash = "foldline_1"
     srm_alpha: float = 0.001
     mixed_limit: float = 0.01
     unit_bits: Annotated[int, Meta(ge=0, le=40)] = 32
@@ -176,6 +179,7 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
             holdouts=self.holdouts,
             forced=self.forced,
             salt=self.salt,
+            hash=self.hash,
             enrolment_salt=self.salt,
             state="paused" if self.state == "draft" else self.state,
         )

@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import xxhash
 
-from foldline.experiments.assignment import hash_bound, salted_prefix
+from foldline.experiments.assignment import hash_bound
+from foldline.experiments.hashes import salted_prefix
 
 Promoted = Callable[[str], bool]
 """Whether a unit gets the promoted variant."""

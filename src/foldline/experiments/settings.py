@@ -17,6 +17,7 @@ from foldline.experiments.definition import (
     Variant,
     planned_design,
 )
+from foldline.experiments.hashes import OURS, Hash
 from foldline.experiments.layer import Holdout, LayerRange
 from foldline.experiments.measure import Goal, Guardrail
 
@@ -47,7 +48,9 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         holdouts: groups left alone.
         forced: units by id and the variant they get.
         segments: attributes of the context that results are also shown by (default none).
-        salt: of the hashes (default random).
+        salt: of the hashes (default random; of another system's hash, what is hashed there).
+        hash: by which units get their variants: `foldline_2` (default), `foldline_1`, or for an experiment that moves
+            here `growthbook_1`, `growthbook_2`, `planout_uniform`, `planout_weighted`, `unleash`.
         unit_bits: sums are exact in units of 2^-unit_bits (default 32).
 
     Example:
@@ -83,6 +86,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     forced: dict[str, str] = {}
     segments: tuple[str, ...] = ()
     salt: str | None = None
+    hash: Hash = "foldline_2"
     unit_bits: Annotated[int, Meta(ge=0, le=40)] = 32
 
     def settle(self, name: ExperimentName, loop: str, *, salt: str, now: int) -> ExperimentDefinition:
@@ -104,6 +108,14 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
                 "input.invalid",
                 f"experiment {name!r} has {len(weights)} variants; expected two or more, the control first",
                 field="variants",
+            )
+        if self.salt is None and self.hash not in OURS:
+            raise InputError(
+                "input.invalid",
+                f"experiment {name!r} is assigned by {self.hash!r} and names no salt; give the one hashed there: "
+                "GrowthBook's seed, or else its experiment's key; PlanOut's experiment salt and parameter, as in "
+                "'exp.variant'; Unleash's group",
+                field="salt",
             )
         found = planned_design(self.goal, self.alpha, power, weights, self.sample_size)
         return ExperimentDefinition(
@@ -129,6 +141,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             forced=self.forced,
             segments=self.segments,
             salt=self.salt or salt,
+            hash=self.hash,
             unit_bits=self.unit_bits,
         )
 

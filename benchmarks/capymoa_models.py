@@ -94,7 +94,7 @@ def main() -> None:
         peer = capymoa(rows, Path(folder))
         for number, name in enumerate(MODELS):
             url = f"sqlite:///{folder}/{number}.db"
-            put(url, OURS[name], rows)
+            put(url, OURS[name], rows, 0)
             each = 1e6 / len(rows)
             results[name] = {
                 "capymoa_us": peer[name]["clock_us"],

@@ -1,7 +1,8 @@
 """What does a model cost on the log, beside the model alone?
 
 Question: how much CPU does a consumer take for an example that it reads from the log, predicts, measures, puts an
-    inference out for, and learns; against the bare loop of predicting and learning?
+    inference out for, and learns; against the bare loop of predicting and learning? With `--late`, labels are
+    records of their own that come so many examples later.
 Workload: 20,000 made-up examples of 6 features, labelled by a line that moves once, on one partition, put there before.
     The consumer is a host with all that `foldline learn` runs for a loop: the model's fold, the leading fold, the
     timeline, snapshots at the pace of the definition. CPU of the whole process. Rounds alternate; medians.
@@ -10,7 +11,7 @@ Peer: the bare loop over dictionaries made beforehand, `predict_proba_one` (or `
     ROC AUC), an inference produced for each example, one a message; it keeps no state and promises nothing.
 Ratio: CPU of the consumer over CPU of the bare loop, and of the plain consumer. Bar: 1.15 of the bare loop. For our own
     models: examples/s, ours on the log over River's bare loop. Bar: 5.
-Command: `python benchmarks/models.py [--examples 20000] [--rounds 3] [--kafka] [--json]`
+Command: `python benchmarks/models.py [--examples 20000] [--rounds 3] [--late 300] [--kafka] [--json]`
 """
 
 import argparse
@@ -34,6 +35,7 @@ from foldline.engine.warming import warm_up
 from foldline.log.open import open_log
 from foldline.loops.folds import attached_folds
 from foldline.models.definition import ModelDefinition
+from foldline.models.known import Count
 from foldline.models.online import Steps
 from tools.kafka.sharing import shared_cluster
 
@@ -82,14 +84,18 @@ def bare(text: str, rows: list[tuple[dict[str, float], bool]]) -> float:
     return time.process_time() - began
 
 
-def put(url: str, text: str, rows: list[tuple[dict[str, float], bool]]) -> None:
-    """The examples on a log."""
+def put(url: str, text: str, rows: list[tuple[dict[str, float], bool]], late: int) -> None:
+    """The examples on a log, labelled at once, or so many examples later."""
     with fl.open(url, learn=False) as app:
         cards = app.loop("cards", models=[fl.Model(name="m", model=text, features=tuple(FEATURES))])
-        for start in range(0, len(rows), 200):
+        for start in range(0, len(rows) + late, 200):
             with cards.batch():
-                for number, (x, y) in enumerate(rows[start : start + 200], start):
-                    cards.example(x, unit="u", y=y, id=f"row-{number}")
+                for number in range(start, min(start + 200, len(rows) + late)):
+                    if number < len(rows):
+                        x, y = rows[number]
+                        cards.example(x, unit="u", y=None if late else y, id=f"row-{number}")
+                    if late and number >= late:
+                        cards.label(f"row-{number - late}", rows[number - late][1], unit="u")
 
 
 def consumed(url: str, count: int) -> float:
@@ -106,7 +112,7 @@ def consumed(url: str, count: int) -> float:
             folded = host.round()
             learner = host._hosted["cards"].attached["m"]  # noqa: SLF001 - to see that it is through
             worker = learner.workers.get(0)
-            if worker is not None and int(worker.state.known.counts[0]) == count:
+            if worker is not None and int(worker.state.known.counts[Count.LABELLED]) == count:
                 break
             if not folded:
                 time.sleep(0.001)
@@ -173,12 +179,13 @@ def compare(
     rounds: int,
     fresh: Callable[[], str],
     peer: str,
+    late: int,
 ) -> dict[str, Any]:
     """Alternating rounds of both."""
     alone, log = [], []
     for _ in range(rounds):
         url = fresh()
-        put(url, text, rows)
+        put(url, text, rows, late)
         alone.append(bare(peer, rows))
         log.append(consumed(url, len(rows)))
     ratios = [b / a for a, b in zip(alone, log, strict=True)]
@@ -198,6 +205,7 @@ def main() -> None:
     )
     parser.add_argument("--examples", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--late", type=int, default=0, help="labels come so many examples later")
     parser.add_argument("--kafka", action="store_true", help="on Apache Kafka, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
@@ -222,9 +230,11 @@ def main() -> None:
             logs["kafka"] = lambda: f"kafka://{cluster.bootstrap}/b{uuid.uuid4().hex[:12]}"
         for kind, fresh in logs.items():
             for name, text in RIVER.items():
-                results.append({"log": kind, **compare(name, text, rows, given.rounds, fresh, text)})
+                results.append(
+                    {"log": kind, **compare(name, text, rows, given.rounds, fresh, text, given.late)}
+                )
             for name, text in ours.items():
-                found = compare(name, text, rows, given.rounds, fresh, RIVER[name])
+                found = compare(name, text, rows, given.rounds, fresh, RIVER[name], given.late)
                 found["ratio"] = [1 / each for each in found["ratio"]]
                 results.append({"log": kind, "ours": True, **found})
             if cluster is not None and kind == "kafka":

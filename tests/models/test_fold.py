@@ -7,12 +7,9 @@ import numpy as np
 import pytest
 
 from foldline.errors import DefinitionError, FoldError
-from foldline.kernels import lose_patience
 from foldline.models.definition import ModelDefinition, model_definition
 from foldline.models.fold import ModelFold
 from foldline.models.known import Count
-from foldline.records.codec import decode, encode_lines
-from foldline.records.examples import Examples
 from foldline.records.types import Example, Label, Record, Tick
 from foldline.testing.check_fold import check_fold
 from tests.models.streams import columns_of, messy
@@ -48,57 +45,6 @@ def told(fold: ModelFold, records: list[Record], state: Any = None) -> list[dict
 def test_the_laws_hold(name: str) -> None:
     """Batches, restarts, a lagging pending half and outputs: all alike."""
     check_fold(fold_of(**MODELS[name]), columns_of(messy(300, 1)))
-
-
-@pytest.mark.parametrize("groups", [1, 3])
-@pytest.mark.parametrize("name", MODELS)
-def test_a_table_of_examples_tells_what_each_for_itself_does(name: str, groups: int) -> None:
-    """Outputs and state are the same bytes where a batch fits into columns and where it does not."""
-    lose_patience()
-    rng = np.random.default_rng(3)
-    made: list[Record] = [
-        Example(
-            time=1_700_000_000_000 + 10 * i, id=f"0.0.e{i}", unit=f"card-{i % 9}",
-            y=bool(rng.random() < 0.3 + 0.4 * (i % 2)),
-            x={"amount": float(rng.random() + i % 2), "items": int(rng.integers(9)), "new": bool(i % 3)},
-        )
-        for i in range(700)
-    ]  # fmt: skip
-    columns = decode(encode_lines(made))
-    assert columns.examples.table is not None
-    apart = decode(encode_lines(made))
-    apart.examples = Examples(None, apart.examples.by_row(apart.time))
-    fold = fold_of(**{**MODELS[name], "groups": groups})
-    states = fold.empty(), fold.empty()
-    together, alone = (
-        fold.apply(state, each).outputs for state, each in zip(states, (columns, apart), strict=True)
-    )
-    assert together is not None
-    assert alone is not None
-    assert together.split() == alone.split()
-    assert together.rows.tolist() == alone.rows.tolist()
-    assert sum(b'"type":"metrics"' in line for line in together.split()) == 14
-    assert fold.dump(states[0]) == fold.dump(states[1])
-
-
-def test_unlabelled_examples_of_a_table_wait_for_their_labels() -> None:
-    """As those that stand for themselves."""
-    lose_patience()
-    made: list[Record] = [
-        Example(time=i, id=f"0.0.e{i}", unit="u", x={"f": i / 300}, y=None if i % 2 else i > 150)
-        for i in range(300)
-    ]
-    labels: list[Record] = [Label(time=400, example=f"0.0.e{i}", y=i > 150) for i in range(1, 300, 2)]
-    fold = fold_of(model="LogisticRegression", groups=2)
-    states = fold.empty(), fold.empty()
-    columns, apart = decode(encode_lines(made)), decode(encode_lines(made))
-    assert columns.examples.table is not None
-    apart.examples = Examples(None, apart.examples.by_row(apart.time))
-    for state, each in zip(states, (columns, apart), strict=True):
-        fold.apply(state, each)
-        fold.apply(state, decode(encode_lines(labels)))
-        assert int(state.known.counts[Count.LABELLED]) == 300
-    assert fold.dump(states[0]) == fold.dump(states[1])
 
 
 @pytest.mark.parametrize(

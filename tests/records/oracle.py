@@ -23,6 +23,7 @@ from foldline.records.types import (
     Record,
     Reward,
     Tick,
+    Value,
 )
 
 
@@ -88,7 +89,7 @@ def _put(record: Record, row: int, columns: Columns) -> None:
         columns.examples.objects[row] = record
     if isinstance(record, Label):
         columns.id[row] = hash128(record.example)
-        columns.labels[row] = record
+        columns.labels.objects[row] = record
 
 
 def _index(text: str, known: list[str]) -> int:
@@ -107,8 +108,13 @@ def assert_equal(left: Columns, right: Columns) -> None:
     assert left.markers == right.markers
     assert left.phases == right.phases
     assert _examples(left) == _examples(right)
-    assert left.labels == right.labels
+    assert _labels(left) == _labels(right)
     assert left.dead == right.dead
+
+
+def _labels(columns: Columns) -> list[tuple[int, Value, type[Value]]]:
+    """With their types, which tell True from 1."""
+    return sorted((row, y, type(y)) for row, y in columns.labels.by_row().items())
 
 
 def _examples(columns: Columns) -> list[tuple[int, bytes]]:

@@ -63,6 +63,15 @@ class ClassTable(Sequence[Mapping[Value, float]]):
         """One as a mapping; several as another table."""
         return ClassTable(self.classes, self.values[at]) if isinstance(at, slice) else self._one(at)
 
+    def by(self, classes: tuple[Value, ...]) -> "ClassTable":
+        """The same with other columns: in another order, or more of them."""
+        if classes == self.classes:
+            return self
+        place = {value: at for at, value in enumerate(classes)}
+        values = np.full((len(self), len(classes)), np.nan)
+        values[:, [place[value] for value in self.classes]] = self.values
+        return ClassTable(classes, values)
+
     def most_probable(self) -> list[Value | None]:
         """The class of the greatest probability of each example, of equal ones the first column's; None of none."""
         if not self.classes:

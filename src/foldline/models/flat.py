@@ -163,27 +163,19 @@ class FlatModel:
         return self._opened(FlatState(classes=self._classes), self._features)
 
     def run(self, state: FlatState, steps: Steps) -> Predictions:
-        """See `OnlineModel.run`: in as many passes as late labels interrupt it."""
+        """See `OnlineModel.run`: in one pass."""
         if state.model is None and len(steps):
             self._opened(state, tuple(sorted(steps.x[0])))
-        x = _table(steps.x, state.features)
         y, failures = self._labels(steps.y)
-        count = len(steps)
-        out = np.full((count, state.model.outputs if state.model is not None else 0), np.nan)
-        cold = np.zeros(count, np.bool_)
-        for start, stop in _runs(steps.predicts):
-            if state.model is None or state.arrays is None:
-                break
-            part = slice(start, stop)
-            if not steps.predicts[start]:
-                if self.task != "anomaly":
-                    state.model.learn(state.arrays, x[part], y[part])
-                continue
-            if isinstance(state.model, HalfSpaceTrees):
-                left = state.model.window_size - int(state.arrays["seen"][0])
-                cold[start : min(stop, start + max(left, 0))] = True
-            out[part] = state.model.predict_learn(state.arrays, x[part], y[part])
-        return self._told(state, out, cold, steps, failures)
+        predicts = np.array(steps.predicts, np.bool_)
+        cold = np.zeros(len(steps), np.bool_)
+        if state.model is None or state.arrays is None:
+            return self._told(state, np.full((len(steps), 0), np.nan), cold, predicts, failures)
+        if isinstance(state.model, HalfSpaceTrees):
+            left = state.model.window_size - int(state.arrays["seen"][0])
+            cold = predicts & (np.cumsum(predicts) <= left)
+        out = state.model.predict_learn(state.arrays, _table(steps.x, state.features), y, predicts)
+        return self._told(state, out, cold, predicts, failures)
 
     def predict(self, state: FlatState, x: Features) -> Predictions:
         """See `OnlineModel.predict`; nothing before the first example."""
@@ -192,7 +184,7 @@ class FlatModel:
             return Predictions([None], cold=[True])
         cold = np.array([isinstance(state.model, HalfSpaceTrees) and not state.model.is_warm(state.arrays)])
         out = state.model.predict(state.arrays, _table(steps.x, state.features))
-        return self._told(state, out, cold, steps, {})
+        return self._told(state, out, cold, np.ones(1, np.bool_), {})
 
     def dump(self, state: FlatState) -> bytes:
         """See `OnlineModel.dump`."""
@@ -231,48 +223,34 @@ class FlatModel:
         return state
 
     def _labels(self, given: Sequence[Value | None]) -> tuple[npt.NDArray[np.float64], dict[int, str]]:
-        y = np.full(len(given), np.nan)
-        failures: dict[int, str] = {}
         if self.task != "classification":
-            return y, failures
-        place = {each: float(at) for at, each in enumerate(self._classes)}
-        for at, label in enumerate(given):
-            if label is None:
-                continue
-            found = place.get(label)
-            if found is None:
-                failures[at] = f"label {label!r} is none of the classes {list(self._classes)!r}: not learnt"
-            else:
-                y[at] = found
-        return y, failures
+            return np.full(len(given), np.nan), {}
+        place: dict[Value | None, float | None] = {each: float(at) for at, each in enumerate(self._classes)}
+        found = list(map(place.get, given))
+        failures = {
+            at: f"label {label!r} is none of the classes {list(self._classes)!r}: not learnt"
+            for at, (label, y) in enumerate(zip(given, found, strict=True))
+            if y is None and label is not None
+        }
+        return np.array(found, np.float64), failures  # None is NaN
 
     def _told(
         self,
         state: FlatState,
         out: Table,
         cold: npt.NDArray[np.bool_],
-        steps: Steps,
+        predicts: npt.NDArray[np.bool_],
         failures: dict[int, str],
     ) -> Predictions:
-        rows = out.tolist()
         if self.task == "anomaly":
-            scores = [
-                row[0] if predicts and row else None
-                for row, predicts in zip(rows, steps.predicts, strict=True)
-            ]
-            return Predictions([None] * len(rows), scores=scores, cold=cold.tolist(), failures=failures)
+            scores: list[float | None] = out[:, 0].tolist() if out.shape[1] else [None] * len(out)
+            for at in np.flatnonzero(~predicts).tolist():
+                scores[at] = None
+            return Predictions([None] * len(out), scores=scores, cold=cold.tolist(), failures=failures)
         classes = state.classes
         # Classes that the model has not seen are left out, and without any there is no prediction.
         table = ClassTable(classes, np.where(out < 0.0, np.nan, out))
         return Predictions(table.most_probable(), table, failures=failures)
-
-
-def _runs(predicts: Sequence[bool]) -> list[tuple[int, int]]:
-    """Steps next to each other that all predict, or all do not."""
-    if all(predicts):
-        return [(0, len(predicts))] if predicts else []
-    ends = [at for at in range(1, len(predicts)) if predicts[at] != predicts[at - 1]]
-    return list(zip([0, *ends], [*ends, len(predicts)], strict=True))
 
 
 def _table(x: list[Features] | FeatureTable, features: tuple[str, ...]) -> Table:

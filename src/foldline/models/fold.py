@@ -4,7 +4,7 @@ The inference of record is the one made here, by a state that is a function of t
 Metrics move as labels come; inferences, and labels that came late, are output records.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,14 +14,16 @@ import numpy as np
 from foldline.fold.outputs import Outputs
 from foldline.fold.protocol import Applied, Dump
 from foldline.models.definition import ModelDefinition
-from foldline.models.inference import Held, Inference, Labelled, Names, WindowMetrics, likelihood
+from foldline.models.held import Held
+from foldline.models.inference import Inference, Labelled, Names, WindowMetrics, likelihood
 from foldline.models.inference_columns import InferenceColumns
 from foldline.models.join import Join
 from foldline.models.known import Count, KnownModel, dump_known, load_known, merged, nothing
 from foldline.models.measuring import Measured, measure
 from foldline.models.online import Predictions, Steps
 from foldline.models.signing import Secret, no_secret
-from foldline.models.stepping import Taken, take
+from foldline.models.stepping import take
+from foldline.models.taken import Taken
 from foldline.models.window import WindowReport
 from foldline.records.columns import Columns
 from foldline.records.examples import FeatureTable
@@ -102,8 +104,7 @@ class ModelFold:
         known.stream_time = state.join.stream_time
         known.counts = known.counts + taken.counts
         outputs = self._work(known, taken) if len(taken) else None
-        for sequence in taken.expired:
-            known.held.pop(sequence, None)
+        known.held.discard(taken.expired)
         return Applied(changed=len(taken) > 0 or bool(taken.counts.any()), outputs=outputs)
 
     def merge_all(self, parts: Sequence[KnownModel]) -> KnownModel:
@@ -132,15 +133,15 @@ class ModelFold:
         known.counts[Count.EXAMPLES] += sum(taken.predicts)
         known.counts[Count.COLD] += sum(predictions.cold or ())
         known.counts[Count.FAILURES] += len(predictions.failures)
-        columns = InferenceColumns.of(taken, predictions)
+        columns = InferenceColumns.of(taken, predictions, known.held, self.definition.positive)
         if columns is None:
             return self._tell_each(known, taken, predictions)
         return self._tell_columns(known, taken, columns)
 
     def _tell_columns(self, known: KnownModel, taken: Taken, columns: InferenceColumns) -> Outputs:
-        """As `_tell_each`, for new examples that all have their labels, where nothing failed."""
+        """As `_tell_each`, where it fits into columns."""
         before = int(known.counts[Count.LEARNT])
-        known.counts[Count.LEARNT] += len(taken)
+        known.counts[Count.LEARNT] += np.count_nonzero(columns.learns())
         points = measure(known, columns.measured(self.definition.positive), self.model.task)
         after = {line - 1: self._point(*point) for line, point in points}
         rows = np.array(taken.row, np.int64)
@@ -171,7 +172,7 @@ class ModelFold:
                 told = Inference(id + suffix, id, unit, time, learnt, value, named, score, cold[at], y, error)
                 lines.append(_ENCODE(told))
                 if y is None:
-                    known.held[sequence] = _held(sequence, value, rank, table)
+                    known.held.add(Held.of(sequence, value, rank, table))
                 else:
                     chance = likelihood(table, y, positive) if table else _NAN
                     measured.append((y, value, _NAN if rank is None else rank, chance, time, len(lines)))
@@ -228,24 +229,6 @@ class ModelFold:
         return self.model.run(state, steps)
 
 
-def _named(pair: tuple[Value, float]) -> tuple[str, bool]:
-    return Names()[pair[0]], isinstance(pair[0], str)
-
-
 def _measured(rows: list[tuple[Value, Value | None, float, float, int, int]]) -> Measured:
     truth, value, score, likelihoods, time, line = zip(*rows, strict=True) if rows else ((),) * 6
     return Measured(truth, value, np.array(score, np.float64), np.array(likelihoods, np.float64), time, line)
-
-
-def _held(
-    sequence: int, value: Value | None, rank: float | None, table: Mapping[Value, float] | None
-) -> Held:
-    # In one order, whatever that of the mapping is.
-    pairs = tuple(sorted([(key, float(p)) for key, p in table.items()], key=_named)) if table else None
-    given: Any = value  # also a number as numpy has it, which JSON has not
-    return Held(
-        sequence,
-        given.item() if isinstance(given, np.generic) else given,
-        None if rank is None else float(rank),
-        pairs,
-    )

@@ -124,9 +124,19 @@ class HalfSpaceTrees:
         """See `Model.learn`; labels are not used."""
         self._run(state, x, score=False, learn=True)
 
-    def predict_learn(self, state: Arrays, x: Table, y: npt.NDArray[np.float64]) -> Table:
+    def predict_learn(
+        self,
+        state: Arrays,
+        x: Table,
+        y: npt.NDArray[np.float64],
+        predicts: npt.NDArray[np.bool_] | None = None,
+    ) -> Table:
         """See `Model.predict_learn`."""
-        return self._run(state, x, score=True, learn=True)
+        if predicts is None or predicts.all():
+            return self._run(state, x, score=True, learn=True)
+        scores = np.full((len(x), 1), np.nan)
+        scores[predicts] = self._run(state, x[predicts], score=True, learn=True)
+        return scores
 
     def _run(self, state: Arrays, x: Table, *, score: bool, learn: bool) -> Table:
         scores = np.zeros((len(x), 1))

@@ -202,7 +202,7 @@ def run(
         tree: see `Tree`; changed in place.
         x: (n, f) float64, NaN where a feature is absent.
         y: (n,) float64 place of the class, NaN for none: such rows are not learnt.
-        predicts: whether to predict.
+        predicts: (n,) whether to predict each.
         learns: whether to learn.
         mode: `MAJORITY`, `BAYES` or `ADAPTIVE`.
         grace: examples between two attempts to split a leaf.
@@ -227,7 +227,7 @@ def run(
         leaf, lacking = -1, False
         if tree.count[0] > 0:
             leaf, lacking = _descend(tree, x[row], stack)
-        if predicts:
+        if predicts[row]:
             _answer(tree, leaf, x[row], mode, out[row])
         if not learns or y[row] != y[row]:
             continue
@@ -236,7 +236,7 @@ def run(
         if leaf < 0:
             tree.count[0], tree.active[0], leaf = 1, 1, 0
         elif (
-            predicts
+            predicts[row]
             and mode == ADAPTIVE
             and tree.active[leaf]
             and tree.correct[leaf, 1] >= tree.correct[leaf, 0]

@@ -84,18 +84,31 @@ class HoeffdingTree:
 
     def predict(self, state: Arrays, x: Table) -> Table:
         """See `Model.predict`; -1 for a class never seen. O(depth + features · classes) a row."""
-        return self._run(state, x, np.full(len(x), np.nan), predicts=True, learns=False)
+        return self._run(state, x, np.full(len(x), np.nan), np.ones(len(x), np.bool_), learns=False)
 
     def learn(self, state: Arrays, x: Table, y: npt.NDArray[np.float64]) -> None:
         """See `Model.learn`; rows without a label are passed over."""
-        self._run(state, x, y, predicts=False, learns=True)
+        self._run(state, x, y, np.zeros(len(x), np.bool_), learns=True)
 
-    def predict_learn(self, state: Arrays, x: Table, y: npt.NDArray[np.float64]) -> Table:
+    def predict_learn(
+        self,
+        state: Arrays,
+        x: Table,
+        y: npt.NDArray[np.float64],
+        predicts: npt.NDArray[np.bool_] | None = None,
+    ) -> Table:
         """See `Model.predict_learn`."""
-        return self._run(state, x, y, predicts=True, learns=True)
+        chosen = np.ones(len(x), np.bool_) if predicts is None else predicts
+        return self._run(state, x, y, chosen, learns=True)
 
     def _run(
-        self, state: Arrays, x: Table, y: npt.NDArray[np.float64], *, predicts: bool, learns: bool
+        self,
+        state: Arrays,
+        x: Table,
+        y: npt.NDArray[np.float64],
+        predicts: npt.NDArray[np.bool_],
+        *,
+        learns: bool,
     ) -> Table:
         out = np.full((len(x), self.outputs), UNKNOWN)
         rows, labels = np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64)

@@ -1,4 +1,4 @@
-"""What a model says of an example: the output records of its fold, and what the fold keeps until the label comes."""
+"""What a model says of an example: the output records of its fold."""
 
 from collections.abc import Mapping
 
@@ -101,26 +101,6 @@ class WindowMetrics(
     at: int
     labelled: int
     window: WindowReport
-
-
-class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An inference of record whose label has not come yet.
-
-    Attributes:
-        sequence: the example's number in the join.
-        value: see `Inference`.
-        score: of the positive class, or of an anomaly; None for none.
-        probabilities: pairs of class and probability; None for none.
-    """
-
-    sequence: int
-    value: Value | None
-    score: float | None
-    probabilities: tuple[tuple[Value, float], ...] | None
-
-    def likelihood(self, truth: Value, positive: Value) -> float:
-        """The probability given to the label; NaN for none."""
-        return likelihood(dict(self.probabilities), truth, positive) if self.probabilities else float("nan")
 
 
 def likelihood(probabilities: Mapping[Value, float], truth: Value, positive: Value) -> float:

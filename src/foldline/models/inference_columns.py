@@ -1,4 +1,4 @@
-"""Inferences of new examples that all have their labels, as columns: measured and told without an object for each."""
+"""Inferences and late labels as columns: measured and told without an object for each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,97 +8,165 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.models.class_table import ClassTable
+from foldline.models.held import HeldColumns, HeldInferences
 from foldline.models.inference import Names
 from foldline.models.measuring import Measured
 from foldline.models.online import Predictions
-from foldline.models.stepping import Taken
+from foldline.models.taken import Taken
 from foldline.records.examples import Texts
 from foldline.records.types import Value
 from foldline.records.weaving import Strand, numbers, same, spans, weave
 
 _PLAIN = {bool, int, float, type(None)}
 
+Mask = npt.NDArray[np.bool_]
+
 
 @dataclass(frozen=True, slots=True)
 class InferenceColumns:
-    """What a batch came to, where it fits into columns.
+    """What a batch came to, where it fits into columns: a step is an inference, or a label that came after its example.
 
     Attributes:
         id: the examples' ids.
         unit: whose they are.
         at: times, milliseconds.
-        y: labels, numbers or booleans.
-        values: see `Predictions`; likewise the others.
-        table: probabilities, None for a model that has none.
-        scores: None for a model that has none.
+        y: labels, numbers or booleans; None where not known.
+        known: (n,) whether each is known.
+        predicts: (n,) whether the step is an inference.
+        said: what was predicted of each step's example, now or before.
+        is_score: whether the model says scores, not classes or numbers.
         cold: None where nothing is.
     """
 
     id: Texts
     unit: Texts
     at: Sequence[int]
-    y: Sequence[bool | int | float]
-    values: Sequence[Value | None]
-    table: ClassTable | None
-    scores: Sequence[float | None] | None
+    y: Sequence[bool | int | float | None]
+    known: Mask
+    predicts: Mask
+    said: HeldColumns
+    is_score: bool
     cold: Sequence[bool] | None
 
     @classmethod
-    def of(cls, taken: Taken, predictions: Predictions) -> "InferenceColumns | None":
-        """The columns; None where something is to be looked at one by one: a text, a failure, a label that is late."""
-        id, unit, y = taken.id, taken.unit, taken.y
-        if predictions.failures or not (isinstance(id, Texts) and isinstance(unit, Texts)):
+    def of(
+        cls, taken: Taken, predictions: Predictions, held: HeldInferences, positive: Value
+    ) -> "InferenceColumns | None":
+        """The columns; None, with nothing changed, where something is to be looked at one by one: a text, a failure.
+
+        Args:
+            taken: the steps.
+            predictions: of those that predict.
+            held: inferences that wait for their labels: those of the steps are taken out, others put in.
+            positive: the positive class.
+        """
+        id, unit, source = taken.id, taken.unit, taken.source
+        if predictions.failures or source is None or not (isinstance(id, Texts) and isinstance(unit, Texts)):
             return None
-        if not all(taken.predicts) or None in y or not _PLAIN.issuperset(map(type, predictions.values)):
+        own = _own(predictions, positive)
+        predicts = np.array(taken.predicts, np.bool_)
+        before = ~predicts & (source < 0)
+        number = np.array(taken.sequence, np.int64)
+        waited = number[before].tolist()
+        if own is None or not held.has_room(own.table.classes) or not held.in_columns(waited):
             return None
-        table = None
-        if predictions.probabilities is not None:
-            given = predictions.probabilities
-            table = given if isinstance(given, ClassTable) else ClassTable.from_mappings(given)
-            if table is None or len(set(map(Names().__getitem__, table.classes))) < len(table.classes):
-                return None
-        return cls(id, unit, taken.at, y, predictions.values, table, predictions.scores, predictions.cold)  # type: ignore[arg-type]  # no label is None
+        known = np.array([y is not None for y in taken.y], np.bool_)
+        left = ~known
+        # Those whose label came in this batch are never held.
+        left[source[~predicts & (source >= 0)]] = False
+        said = own if predicts.all() else _gathered(own, source, before, held.pop_columns(waited))
+        waits = np.flatnonzero(left)
+        held.add_columns(number[waits].tolist(), own[waits])
+        y: Any = taken.y  # none is a text, or there would be no source
+        is_score = predictions.scores is not None
+        return cls(id, unit, taken.at, y, known, predicts, said, is_score, predictions.cold)
 
     def measured(self, positive: Value) -> Measured:
         """What the metrics take of them."""
-        count = len(self.id)
-        nothing = np.full(count, np.nan)
-        score, likelihood = nothing, nothing
-        if self.scores is not None:
-            score = np.array(self.scores, np.float64)  # None is NaN
-        if self.table is not None:
-            score, likelihood = self.table.of(positive), self.table.likelihoods(self.y, positive)
-        return Measured(self.y, self.values, score, likelihood, self.at, range(1, count + 1))
+        said, truth, at = self.said, [y for y in self.y if y is not None], self.at
+        line: Sequence[int] = range(1, len(at) + 1)
+        if len(truth) < len(at):
+            chosen = np.flatnonzero(self.known)
+            said, at, line = said[chosen], [at[row] for row in chosen.tolist()], (chosen + 1).tolist()
+        likelihood = said.table.likelihoods(truth, positive)
+        return Measured(truth, said.value.tolist(), said.score, likelihood, at, line)
+
+    def learns(self) -> Mask:
+        """(n,) whether each step is learnt: all that come, for a detector, or those with labels."""
+        return self.predicts if self.is_score else self.known
 
     def lines(self, model: str, learnt: int, after: Mapping[int, bytes]) -> bytes:
-        """The output lines, as `inference.Inference` is written.
+        """The output lines, as `inference.Inference` and `inference.Labelled` are written.
 
         Args:
             model: its name.
             learnt: labels learnt before.
             after: lines that come after some, by their places.
         """
-        count = len(self.id)
-        id, unit = spans(self.id.text, self.id.spans), spans(self.unit.text, self.unit.spans)
+        now, late, known, said, learns = self.predicts, ~self.predicts, self.known, self.said, self.learns()
+        id, unit, truth = (
+            spans(self.id.text, self.id.spans),
+            spans(self.unit.text, self.unit.spans),
+            numbers(self.y),
+        )
         strands = [
-            same(b'{"type":"inference","id":"'), id, same(b'/%b","example":"' % model.encode()), id,
-            same(b'","unit":"'), unit, same(b'","at":'), numbers(self.at),
-            same(b',"learnt":'), numbers(range(learnt, learnt + count)),
-            *_where(b',"value":', self.values),
+            same(b'{"type":"inference","id":"').where(now), same(b'{"type":"labelled","id":"').where(late),
+            id, same(b'/%b","example":"' % model.encode()), id, same(b'","unit":"'), unit,
+            same(b'","at":'), numbers(self.at),
+            same(b',"learnt":').where(now), numbers((learnt + np.cumsum(learns) - learns).tolist()).where(now),
+            same(b',"truth":').where(late), truth.where(late),
+            *_field(b',"value":', said.value.tolist()),
+            *_shares(said.table, now),
         ]  # fmt: skip
-        if self.table is not None:
-            strands += _shares(self.table)
-        if self.scores is not None:
-            strands += _where(b',"score":', self.scores)
+        scored = ~np.isnan(said.score) & (late | self.is_score)
+        if scored.any():
+            strands += [same(b',"score":').where(scored), numbers(said.score.tolist()).where(scored)]
         if self.cold is not None:
-            strands.append(same(b',"cold":true').where(np.array(self.cold, np.bool_)))
-        strands += [same(b',"truth":'), numbers(self.y), same(b"}")]
+            strands.append(same(b',"cold":true').where(np.array(self.cold, np.bool_) & now))
+        strands += [same(b',"truth":').where(now & known), truth.where(now & known), same(b"}")]
         if after:
-            strands.append(_at(after, count))
+            strands.append(_at(after, len(known)))
         return weave(strands)
 
 
-def _where(name: bytes, values: Sequence[Any]) -> list[Strand]:
+def _own(predictions: Predictions, positive: Value) -> HeldColumns | None:
+    """What the model said at each step; None where that does not fit into columns."""
+    count = len(predictions.values)
+    if not _PLAIN.issuperset(map(type, predictions.values)):
+        return None
+    table = ClassTable((), np.empty((count, 0)))
+    if predictions.probabilities is not None:
+        given = predictions.probabilities
+        made = given if isinstance(given, ClassTable) else ClassTable.from_mappings(given)
+        if made is None or len(set(map(Names().__getitem__, made.classes))) < len(made.classes):
+            return None
+        table, score = made, made.of(positive)
+    elif predictions.scores is not None:
+        score = np.array(predictions.scores, np.float64)  # None is NaN
+    else:
+        score = np.full(count, np.nan)
+    value = np.empty(count, np.object_)
+    value[:] = predictions.values
+    return HeldColumns(value, score, table)
+
+
+def _gathered(
+    own: HeldColumns, source: npt.NDArray[np.int64], before: Mask, waited: HeldColumns
+) -> HeldColumns:
+    """What was said of each step's example, in this batch or before."""
+    if not before.any():
+        return own[source]
+    classes = tuple(dict.fromkeys((*own.table.classes, *waited.table.classes)))
+    at = np.where(before, len(own.value) + np.cumsum(before) - 1, source)
+    tables = own.table.by(classes).values, waited.table.by(classes).values
+    return HeldColumns(
+        np.concatenate((own.value, waited.value)),
+        np.concatenate((own.score, waited.score)),
+        ClassTable(classes, np.concatenate(tables)),
+    )[at]
+
+
+def _field(name: bytes, values: Sequence[Any]) -> list[Strand]:
     """A field that is left out where its value is None."""
     field, found = same(name), numbers(values)
     if None in values:
@@ -107,10 +175,12 @@ def _where(name: bytes, values: Sequence[Any]) -> list[Strand]:
     return [field, found]
 
 
-def _shares(table: ClassTable) -> list[Strand]:
+def _shares(table: ClassTable, wanted: Mask) -> list[Strand]:
     """The field of probabilities, by the names of the classes in their order; left out where there are none."""
-    names, there = Names(), table.there()
-    before: npt.NDArray[np.bool_] = np.zeros(len(table), np.bool_)
+    if not table.classes:
+        return []
+    names, there = Names(), table.there() & wanted[:, None]
+    before: Mask = np.zeros(len(table), np.bool_)
     strands: list[Strand] = []
     for at in sorted(range(len(table.classes)), key=lambda column: names[table.classes[column]]):
         here = there[:, at]

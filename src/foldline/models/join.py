@@ -11,29 +11,12 @@ from foldline.fold.arrays import Arrays, dump_arrays, load_arrays
 from foldline.fold.layout import Int64s
 from foldline.fold.room import Ring, indexed, narrowed_rings, resized
 from foldline.models.join_layout import RINGS, TABLES, Event, JoinState, Live, Mark, Status, empty
+from foldline.models.waiting import Waiting, WaitingExamples
 from foldline.records.columns import Columns
 from foldline.records.types import Value
 
 BLOCK: Final = 4096
 """Rows of a full page."""
-
-
-class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An example without its label so far.
-
-    Attributes:
-        sequence: its number.
-        id: its id.
-        unit: whose it is.
-        group: of the models in its partition, which one predicts it.
-        x: features, absent ones left out.
-    """
-
-    sequence: int
-    id: str
-    unit: str
-    group: int
-    x: dict[str, Value]
 
 
 class Early(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -51,14 +34,14 @@ class Join:
     features besides while it waits for its label.
 
     Attributes:
-        waiting: examples without a label, by sequence number.
-        early: labels without an example, by theirs.
+        waiting: examples without a label.
+        early: labels without an example, by sequence number.
     """
 
     def __init__(self, span_ms: int) -> None:
         self._span = span_ms
         self._state = empty()
-        self.waiting: dict[int, Waiting] = {}
+        self.waiting = WaitingExamples()
         self.early: dict[int, Early] = {}
 
     @property
@@ -68,7 +51,7 @@ class Join:
 
     def due(self) -> int | None:
         """The least stream time at which an example's window passes without a label; None where none waits. O(1)."""
-        first = next(iter(self.waiting), None)
+        first = self.waiting.first()
         if first is None:
             return None
         examples = self._state.examples
@@ -109,14 +92,14 @@ class Join:
         pages = [dump_arrays({"marks": self._state.marks[: Mark.KEPT], "span": np.array([self._span])})]
         for ring in RINGS:
             rows: Int64s = getattr(self._state, ring.field)
-            held: dict[int, Waiting] | dict[int, Early] = self.waiting if ring is RINGS[0] else self.early
-            texts = iter(held.items())
+            texts: Iterator[Waiting | Early]
+            texts = self.waiting.in_order() if ring is RINGS[0] else iter(self.early.values())
             following = next(texts, None)
             for first, last in _blocks(self._state.marks, ring):
                 at = np.arange(first, last) & (len(rows) - 1)
                 lines = []
-                while following is not None and following[0] < last:
-                    lines.append(msgspec.json.encode(following[1]))
+                while following is not None and following.sequence < last:
+                    lines.append(msgspec.json.encode(following))
                     following = next(texts, None)
                 block: Arrays = {ring.field: rows[at], "held": np.frombuffer(b"\n".join(lines), np.uint8)}
                 pages.append(dump_arrays(block))
@@ -138,7 +121,7 @@ class Join:
         for ring in RINGS:
             state, held = _load_ring(state, ring, head["marks"].astype(np.int64), rest)
             if ring is RINGS[0]:
-                loaded.waiting = {one.sequence: one for one in (_WAITING.decode(line) for line in held)}
+                loaded.waiting.restore([_WAITING.decode(line) for line in held])
             else:
                 loaded.early = {one.sequence: one for one in (_EARLY.decode(line) for line in held)}
         state.marks[: Mark.KEPT] = head["marks"]

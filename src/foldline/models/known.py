@@ -13,7 +13,7 @@ from foldline.fold.arrays import Arrays, dump_arrays, load_arrays
 from foldline.models.classification_metrics import ClassificationMetrics
 from foldline.models.definition import ModelDefinition
 from foldline.models.drift import Drift
-from foldline.models.inference import Held
+from foldline.models.held import Held, HeldInferences
 from foldline.models.online import OnlineModel, Task
 from foldline.models.regression_metrics import RegressionMetrics
 from foldline.models.window import Course, Window
@@ -59,7 +59,7 @@ class KnownModel:
         drift: alarms of the classifier's errors; likewise.
         states: by group, the models; none in what was only loaded to be looked at, or merged.
         saved: by group, the models as bytes, as they were loaded.
-        held: inferences whose label has not come, by the example's number in the join.
+        held: inferences whose label has not come.
         stream_time: running maximum of record times, milliseconds.
     """
 
@@ -71,7 +71,7 @@ class KnownModel:
     drift: Drift
     states: dict[int, Any] = field(default_factory=dict)
     saved: dict[int, bytes] = field(default_factory=dict)
-    held: dict[int, Held] = field(default_factory=dict)
+    held: HeldInferences = field(default_factory=HeldInferences)
     stream_time: int = 0
 
 
@@ -100,7 +100,7 @@ def merged(definition: ModelDefinition, parts: list[KnownModel]) -> KnownModel:
 
 def dump_known(known: KnownModel, model: OnlineModel) -> bytes:
     """As bytes: a function of the records folded, as far as the model's own bytes are."""
-    held = b"\n".join([msgspec.json.encode(each) for each in known.held.values()])
+    held = b"\n".join([msgspec.json.encode(each) for each in known.held.in_order()])
     arrays: Arrays = {
         "counts": known.counts,
         "held": _bytes(held),
@@ -142,7 +142,7 @@ def load_known(definition: ModelDefinition, data: bytes, task: Task) -> KnownMod
         raise FoldError(
             "fold.damaged_root", f"loading a model's known half of {len(data)} bytes: {error!r}"
         ) from error
-    loaded.held = {each.sequence: each for each in held}
+    loaded.held.restore(held)
     loaded.saved = {int(group): array.tobytes() for group, array in _within(arrays, "model.").items()}
     return loaded
 

@@ -72,18 +72,26 @@ class LogisticRegression:
 
     def predict(self, state: Arrays, x: Table) -> Table:
         """See `Model.predict`; O(features) a row."""
-        return self._run(state, x, np.full(len(x), np.nan), predict=True)
+        return self._run(state, x, np.full(len(x), np.nan), np.ones(len(x), np.bool_))
 
     def learn(self, state: Arrays, x: Table, y: npt.NDArray[np.float64]) -> None:
         """See `Model.learn`; rows without a label are passed over, by the scaler too."""
-        self._run(state, x, y, predict=False)
+        self._run(state, x, y, np.zeros(len(x), np.bool_))
 
-    def predict_learn(self, state: Arrays, x: Table, y: npt.NDArray[np.float64]) -> Table:
+    def predict_learn(
+        self,
+        state: Arrays,
+        x: Table,
+        y: npt.NDArray[np.float64],
+        predicts: npt.NDArray[np.bool_] | None = None,
+    ) -> Table:
         """See `Model.predict_learn`."""
-        return self._run(state, x, y, predict=True)
+        return self._run(state, x, y, np.ones(len(x), np.bool_) if predicts is None else predicts)
 
-    def _run(self, state: Arrays, x: Table, y: npt.NDArray[np.float64], *, predict: bool) -> Table:
-        out = np.zeros((len(x), 2))
+    def _run(
+        self, state: Arrays, x: Table, y: npt.NDArray[np.float64], predicts: npt.NDArray[np.bool_]
+    ) -> Table:
+        out = np.full((len(x), 2), np.nan)
         _pass(
             np.ascontiguousarray(x, np.float64),
             np.ascontiguousarray(y, np.float64),
@@ -96,7 +104,7 @@ class LogisticRegression:
             self.l2,
             self.intercept_lr,
             self.scaled,
-            predict,
+            predicts,
             np.zeros(len(self.features)),
             out,
         )
@@ -131,13 +139,13 @@ def _pass(
     l2: Any,
     intercept_lr: Any,
     scaled: Any,
-    predict: Any,
+    predicts: Any,
     z: Any,
     out: Any,
 ) -> None:
     width = len(weights)
     for row in range(len(x)):
-        if predict:
+        if predicts[row]:
             _scale(x, row, mean, variance, scaled, z)
             total = 0.0
             for column in range(width):

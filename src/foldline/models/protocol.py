@@ -49,6 +49,21 @@ class Model(Protocol):
         """
         ...
 
-    def predict_learn(self, state: Arrays, x: Table, y: npt.NDArray[np.float64]) -> Table:
-        """Predict each row, then learn it: the same as both, row by row, in one compiled pass."""
+    def predict_learn(
+        self,
+        state: Arrays,
+        x: Table,
+        y: npt.NDArray[np.float64],
+        predicts: npt.NDArray[np.bool_] | None = None,
+    ) -> Table:
+        """Predict each row, then learn it: the same as both, row by row, in one compiled pass.
+
+        Args:
+            state: changed in place.
+            x: see `predict`.
+            y: see `learn`.
+            predicts: (n,) whether each row is predicted; all are by default. One that is not was predicted before, and
+                comes again with its label: models that need no label have learnt it, the others learn it now. Its
+                prediction is NaN, or negative.
+        """
         ...

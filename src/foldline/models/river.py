@@ -194,23 +194,25 @@ def _score(model: Any, steps: Steps, *, learns: bool = True) -> Predictions:
     detector = getattr(last, "anomaly_detector", last)
     filters = detector is not last
     has_window = hasattr(detector, "_first_window")
-    values: list[Any] = []
-    scores: list[float | None] = []
-    cold: list[bool] = []
+    score_one, learn_one = model.score_one, model.learn_one
+    count, is_cold = len(steps), has_window
+    values: list[Any] = [None] * count
+    scores: list[float | None] = [None] * count
+    cold = [False] * count
     failures: dict[int, str] = {}
     for at, (x, predicts) in enumerate(zip(steps.x, steps.predicts, strict=True)):
-        score = None
-        is_cold = has_window and bool(detector._first_window)  # noqa: SLF001 - River says it nowhere else
+        if is_cold:  # once it is not, it stays so
+            is_cold = cold[at] = bool(detector._first_window)  # noqa: SLF001 - River says it nowhere else
+        if not predicts:
+            continue
         try:
-            if predicts:
-                score = float(model.score_one(x))
-                if learns:
-                    model.learn_one(x)
+            scores[at] = score = float(score_one(x))
+            if filters:
+                values[at] = last.classify(score)
+            if learns:
+                learn_one(x)
         except Exception as error:  # noqa: BLE001 - told with the example, and counted
             failures[at] = repr(error)
-        values.append(last.classify(score) if filters and score is not None else None)
-        scores.append(score)
-        cold.append(is_cold)
     return Predictions(values, scores=scores, cold=cold, failures=failures)
 
 

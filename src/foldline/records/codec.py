@@ -15,6 +15,7 @@ from foldline.records.dictionary import Dictionary
 from foldline.records.example_scanner import scan_examples
 from foldline.records.examples import Examples
 from foldline.records.judge import MAX_DEPTH, judge
+from foldline.records.label_scanner import scan_labels
 from foldline.records.scanner import ACTIONS, LEFT_ROWS, NAMES, count_lines, scan
 from foldline.records.types import AnyRecord, Decision, Outcome, Record, Reward
 
@@ -23,6 +24,7 @@ Payload = bytes | Sequence[bytes]
 _ENCODE = msgspec.json.Encoder().encode
 _GREATEST: Final = sys.float_info.max
 _EXAMPLE: Final = b'{"type":"example"'
+_LABEL: Final = b'{"type":"label"'
 _SCAN_FROM: Final = 24
 """Bytes of the shortest line the scanner knows."""
 
@@ -205,13 +207,17 @@ def _texts(data: bytes, spans: lines.Rows, default: str) -> list[str]:
 
 
 def _read_left(data: bytes, columns: Columns, left: lines.Rows) -> None:
-    """Reads the lines the scanner left: examples into a table, others by msgspec; and joins both ways' dictionaries."""
+    """Reads the lines the scanner left: examples and labels into tables, others by msgspec; joins the dictionaries."""
     table = None
     if data.find(_EXAMPLE) >= 0:
         table, left = scan_examples(
             data, np.ascontiguousarray(left), columns.kind, columns.time, columns.id, columns.unit
         )
     columns.examples.table = table
+    if data.find(_LABEL) >= 0:
+        columns.labels.table, left = scan_labels(
+            data, np.ascontiguousarray(left), columns.kind, columns.time, columns.id
+        )
     if not left.shape[1]:
         return
     actions, names = Dictionary(), Dictionary()

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.records.examples import Examples
-from foldline.records.types import Definition, Label, Phase
+from foldline.records.labels import Labels
+from foldline.records.types import Definition, Phase
 
 ARRAYS: Final = (
     "kind", "time", "id", "unit", "reward_id", "action", "name", "value", "propensity", "experiment", "variant",
@@ -69,7 +70,7 @@ class Columns:
         markers: definition markers by row.
         phases: experiments' markers by row.
         examples: the examples.
-        labels: labels by row.
+        labels: the labels that came without their examples.
         dead: the rows of kind DEAD with their errors, by row.
     """
 
@@ -90,7 +91,7 @@ class Columns:
     markers: dict[int, Definition] = field(default_factory=dict)
     phases: dict[int, Phase] = field(default_factory=dict)
     examples: Examples = field(default_factory=Examples)
-    labels: dict[int, Label] = field(default_factory=dict)
+    labels: Labels = field(default_factory=Labels)
     dead: list[Dead] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -106,6 +107,6 @@ class Columns:
             markers={row - start: marker for row, marker in self.markers.items() if start <= row < stop},
             phases={row - start: phase for row, phase in self.phases.items() if start <= row < stop},
             examples=self.examples.slice(start, stop),
-            labels={row - start: each for row, each in self.labels.items() if start <= row < stop},
+            labels=self.labels.slice(start, stop),
             dead=[Dead(d.row - start, d.code, d.message) for d in self.dead if start <= d.row < stop],
         )

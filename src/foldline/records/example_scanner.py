@@ -4,18 +4,18 @@ It knows the lines `codec.encode` writes of examples whose features and labels a
 order, and which have at most `FEATURES` names among them. Every other line it leaves, as `scanner` does.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from foldline.kernels import Bytes, Int, inlined, kernel, part
+from foldline.kernels import Bytes, Int, inlined, kernel
 from foldline.records.columns import Kind
-from foldline.records.examples import ExampleTable, FeatureTable, Form, Texts
-from foldline.records.grammar import LATEST, word
+from foldline.records.examples import ExampleTable, FeatureTable, Texts
 from foldline.records.hashing import hash_span
-from foldline.records.tokens import LEFT, integer, number, string_end
-from foldline.records.words import load64, word_at
+from foldline.records.literals import after, closed, literal, opened, value_at
+from foldline.records.tokens import LEFT, string_end
+from foldline.records.words import word_at
 
 FEATURES: Final = 256
 """Names of features known at a time."""
@@ -27,70 +27,11 @@ TAKEN, REST, VALUES, NAMES, UNEVEN = range(5)
 """Places in the kernel's counters: examples taken, lines left, values, names, examples with other features."""
 
 _OPENING: Final = b'{"type":"example","time":'
-_TRUE, _FALSE = np.uint64(word(b"true")), np.uint64(word(b"false"))
-_FOUR, _FIVE = np.uint64((1 << 32) - 1), np.uint64((1 << 40) - 1)
-
-
-class _Literal(NamedTuple):
-    """A text of at most 16 bytes: its first eight, their mask, its last eight."""
-
-    size: Any
-    first: Any
-    mask: Any
-    last: Any
-
-
-def _literal(text: bytes) -> _Literal:
-    head = text[:8]
-    return _Literal(
-        np.int64(len(text)),
-        np.uint64(word(head)),
-        np.uint64(word(b"\xff" * len(head))),
-        np.uint64(word(text[-8:])),
-    )
-
-
-_START: Final = _literal(_OPENING[:16])
-_TIME: Final = _literal(_OPENING[16:])
-_ID: Final = _literal(b',"id":"')
-_UNIT: Final = _literal(b'","unit":"')
-_X: Final = _literal(b'","x":{')
-_Y: Final = _literal(b',"y":')
-_OCCURRED: Final = _literal(b',"occurred":')
-
-
-@inlined
-def _after(buffer: Bytes, place: Int, literal: Any) -> Int:
-    """The place after the literal, or LEFT where the buffer holds another text."""
-    stop = buffer.size
-    if place + literal[0] > stop or word_at(buffer, place, stop) & literal[2] != literal[1]:
-        return LEFT
-    if literal[0] > 8 and load64(buffer, place + literal[0] - 8) != literal[3]:
-        return LEFT
-    return place + literal[0]
-
-
-@part
-def _value(buffer: Bytes, place: Int) -> Any:
-    """A number or a boolean as (float64, form, place after it), else LEFT."""
-    left = 0.0, np.int64(Form.ABSENT), np.int64(LEFT)
-    stop = buffer.size
-    text = word_at(buffer, place, stop)
-    if text & _FOUR == _TRUE:
-        return 1.0, np.int64(Form.TRUE), place + 4
-    if text & _FIVE == _FALSE:
-        return 0.0, np.int64(Form.FALSE), place + 5
-    minus = place < stop and buffer[place] == 45
-    whole, end = integer(buffer, place + minus)
-    if end < 0:
-        return left
-    if end == stop or (buffer[end] != 46 and buffer[end] | 32 != 101):
-        # Greater ones a float64 would round.
-        if whole > LATEST or (minus and whole == 0):
-            return left
-        return float(-whole if minus else whole), np.int64(Form.INTEGER), end
-    value, end = number(buffer, place)
-    return (value, np.int64(Form.FLOAT), end) if end >= 0 else left
+_START: Final = literal(_OPENING[:16])
+_TIME: Final = literal(_OPENING[16:])
+_ID: Final = literal(b',"id":"')
+_UNIT: Final = literal(b'","unit":"')
+_X: Final = literal(b'","x":{')
 
 
 @inlined
@@ -143,7 +84,7 @@ def _features(
         column = _column(buffer, place + 1, end, names, counts, column + 1)
         if column < 0:
             return LEFT
-        value, form, place = _value(buffer, end + 2)
+        value, form, place = value_at(buffer, end + 2)
         if place < 0 or place >= stop:
             return LEFT
         columns[at], values[at], forms[at] = column, value, form
@@ -154,38 +95,6 @@ def _features(
         if buffer[place] != 44:
             return LEFT
         place += 1
-
-
-@inlined
-def _opened(buffer: Bytes, place: Int) -> Any:
-    """The beginning of an example as (time, place of its id), else LEFT."""
-    place = _after(buffer, place, _START)
-    if place >= 0:
-        place = _after(buffer, place, _TIME)
-    if place < 0:
-        return np.int64(0), np.int64(LEFT)
-    time, place = integer(buffer, place)
-    if place >= 0:
-        place = _after(buffer, place, _ID)
-    return time, (np.int64(LEFT) if time > LATEST else place)
-
-
-@inlined
-def _closed(buffer: Bytes, place: Int, end: Int, y: Any, y_forms: Any, nth: Int) -> Any:
-    """Reads what comes after the features; whether the line ends there."""
-    y[nth], y_forms[nth] = np.nan, Form.ABSENT
-    after = _after(buffer, place, _Y)
-    if after >= 0:
-        value, form, place = _value(buffer, after)
-        if place < 0:
-            return False
-        y[nth], y_forms[nth] = value, form
-    after = _after(buffer, place, _OCCURRED)
-    if after >= 0:
-        time, place = integer(buffer, after)
-        if place < 0 or time > LATEST:
-            return False
-    return place + 1 == end and buffer[place] == 125
 
 
 @kernel
@@ -219,20 +128,20 @@ def _scan(
         nth, known = counts[TAKEN], counts[NAMES]
         first = starts[nth] = counts[VALUES]
         end = left[2, line]
-        time, id = _opened(buffer, left[1, line])
+        time, id = opened(buffer, left[1, line], _START, _TIME, _ID)
         place = np.int64(LEFT)
         id_end = unit = unit_end = np.int64(0)
         if id >= 0:
             id_end = string_end(buffer, id)
             if 1 <= id_end - id <= 512:
-                unit = _after(buffer, id_end, _UNIT)
+                unit = after(buffer, id_end, _UNIT)
                 if unit >= 0:
                     unit_end = string_end(buffer, unit)
                     if 1 <= unit_end - unit <= 512:
-                        place = _after(buffer, unit_end, _X)
+                        place = after(buffer, unit_end, _X)
         if place >= 0:
             place = _features(buffer, place, names, counts, columns, values, forms)
-        if place >= 0 and _closed(buffer, place, end, y, y_forms, nth):
+        if place >= 0 and closed(buffer, place, end, y, y_forms, nth):
             row = left[0, line]
             kinds[row], times[row], rows[nth] = Kind.EXAMPLE, time, row
             ids[row, 0], ids[row, 1] = hash_span(buffer, id, id_end)

@@ -6,6 +6,7 @@ What stands here is what `scan_examples` reads; a batch with any other example h
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import chain
 from typing import Any, Final, overload
 
 import numpy as np
@@ -14,6 +15,9 @@ import numpy.typing as npt
 from foldline.records.types import Example, Value
 
 _AT_A_TIME: Final = 256
+
+_EXACT: Final = 1 << 53
+"""The greatest whole number that a float64 holds as every one before it."""
 
 
 class Form(IntEnum):
@@ -57,6 +61,34 @@ class Texts(Sequence[str]):
             return Texts(self.text, self.spans[at])
         start, end = self.spans[at].tolist()
         return self.text[start:end].decode()
+
+    @classmethod
+    def of(cls, given: Sequence[str]) -> "Texts | None":
+        """The column of these; None where one is not ASCII, or has what JSON escapes."""
+        text = "".join(given)
+        if not text.isascii() or (text and not text.isprintable()) or '"' in text or "\\" in text:
+            return None
+        ends = np.cumsum([len(each) for each in given], dtype=np.int64)
+        starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))[: len(ends)]
+        return cls(text.encode(), np.stack((starts, ends), axis=1))
+
+    def joined(self, other: "Texts") -> "Texts":
+        """These, and after them the others. O(bytes)."""
+        return Texts(self.text + other.text, np.concatenate((self.spans, other.spans + len(self.text))))
+
+    def padded(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """(n, longest) uint8 bytes, zeros behind each text, and (n,) their lengths. O(n · longest)."""
+        starts, lengths = self.spans[:, 0], self.spans[:, 1] - self.spans[:, 0]
+        within = np.arange(int(lengths.max()) if len(lengths) else 0)
+        text = np.frombuffer(self.text, np.uint8)
+        at = np.minimum(starts[:, None] + within, max(len(text) - 1, 0))
+        return np.where(within < lengths[:, None], text[at], 0).astype(np.uint8), lengths
+
+    @classmethod
+    def unpadded(cls, rows: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> "Texts":
+        """What `padded` gives, as it was."""
+        starts = np.arange(len(rows), dtype=np.int64) * rows.shape[1]
+        return cls(rows.tobytes(), np.stack((starts, starts + lengths), axis=1))
 
 
 class FeatureTable(Sequence[Mapping[str, Value]]):
@@ -115,6 +147,24 @@ class FeatureTable(Sequence[Mapping[str, Value]]):
             else FeatureTable(self.names, self.values[at], self.forms[at])
         )
 
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Value | None]]) -> "FeatureTable | None":
+        """The table of these mappings, None standing for an absent one.
+
+        None where one has a text, a whole number that a float64 would round, or features in another order than others.
+        """
+        names = tuple(dict.fromkeys(chain.from_iterable(rows)))
+        values, forms = np.full((len(rows), len(names)), np.nan), np.zeros((len(rows), len(names)), np.uint8)
+        place = {name: column for column, name in enumerate(names)}
+        for at, row in enumerate(rows):
+            columns = [place[name] for name, value in row.items() if value is not None]
+            some = [value for value in row.values() if value is not None]
+            how = [form_of(value) for value in some]
+            if Form.ABSENT in how or columns != sorted(columns):
+                return None
+            values[at, columns], forms[at, columns] = some, how
+        return cls(names, values, forms)
+
     def numbers(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
         """(n, names) the features of these names in their order, NaN where absent."""
         if tuple(names) == self.names:
@@ -131,13 +181,26 @@ class FeatureTable(Sequence[Mapping[str, Value]]):
         return {self.names[column]: value for column, value in zip(there.tolist(), found, strict=True)}  # type: ignore[misc]  # none is absent
 
 
+def form_of(value: Value) -> Form:
+    """How a value stands in a table; ABSENT for one that cannot."""
+    if isinstance(value, bool):
+        return Form.TRUE if value else Form.FALSE
+    if isinstance(value, float):
+        return Form.FLOAT
+    return Form.INTEGER if isinstance(value, int) and abs(value) <= _EXACT else Form.ABSENT
+
+
 def given(values: npt.NDArray[np.float64], forms: npt.NDArray[np.uint8]) -> list[Value | None]:
     """(n,) values as they stood in their lines; None for absent ones."""
     if not len(forms):
         return []
     if (forms == forms[0]).all():
         return list(_ALIKE[forms[0]](values))
-    return [_ONE[form](value) for form, value in zip(forms.tolist(), values.tolist(), strict=True)]
+    out = np.empty(len(forms), np.object_)
+    for form in np.unique(forms).tolist():
+        there = forms == form
+        out[there] = _ALIKE[form](values[there])
+    return list(out.tolist())
 
 
 _ALIKE: Final[dict[int, Any]] = {
@@ -147,9 +210,6 @@ _ALIKE: Final[dict[int, Any]] = {
     Form.FALSE: lambda values: [False] * len(values),
     Form.TRUE: lambda values: [True] * len(values),
 }
-_ONE: Final[dict[int, Any]] = {
-    Form.ABSENT: lambda _: None, Form.FLOAT: lambda value: value, Form.INTEGER: int, Form.FALSE: bool, Form.TRUE: bool,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,7 +288,7 @@ def _write(groups: _Groups, rows: Rows, columns: Columns, actions: Dictionary, n
         elif kind is Example:
             columns.examples.objects.update(zip(at.tolist(), some, strict=True))
         elif kind is Label:
-            columns.labels.update(zip(at.tolist(), some, strict=True))
+            columns.labels.objects.update(zip(at.tolist(), some, strict=True))
         _write_kind(some, at, _LAYOUTS[kind], columns, hashed, actions, names)
     hashed.write()
 

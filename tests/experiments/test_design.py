@@ -251,6 +251,19 @@ def test_any_three_give_the_fourth(
     assert level.power_at(n) == pytest.approx(power)
 
 
+@pytest.mark.parametrize("solved", ["alpha", "power", "effect"])
+@pytest.mark.parametrize("n", [60, 309, 346, 420, 568, 5000, 10**7])
+@pytest.mark.parametrize("metric", [CTR, ProportionMetric(0.07, "arcsine"), REVENUE])
+def test_what_was_solved_is_coherent(metric: ProportionMetric | MeanMetric, n: int, solved: str) -> None:
+    """Given back as all four it is taken, however near to 0 or 1 alpha and power are."""
+    effect = 0.2 if isinstance(metric, ProportionMetric) else 6.0
+    asked: dict[str, Any] = {"alpha": 0.05, "power": 0.9, "effect": effect}
+    del asked[solved]
+    found = design(metric, **asked, sample_size=n)
+    again = design(metric, alpha=found.alpha, power=found.power, effect=found.effect, sample_size=n)
+    assert (again.solved, again.sample_sizes) == (None, (n, n))
+
+
 def test_ratio_metrics_and_covariates_change_the_deviation() -> None:
     """A ratio by the delta method's deviation; a covariate of correlation 0.5 saves a quarter."""
     spread = ratio_sd(0.6, 1.2, 3.0, 2.0, 0.5)
@@ -342,6 +355,10 @@ def test_what_is_refused(request_: dict[str, Any], words: str) -> None:
         (lambda: MeanMetric(0.0), "sd is 0.0"),
         (lambda: MeanMetric(math.inf), "sd is inf"),
         (lambda: MeanMetric(1.0, covariate_correlation=1.0), "covariate_correlation is 1.0"),
+        (lambda: ratio_sd(1.0, 1.0, 0.0, 1.0, 0.0), "denominator_mean is 0.0"),
+        (lambda: ratio_sd(1.0, -1.0, 2.0, 1.0, 0.0), "numerator_sd is -1.0"),
+        (lambda: ratio_sd(1.0, 1.0, 2.0, -1.0, 0.0), "denominator_sd is -1.0"),
+        (lambda: ratio_sd(1.0, 1.0, 2.0, 1.0, 2.0), "correlation is 2.0"),
     ],
 )
 def test_metrics_that_cannot_be(make: Any, words: str) -> None:

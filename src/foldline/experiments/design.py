@@ -14,6 +14,9 @@ from foldline.stats.tails import Alternative
 MOST_UNITS = 10**12
 """A design that needs more of a variant is a mistake."""
 
+_SAME_POWER = 1e-9
+"""Less than any unit adds to the power of a design that is worth telling from another."""
+
 _MOST_COUNTS = 4_000_000
 """Enumerating the exact power of more pairs of counts takes longer than anyone waits for a form."""
 
@@ -174,7 +177,7 @@ def design(
         found = min(_power(given, given.effect, sample_size, given.alpha), 1.0 - SMALLEST)
         return _checked(_with(given, "power", power=found))
     if alpha is None:
-        return _checked(_with(given, "alpha", alpha=_alpha(given, sample_size)))
+        return _checked(_with(given, "alpha", alpha=max(_alpha(given, sample_size), SMALLEST)))
     if effect is None:
         return _with(given, "effect", effect=_effect(given, sample_size))
     _check_all_four(given, sample_size)
@@ -298,9 +301,10 @@ def _checked(found: Design) -> Design:
 
 def _check_all_four(given: Design, sample_size: int) -> None:
     needed = _sizes(_needed(given, given.effect), given.weights)[0]
-    if sample_size >= needed:
-        return
     power = _power(given, given.effect, sample_size, given.alpha)
+    # What was solved for is coherent, though near 1 a float says little of how near.
+    if sample_size >= needed or power >= given.power - _SAME_POWER:
+        return
     try:
         effect = f", or an effect of {_effect(given, sample_size):.3g}"
     except DefinitionError:

@@ -68,13 +68,14 @@ def ratio_sd(
         >>> round(ratio_sd(0.6, 1.2, 3.0, 2.0, 0.5), 6)
         0.352767
     """
-    if denominator_mean == 0.0 or min(numerator_sd, denominator_sd) < 0.0 or not -1.0 <= correlation <= 1.0:
-        raise InputError(
-            "input.invalid",
-            f"a ratio with denominator mean {denominator_mean!r}, standard deviations {numerator_sd!r} and "
-            f"{denominator_sd!r}, correlation {correlation!r}; expected a mean other than 0, deviations >= 0 and a "
-            "correlation from -1 to 1",
-        )
+    for name, value, cannot_be, expected in (
+        ("denominator_mean", denominator_mean, denominator_mean == 0.0, "a mean other than 0 below the line"),
+        ("numerator_sd", numerator_sd, numerator_sd < 0.0, "a standard deviation of at least 0"),
+        ("denominator_sd", denominator_sd, denominator_sd < 0.0, "a standard deviation of at least 0"),
+        ("correlation", correlation, not -1.0 <= correlation <= 1.0, "a correlation from -1 to 1"),
+    ):
+        if cannot_be:
+            raise InputError("input.invalid", f"{name} is {value!r}; expected {expected}", field=name)
     ratio = numerator_mean / denominator_mean
     variance = (
         numerator_sd**2

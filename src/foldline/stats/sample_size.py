@@ -50,7 +50,7 @@ class SizeEquation:
 
     def control_size(self, alpha: float, power: float, *, sides: int = 2) -> float:
         """Units of control needed, not rounded; `ratio` times as many of treatment."""
-        z, b = normal_quantile(1.0 - alpha / sides), normal_quantile(power)
+        z, b = -normal_quantile(alpha / sides), normal_quantile(power)
         if self.both_tails and sides == 2:
             b = _shift_of_power(power, z) - z
         plain = ((z * self.null_spread + b * self.true_spread) / self.distance) ** 2 / self.ratio
@@ -61,7 +61,7 @@ class SizeEquation:
 
     def power(self, control_size: float, alpha: float, *, sides: int = 2) -> float:
         """The chance to find the difference; of a two-sided test, in its own direction but for `both_tails`."""
-        z = normal_quantile(1.0 - alpha / sides)
+        z = -normal_quantile(alpha / sides)
         reach = self._reach(control_size)
         wrong = normal_below(-z - reach / self.true_spread) if self.both_tails and sides == 2 else 0.0
         return normal_below((reach - z * self.null_spread) / self.true_spread) + wrong

@@ -1,148 +1,204 @@
-"""The design page: what its numbers say, what it refuses, and a draft defined in a real browser."""
+"""The design page: what its numbers say, and what it refuses, with the field at fault."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
 
 import foldline as fl
-from foldline.dashboard.asgi import dashboard
-from foldline.log.memory import MemoryLog
-from tests.dashboard.test_browser import FAINT, PHONE, Watched, watched
-from tests.serving.conftest import NEWS
-from tests.serving.running import Running, running
+from foldline.experiments.settings import settings_of
 
-__all__ = ["watched"]
-pytestmark = pytest.mark.timeout(180)
+GOAL = {"goal.name": "click", "goal.baseline": "0.07", "goal.effect": "0.04"}
 VALUES = {
     "loop": "news",
     "name": "ctr",
-    "control": "fixed:action=sport",
-    "challenger": "thompson",
-    "baseline": "0.07",
-    "effect": "0.04",
+    "variants[0].key": "control",
+    "variants[0].policy": "fixed:action=sport",
+    "variants[0].weight": "1",
+    "variants[1].key": "challenger",
+    "variants[1].policy": "thompson",
+    "variants[1].weight": "1",
+    **GOAL,
+    "alpha": "0.05",
     "power": "0.9",
+    "max_days": "28",
 }
-
-
-def _asked(site: str, **changed: str) -> httpx.Response:
-    return httpx.get(f"{site}/design.json", params={**VALUES, **changed})
+MEAN = {"goal.kind": "mean", "goal.sd": "15", "goal.effect": "0.7", "goal.baseline": ""}
+RATIO = {
+    "goal.kind": "ratio",
+    "goal.per": "views",
+    "goal.baseline": "",
+    "goal.effect": "0.01",
+    "ratio.numerator_mean": "0.6",
+    "ratio.numerator_sd": "1.2",
+    "ratio.denominator_mean": "3",
+    "ratio.denominator_sd": "2",
+    "ratio.correlation": "0.5",
+}
+THIRD = {"variants[2].key": "third", "variants[2].policy": "random", "variants[2].weight": "2"}
 
 
 @pytest.fixture
-def actions(app: fl.Foldline) -> list[str]:
-    """Of the loop `news`."""
-    return list(app.loop("news").definition.actions)
+def control(app: fl.Foldline) -> dict[str, str]:
+    """A policy of the loop `news` for the control."""
+    return {"variants[0].policy": f"fixed:action={app.loop('news').definition.actions[0]}"}
 
 
-def test_the_numbers_are_the_designs(site: str, actions: list[str]) -> None:
-    """Of a proportion and of a mean; with traffic its duration; and a request that says it all."""
-    control = f"fixed:action={actions[0]}"
-    found = _asked(site, control=control, traffic="400").json()
-    assert (found["sample_sizes"], found["sample_size_total"], found["days"]) == ([1124, 1124], 2248, 6)
-    assert found["analysis"] == "yates"
-    assert found["curve"][len(found["curve"]) // 2 - 1] == [1124, pytest.approx(0.9, abs=1e-3)]
-    body = found["request"]
-    assert (body["loop"], body["goal"]["effect"], body["power"]) == ("news", 0.04, 0.9)
-    assert [variant["policy"]["kind"] for variant in body["variants"]] == ["fixed", "thompson"]
-    mean = _asked(site, control=control, kind="mean", sd="15", effect="0.7", baseline="").json()
-    assert mean["sample_sizes"] == [9650, 9650]
-    uneven = _asked(site, control=control, weights="3,1").json()
-    assert uneven["sample_sizes"][0] == pytest.approx(3 * uneven["sample_sizes"][1], rel=0.01)
+def asked(site: str, control: dict[str, str], changed: dict[str, str]) -> httpx.Response:
+    """What the page answers to a form."""
+    return httpx.get(f"{site}/design.json", params={**VALUES, **control, **changed})
+
+
+@pytest.mark.parametrize(
+    ("changed", "sizes"),
+    [
+        ({}, [1124, 1124]),
+        ({"goal.method": "fleiss"}, [1074, 1074]),
+        ({"variants[1].weight": "2"}, [853, 1705]),
+        (THIRD, [1318, 1318, 2636]),
+        (MEAN, [9650, 9650]),
+        ({**MEAN, "power": "0.8"}, [7209, 7209]),
+        ({**MEAN, "goal.covariate": "before", "goal.covariate_correlation": "0.5"}, [7238, 7238]),
+        (RATIO, [26152, 26152]),
+        ({"sample_size": "2000"}, [2000, 2000]),
+        ({"goal.direction": "decrease"}, [671, 671]),
+    ],
+)
+def test_the_numbers_are_the_designs(
+    site: str, control: dict[str, str], changed: dict[str, str], sizes: list[int]
+) -> None:
+    """Of every kind of metric, split and number of challengers; the request says it all, and gives the same sizes."""
+    found = asked(site, control, changed).json()
+    assert found["sample_sizes"] == sizes
+    settings = settings_of({name: value for name, value in found["request"].items() if name != "loop"})
+    definition = settings.settle("ctr", "news", salt="s", now=0)
+    assert list(definition.sample_sizes) == found["sample_sizes"]
+    assert found["curve"][len(found["curve"]) // 2 - 1][0] == sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "solved", "value"),
+    [
+        ({}, "sample_size", 1124),
+        ({"goal.effect": "", "sample_size": "1124"}, "effect", 0.0399811),
+        ({"goal.effect": "", "sample_size": "1124", "goal.direction": "decrease"}, "effect", -0.031792),
+        ({"power": "", "sample_size": "1124"}, "power", 0.900248),
+        ({"alpha": "", "sample_size": "1124"}, "alpha", 0.0498350),
+        ({"sample_size": "1200"}, None, None),
+    ],
+)
+def test_any_three_give_the_fourth(
+    site: str, control: dict[str, str], changed: dict[str, str], solved: str | None, value: float | None
+) -> None:
+    """The one left empty; it stands in the request, but for the sample size, which follows there too."""
+    found = asked(site, control, changed).json()
+    assert found["solved"] == solved
+    if solved == "sample_size":
+        assert found["sample_sizes"][0] == value
+    elif solved is not None:
+        assert found[solved] == pytest.approx(value, rel=1e-4)
+        request = found["request"]
+        assert (request["goal"] if solved == "effect" else request)[solved] == pytest.approx(
+            abs(value or 0), rel=1e-4
+        )
+
+
+def test_duration_counts_what_is_planned(site: str, control: dict[str, str]) -> None:
+    """Of 2,248 units at 400 a day, and of a larger sample that was asked for."""
+    assert asked(site, control, {"traffic": "400"}).json()["days"] == 6
+    more = asked(site, control, {"traffic": "400", "sample_size": "4000"}).json()
+    assert (more["days"], more["wait_s"]) == (20, 3600.0)
+
+
+def test_the_request_carries_everything(site: str, control: dict[str, str]) -> None:
+    """Guardrails, rule, window, targeting, segments and further settings, as Python, files and HTTP take them."""
+    request = asked(
+        site,
+        control,
+        {
+            "rule": "always_valid",
+            "window_s": "600",
+            "maturity_s": "60",
+            "coverage": "0.5",
+            "segments": "device, country",
+            "condition": '{"country": {"$in": ["DE"]}}',
+            "more": '{"forced": {"tester-7": "challenger"}}',
+            "guardrails[0].name": "seconds",
+            "guardrails[0].kind": "mean",
+            "guardrails[0].direction": "decrease",
+            "guardrails[0].margin": "0.2",
+            "guardrails[0].alpha": "0.01",
+            "variants[1].learns": "shared",
+        },
+    ).json()["request"]
+    assert (request["loop"], request["rule"], request["window_s"]) == ("news", "always_valid", 600)
+    assert request["segments"] == ["device", "country"]
+    assert request["condition"] == {"country": {"$in": ["DE"]}}
+    assert request["forced"] == {"tester-7": "challenger"}
+    assert [variant["policy"]["kind"] for variant in request["variants"]] == ["fixed", "thompson"]
+    assert request["variants"][1]["learns"] == "shared"
+    guardrail = {"name": "seconds", "kind": "mean", "direction": "decrease", "margin": 0.2, "alpha": 0.01}
+    assert request["guardrails"] == [guardrail]
 
 
 @pytest.mark.parametrize(
     ("changed", "field", "says"),
     [
-        ({"sample_size": "100"}, "sample_size", "power"),
-        ({"baseline": "7"}, "goal.baseline", "between 0 and 1"),
-        ({"effect": ""}, "effect", "worth finding"),
-        ({"effect": "much"}, "effect", "expected a number"),
+        ({"sample_size": "100"}, "sample_size", "at least 1124, or a power of"),
+        ({"goal.baseline": "7"}, "goal.baseline", "between 0 and 1"),
+        ({"goal.baseline": ""}, "goal.baseline", "expected rate"),
+        ({"goal.effect": ""}, "goal.effect", "leave one empty"),
+        ({"alpha": "", "power": ""}, "alpha", "leave one empty"),
+        ({"goal.effect": "much"}, "goal.effect", "expected a number"),
+        ({"goal.effect": "0.95"}, "goal.effect", "between -0.07 and 0.93"),
+        ({"sample_size": "10.5"}, "sample_size", "whole number"),
+        ({"goal.effect": "", "sample_size": "3"}, "sample_size", "find no effect"),
         ({"loop": "none"}, "loop", "expected one of"),
-        ({"challenger": "fixed:action=nothing"}, None, "nothing"),
-        ({"challenger": "best"}, None, "best"),
-        ({"traffic": "10"}, "max_days", "days"),
-        ({"kind": "mean"}, "goal.sd", "deviation"),
-        ({"alpha": "0.9"}, None, "alpha"),
+        ({"name": "two words"}, "name", "letters, digits"),
+        ({"variants[1].policy": "fixed:action=nothing"}, "variants[1].policy.action", "nothing"),
+        ({"variants[1].policy": "best"}, "variants[1].policy", "best"),
+        ({"variants[1].policy": "epsilon_greedy:epsilon=7"}, "variants[1].policy", "epsilon=7"),
+        ({"variants[1].policy": ""}, "variants[1].policy", "policy"),
+        ({"variants[1].weight": "0"}, "variants[1].weight", ">= 1"),
+        ({"variants[1].key": "control"}, "variants[1].key", "each key once"),
+        ({"traffic": "10"}, "max_days", "81 units a day"),
+        ({"traffic": "0"}, "traffic", "above 0"),
+        ({"max_days": ""}, "max_days", "max_days"),
+        ({"max_days": "0.01"}, "window_s", "longer max_days"),
+        ({"goal.kind": "mean"}, "goal.sd", "deviation"),
+        ({**RATIO, "goal.per": ""}, "goal.per", "per"),
+        ({**RATIO, "ratio.denominator_sd": ""}, "ratio.denominator_sd", "empty"),
+        ({**RATIO, "ratio.correlation": "2"}, "ratio.correlation", "-1 to 1"),
+        ({**MEAN, "goal.covariate": "click"}, "goal.covariate", "its own covariate"),
+        ({**MEAN, "goal.cap[1]": "9"}, "goal.cap", "length 2"),
+        ({"alpha": "0.9"}, "alpha", "< 0.5"),
+        ({"power": "0.04"}, "power", "not above alpha"),
+        ({"coverage": "2"}, "coverage", "<= 1"),
+        ({"condition": "{"}, "condition", "JSON"),
+        ({"condition": '{"a": {"$like": 1}}'}, "condition", "$like"),
+        ({"more": '{"alpha": 0.1}'}, "more", "'alpha'"),
+        ({"more": "[]"}, "more", "no JSON object"),
+        ({"more": '{"layer": 1}'}, "layer", "layer"),
+        ({"guardrails[0].kind": "ratio", "guardrails[0].name": "x"}, "guardrails[0].per", "per"),
+        ({"guardrails[0].kind": "mean"}, "guardrails[0].name", "name"),
+        ({"goal": "x"}, None, "no field"),
+        ({"goal.effect[0]": "1"}, None, "no field"),
     ],
 )
 def test_what_cannot_be_is_named(
-    site: str, actions: list[str], changed: dict[str, str], field: str | None, says: str
+    site: str, control: dict[str, str], changed: dict[str, str], field: str | None, says: str
 ) -> None:
     """The field at fault, and what would be possible."""
-    answered = _asked(site, **{"control": f"fixed:action={actions[0]}", **changed})
+    answered = asked(site, control, changed)
     assert answered.status_code == 400
-    error: dict[str, Any] = answered.json()["error"]
+    (error,) = answered.json()["errors"]
     assert says in error["message"]
-    assert field is None or error["field"] == field
+    assert error["field"] == field
 
 
-@pytest.fixture
-def service() -> Iterator[Running]:
-    """A service with its pages."""
-    with MemoryLog() as log, running(log, loops={"news": NEWS}, pages=dashboard(log)) as made:
-        yield made
-
-
-def test_a_draft_is_defined_in_the_page(browser: Browser, service: Running) -> None:
-    """Sizes move while one types; what contradicts itself is said and not sent; a key is wanted where there is one."""
-    page = browser.new_page()
-    try:
-        page.goto(f"{service.url}/design")
-        expect(page.locator("#units")).to_have_text("1,124 + 1,124")
-        assert page.locator("#curve path").count() == 1
-        page.fill("[name=effect]", "0.02")
-        expect(page.locator("#units")).not_to_have_text("1,124 + 1,124")
-        page.fill("[name=sample_size]", "50")
-        expect(page.locator("#refusal")).to_contain_text("power")
-        page.fill("[name=sample_size]", "")
-        page.fill("[name=effect]", "0.04")
-        expect(page.locator("#refusal")).to_be_hidden()
-        page.fill("[name=name]", "ctr")
-        page.click("button[type=submit]")
-        expect(page.locator("#answer")).to_contain_text("version 1")
-        page.click("#answer a")
-        expect(page).to_have_title("ctr · Foldline")
-    finally:
-        page.close()
-    definition = service.service.host.experiments.one("ctr")
-    assert (definition.state, definition.sample_sizes) == ("draft", (1124, 1124))
-
-
-def test_a_service_with_keys_wants_one(browser: Browser, service: Running) -> None:
-    """The page's own password is not enough to write: an admin's key is given with the request."""
-    _, token = service.key("admin")
-    _, other = service.key("decide")
-    context = browser.new_context(http_credentials={"username": "ops", "password": token})
-    try:
-        page = context.new_page()
-        page.goto(f"{service.url}/design")
-        expect(page.locator("#units")).to_have_text("1,124 + 1,124")
-        for key, says in (
-            ("", "wants a key"),
-            ("fl_wrong", "unknown"),
-            (other, "this needs admin"),
-            (token, "version 1"),
-        ):
-            page.fill("[name=key]", key)
-            page.click("button[type=submit]")
-            expect(page.locator("#answer")).to_contain_text(says)
-    finally:
-        context.close()
-
-
-@pytest.mark.parametrize("watched", [PHONE], indirect=True)
-def test_a_phone_need_not_scroll_sideways(watched: Watched, site: str) -> None:
-    """At 390 pixels the form is no wider than the screen."""
-    watched.page.goto(f"{site}/design")
-    assert watched.page.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-@pytest.mark.parametrize("watched", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True)
-def test_text_can_be_read(watched: Watched, site: str) -> None:
-    """In light and dark every text has a contrast of at least 4.5."""
-    watched.page.goto(f"{site}/design")
-    watched.page.wait_for_selector("#curve path")
-    assert watched.page.evaluate(FAINT, 4.5) == []
+def test_values_that_cannot_be_read_are_all_named(site: str, control: dict[str, str]) -> None:
+    """Not only the first of them."""
+    errors: list[dict[str, Any]] = asked(
+        site, control, {"alpha": "x", "goal.effect": "y", "variants[1].policy": "z"}
+    ).json()["errors"]
+    assert {error["field"] for error in errors} == {"alpha", "goal.effect", "variants[1].policy"}

@@ -4,8 +4,8 @@ It writes nothing: the browser sends the request to the HTTP interface beside it
 """
 
 import asyncio
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -13,30 +13,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from foldline.dashboard.answers import rounded
+from foldline.dashboard.design_form import Asked, Refusals, read_form
 from foldline.dashboard.frame import Frame
 from foldline.dashboard.views import Views
 from foldline.engine.experimenting import check_in_loop
 from foldline.errors import FoldlineError, InputError
+from foldline.experiments.definition import DAY_MS, ExperimentDefinition, ExperimentName
 from foldline.experiments.design import Design
 from foldline.experiments.power_curve import duration_days, power_curve
-from foldline.experiments.settings import read_settings
+from foldline.experiments.settings import settings_of
 from foldline.loops.definition import LoopDefinition
-from foldline.policies.registry import parse_policy
+from foldline.policies.registry import POLICIES
 
 POINTS: Final = 48
 
-NUMBERS: Final = (
-    "baseline",
-    "sd",
-    "effect",
-    "alpha",
-    "power",
-    "sample_size",
-    "max_days",
-    "coverage",
-    "window_s",
-)
-GOAL: Final = ("baseline", "sd", "effect")
+STILL: Final = ("fixed", "random", "split")
+"""Kinds of policies that learn nothing."""
+
+_NAMED: Final = {"weights": "variants[0].weight", "units_per_day": "traffic", "variants": "variants[1].key"}
+"""Fields of errors that the form has under another name."""
 
 
 class DesignPage:
@@ -48,33 +43,54 @@ class DesignPage:
 
     async def page(self, request: Request) -> Response:
         """The form."""
-        loops = (await self._views.overview.get()).loops
-        definitions = [view.definition for view in loops]
-        return await self._frame.page(request, "design.html", loops=definitions)
+        loops = [view.definition for view in (await self._views.overview.get()).loops]
+        about = {
+            each.name: {
+                "actions": each.actions,
+                "reward": each.reward.name,
+                "policies": [f"fixed:action={action}" for action in each.actions[:20]] + _ready(),
+            }
+            for each in loops
+        }
+        return await self._frame.page(
+            request,
+            "design.html",
+            loops=loops,
+            names=[(each.name, each.name) for each in loops],
+            still=" ".join(STILL),
+            about=msgspec.json.encode(about).decode(),
+        )
 
     async def json(self, request: Request) -> Response:
-        """What the form's values give: the design, and the body that defines the experiment; or what is wrong."""
-        given = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
+        """What the form's values give: the design, and the body that defines the experiment; or all that is wrong."""
         loops = {view.definition.name: view.definition for view in (await self._views.overview.get()).loops}
-        headers = {"cache-control": "no-store"}
+        given = dict(request.query_params)
         try:
-            found = await asyncio.get_running_loop().run_in_executor(None, designed, given, loops)
-        except FoldlineError as error:
-            fault = {"code": error.code, "message": str(error.args[0]), "field": error.field}
-            return Response(
-                msgspec.json.encode({"error": fault}), 400, headers=headers, media_type="application/json"
+            status, found = (
+                200,
+                await asyncio.get_running_loop().run_in_executor(None, designed, given, loops),
             )
-        return Response(msgspec.json.encode(found), headers=headers, media_type="application/json")
+        except Refusals as refused:
+            status, found = 400, {"errors": [_fault(each) for each in refused.faults]}
+        except FoldlineError as error:
+            status, found = 400, {"errors": [_fault(error)]}
+        return Response(
+            msgspec.json.encode(found),
+            status,
+            headers={"cache-control": "no-store"},
+            media_type="application/json",
+        )
 
 
 def designed(given: Mapping[str, str], loops: Mapping[str, LoopDefinition]) -> dict[str, Any]:
     """The design of a form's values.
 
     Args:
-        given: by the field's name; texts.
+        given: texts by the field's name, see `design_form`.
         loops: those there are.
 
     Raises:
+        Refusals: several values are no numbers, or no policies.
         InputError, DefinitionError: a value cannot be, or some contradict each other; with what would be possible.
     """
     loop = loops.get(given.get("loop", ""))
@@ -84,86 +100,60 @@ def designed(given: Mapping[str, str], loops: Mapping[str, LoopDefinition]) -> d
             f"loop {given.get('loop')!r}; expected one of {sorted(loops)!r}, or define one first",
             field="loop",
         )
-    body = _body(given, loop)
-    settings = read_settings(msgspec.json.encode({k: v for k, v in body.items() if k != "loop"}), "json")
-    definition = settings.settle(given.get("name") or "new", loop.name, salt="design", now=0)
+    asked = read_form({name: text for name, text in given.items() if name != "loop"})
+    settings = settings_of(asked.settings)
+    definition = settings.settle(_name(given.get("name", "new")), loop.name, salt="design", now=0)
     check_in_loop(definition, loop)
-    plan = definition.design()
-    traffic = given.get("traffic")
-    found: dict[str, Any] = rounded(
-        {
-            "request": body,
-            "sample_sizes": list(definition.sample_sizes),
-            "sample_size_total": sum(definition.sample_sizes),
-            "power": definition.power,
-            "alpha": definition.alpha,
-            "method": plan.metric.method,
-            "analysis": plan.metric.analysis,
-            "curve": _curve(plan),
-            "days": None
-            if traffic is None or not definition.coverage
-            else duration_days(
-                plan,
-                _number("traffic", traffic),
-                coverage=definition.coverage,
-                max_days=definition.max_duration_ms / 86_400_000,
-            ),
-        }
-    )
-    return found
+    # As many as are asked for, which may be more than needed.
+    plan = replace(definition.design(), sample_sizes=definition.sample_sizes)
+    return {"request": {"loop": loop.name, **asked.settings}, **rounded(_said(plan, definition, asked))}
 
 
-def _curve(plan: Design) -> list[list[float]]:
-    return [[point.sample_size, point.power] for point in power_curve(plan, POINTS)]
-
-
-def _body(given: Mapping[str, str], loop: LoopDefinition) -> dict[str, Any]:
-    """The request that defines the experiment."""
-    numbers = {name: _number(name, given[name]) for name in NUMBERS if name in given}
-    if "sample_size" in numbers:
-        numbers["sample_size"] = _whole("sample_size", given["sample_size"])
-    goal: dict[str, Any] = {
-        "kind": given.get("kind", "proportion"),
-        "name": given.get("metric", "reward"),
-        "direction": given.get("direction", "increase"),
-    }
-    goal |= {name: numbers.pop(name) for name in GOAL if name in numbers}
-    if "effect" not in goal:
-        raise InputError(
-            "input.invalid", "an effect is needed: the difference that is worth finding", field="effect"
-        )
-    weights = [_whole("weights", each) for each in given.get("weights", "1,1").split(",")]
-    keys = ("control", "challenger")
-    if len(weights) != len(keys):
-        raise InputError(
-            "input.invalid", f"weights are {given['weights']!r}; expected two, such as 1,1", field="weights"
-        )
-    variants: list[dict[str, Any]] = []
-    for key, weight in zip(keys, weights, strict=True):
-        policy = msgspec.to_builtins(parse_policy(given.get(key) or f"fixed:action={loop.actions[0]}"))
-        variants.append({"key": key, "policy": policy, "weight": weight})
-    return {
-        "loop": loop.name,
-        "variants": variants,
-        "goal": goal,
-        "rule": given.get("rule", "fixed"),
-        "max_days": numbers.pop("max_days", 28.0),
-        **numbers,
-    }
-
-
-def _number(name: str, text: str) -> float:
+def _name(text: str) -> str:
     try:
-        found = float(text)
-    except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
-        raise InputError("input.invalid", f"{name} is {text!r}; expected a number", field=name)
-    return found
+        return msgspec.convert(text.strip(), ExperimentName)
+    except msgspec.ValidationError as error:
+        raise InputError(
+            "input.invalid",
+            f"name is {text!r}; expected letters, digits, - and _, at most 64, such as new-test",
+            field="name",
+        ) from error
 
 
-def _whole(name: str, text: str) -> int:
-    found = _number(name, text)
-    if found != int(found):
-        raise InputError("input.invalid", f"{name} is {text!r}; expected a whole number", field=name)
-    return int(found)
+def _said(plan: Design, definition: ExperimentDefinition, asked: Asked) -> dict[str, Any]:
+    """What the page shows of a design."""
+    days = None
+    if asked.traffic is not None and definition.coverage:
+        most = definition.max_duration_ms / DAY_MS
+        days = duration_days(plan, asked.traffic, coverage=definition.coverage, max_days=most)
+    return {
+        "solved": asked.solved,
+        "sample_sizes": list(plan.sample_sizes),
+        "sample_size_total": plan.sample_size_total,
+        "alpha": plan.alpha,
+        "alpha_per_comparison": plan.alpha_per_comparison,
+        "power": plan.power_at(plan.sample_size_per_variant),
+        "exact_power": plan.exact_power(),
+        "effect": plan.effect,
+        "effect_relative": plan.effect_relative,
+        "method": plan.metric.method,
+        "analysis": plan.metric.analysis,
+        "rule": definition.rule,
+        "wait_s": (definition.window_ms + definition.maturity_ms) / 1000,
+        "days": days,
+        "curve": [[point.sample_size, point.power] for point in power_curve(plan, POINTS)],
+    }
+
+
+def _ready() -> list[str]:
+    """Kinds of policies that need no parameter."""
+    return [str(each.__struct_config__.tag) for each in POLICIES if not _required(each)]
+
+
+def _required(policy: type[msgspec.Struct]) -> bool:
+    return any(field.required for field in msgspec.structs.fields(policy))
+
+
+def _fault(error: FoldlineError) -> dict[str, Any]:
+    field = _NAMED.get(error.field or "", error.field)
+    return {"code": error.code, "message": str(error.args[0]), "field": field}

@@ -24,6 +24,29 @@ RAILS = (
 )
 
 
+ONE_SIDED: tuple[dict[str, Any], ...] = (
+    {"name": "click", "baseline": 0.2, "alternative": "greater"},
+    {"name": "click", "baseline": 0.2, "alternative": "greater", "margin": 0.3, "method": "unpooled"},
+    {"name": "session", "kind": "mean", "sd": 1.0, "direction": "decrease", "alternative": "less"},
+    {
+        "name": "session",
+        "kind": "mean",
+        "sd": 1.0,
+        "direction": "decrease",
+        "alternative": "less",
+        "margin": 0.7,
+    },
+    {
+        "name": "revenue",
+        "kind": "ratio",
+        "per": "session",
+        "sd": 1.0,
+        "alternative": "greater",
+        "margin": 0.5,
+    },
+)
+
+
 def plan(**changes: Any) -> Any:
     """Guardrails that break easily, a long duration."""
     given = {
@@ -63,6 +86,8 @@ def every_minute(wanted: Any, tally: Tally) -> tuple[int | None, float, list[tup
         alpha = wanted.alpha / (len(keys) - 1)
         live = [live_effect(wanted, fold.kept, totals, 0, k, alpha) for k in range(1, len(keys))]
         sure = any(e.low is not None and e.high is not None and (e.low > 0 or e.high < 0) for e in live)
+        if wanted.goal.alternative != "two_sided":
+            sure = any(e.p_value is not None and e.p_value <= alpha for e in live)
         reached = bool((totals.counts[:, Count.MATURED] >= np.array(wanted.sample_sizes)).all())
         if least <= wanted.srm_alpha or ended or (sure if wanted.rule == "always_valid" else reached):
             verdict = time
@@ -85,6 +110,10 @@ def every_minute(wanted: Any, tally: Tally) -> tuple[int | None, float, list[tup
             5,
         ),
         ({"max_duration_ms": 20 * MINUTE}, 6),
+        *(
+            ({"rule": "always_valid", "goal": Goal(**goal, effect=0.1)}, 8 + seed)
+            for seed, goal in enumerate(ONE_SIDED)
+        ),
         ({"srm_alpha": 0.4, "unit_bits": 0}, 7),
     ],
 )

@@ -300,7 +300,11 @@ def _print_definition(one: "ExperimentDefinition", as_json: bool) -> None:
         print_json(msgspec.to_builtins(one))
         return
     print(f"{one.name}, version {one.version}, of loop {one.loop}: {one.state}")
-    print(f"goal {one.goal.name} ({one.goal.kind}), effect {one.goal.effect:g}, {one.goal.direction}")
+    margin = f", not worse by {one.goal.margin:g}" if one.goal.margin else ""
+    sided = "" if one.goal.alternative == "two_sided" else ", one-sided"
+    print(
+        f"goal {one.goal.name} ({one.goal.kind}), effect {one.goal.effect:g}, {one.goal.direction}{sided}{margin}"
+    )
     if one.promoted is not None:
         print(f"promoted: {one.promoted}, to {one.promoted_share:g} of all units")
     print(f"assigned by {one.hash}, salt {one.salt}")
@@ -369,9 +373,11 @@ def _sentence(effect: "Effect") -> str:
     lift = "" if effect.lift is None else f", {effect.lift:+.1%}"
     estimator = "" if effect.estimator == "plain" else f" of {effect.estimator}"
     note = "" if effect.note is None else f"; {effect.note}"
+    side = "at least" if effect.alternative == "greater" else "at most"
+    bound = "" if effect.bound is None else f", one-sided {side} {effect.bound:+.5g} against {effect.null:g}"
     return (
         f"{effect.metric}, {effect.challenger}: {effect.difference:+.5g} "
-        f"[{effect.low:.5g}, {effect.high:.5g}]{lift}, {effect.method}{estimator}{note}"
+        f"[{effect.low:.5g}, {effect.high:.5g}]{lift}, {effect.method}{estimator}{bound}{note}"
     )
 
 

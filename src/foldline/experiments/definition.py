@@ -209,19 +209,33 @@ def planned_design(
     """
     with within("goal"):
         metric = goal.metric()
+        _check_side(goal)
     try:
         return design(
             metric,
             alpha=alpha,
             power=power,
-            effect=goal.better * abs(goal.effect),
+            effect=goal.better * (goal.effect if goal.margin else abs(goal.effect)),
             sample_size=sample_size,
+            alternative=goal.alternative,
             weights=weights,
+            margin=goal.margin,
         )
     except FoldlineError as error:
         if error.field in Goal.__struct_fields__:
             error.field = f"goal.{error.field}"
         raise
+
+
+def _check_side(goal: Goal) -> None:
+    better = "greater" if goal.direction == "increase" else "less"
+    if goal.alternative not in ("two_sided", better):
+        raise DefinitionError(
+            "definition.incoherent",
+            f"goal {goal.name!r}: the alternative {goal.alternative!r} contradicts the direction {goal.direction!r}: a "
+            f"one-sided test asks whether the challenger is better; give {better!r}",
+            field="alternative",
+        )
 
 
 def checked(definition: ExperimentDefinition) -> ExperimentDefinition:
@@ -313,7 +327,7 @@ def _faults(definition: ExperimentDefinition) -> list[tuple[str, str]]:
     if wait_ms >= definition.max_duration_ms:
         ends = f"it ends after {definition.max_duration_ms} ms, but a unit matures {wait_ms} ms after its exposure"
         found.append((f"{ends}; give a longer max_days or a shorter window", "window_s"))
-    if not definition.goal.effect or definition.goal.effect < 0:
+    if definition.goal.effect <= 0 and not definition.goal.margin:
         found.append(
             (f"effect {definition.goal.effect!r}; expected above 0, in the goal's direction", "goal.effect")
         )

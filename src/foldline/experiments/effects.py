@@ -10,11 +10,13 @@ from foldline.experiments.pairs import Estimator, Pair, paired
 from foldline.experiments.tally import Totals
 from foldline.experiments.tally_fold import ValuesKept
 from foldline.experiments.tally_layout import Count
-from foldline.stats.always_valid import NormalMixture
+from foldline.stats.always_valid import NormalMixture, OneSidedMixture, exp_or_infinite
 from foldline.stats.comparison import Comparison
+from foldline.stats.interval import Interval
 from foldline.stats.lift import lift_interval
 from foldline.stats.multiplicity import holm
 from foldline.stats.not_estimable import NotEstimable
+from foldline.stats.tails import Alternative
 from foldline.stats.trials import Trials
 from foldline.stats.two_proportions import ProportionTest, compare_proportions
 from foldline.stats.welch import welch
@@ -38,9 +40,12 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         difference: challenger minus control; None where nothing can be said, with the `reason`.
         low: lower limit.
         high: upper limit.
-        confidence: of the limits.
-        p_value: of no difference; adjusted for the number of challengers where the test is at the end.
-        e_value: evidence against no difference, of `normal_mixture`.
+        confidence: of the limits, two-sided; at the end of a one-sided test the one towards the worse is its `bound`.
+        alternative: what was asked: `two_sided`, `greater` or `less`.
+        null: the difference tested against: 0, or minus the margin on the metric's scale.
+        bound: of a one-sided question: the limit towards the worse that alpha gives, at any moment or at the end.
+        p_value: of the null; adjusted for the number of challengers where the test is at the end.
+        e_value: evidence against the null, of `normal_mixture`.
         lift: difference as a share of the control; shown, never decided by.
         lift_low: lower limit (Fieller).
         lift_high: upper limit.
@@ -61,6 +66,9 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     confidence: float
+    alternative: Alternative = "two_sided"
+    null: float = 0.0
+    bound: float | None = None
     p_value: float | None = None
     e_value: float | None = None
     lift: float | None = None
@@ -80,32 +88,38 @@ def live_effect(
 ) -> Effect:
     """The difference with limits that hold at every moment, however often one looks.
 
+    The limits are two-sided; where the goal asks one-sided, bound, p-value and e-value are of a mixture over effects
+    of the better direction.
+
     Args:
         definition: of the experiment.
         kept: by `values_of` its measures.
         totals: up to a minute.
         which: 0 for the goal, then the guardrails.
         challenger: index of the variant.
-        alpha: the limits miss the truth, ever, with at most this chance.
+        alpha: the limits, and the bound, miss the truth, ever, with at most this chance.
     """
-    measure, units = definition.measures[which], _units(totals, challenger)
+    measure = definition.measures[which]
+    none = _nothing(definition, measure, "normal_mixture", totals, challenger, 1.0 - alpha)
     pair = paired(measure, kept.of_measure[which], kept.pairs, totals, challenger, definition.unit_bits)
-    key = definition.keys[challenger]
     if isinstance(pair, NotEstimable):
-        return _none(measure, key, "normal_mixture", units, 1.0 - alpha, pair.reason)
-    control, treatment = pair.control, pair.challenger
-    error = math.sqrt(control.squared_error + treatment.squared_error)
+        return msgspec.structs.replace(none, reason=pair.reason)
+    error = math.sqrt(pair.control.squared_error + pair.challenger.squared_error)
     planned = definition.sample_sizes[0] + definition.sample_sizes[challenger]
-    mixture = NormalMixture.tuned(planned, alpha)
-    difference, n = treatment.mean - control.mean, sum(units)
+    mixture, n = NormalMixture.tuned(planned, alpha), none.units + none.control_units
+    difference = pair.challenger.mean - pair.control.mean
     limits = mixture.interval(difference, error, n, 1.0 - alpha)
     if isinstance(limits, NotEstimable):
-        return _none(measure, key, "normal_mixture", units, 1.0 - alpha, limits.reason)
-    e_value = mixture.e_value(difference, error, n)
-    return _effect(
-        measure, key, "normal_mixture", units, pair, (limits.low, limits.high), 1.0 - alpha, min(1.0, 1.0 / e_value),
-        e_value if math.isfinite(e_value) else None,
-    )  # fmt: skip
+        return msgspec.structs.replace(none, reason=limits.reason)
+    if none.alternative == "two_sided":
+        e_value, bound = mixture.e_value(difference, error, n), None
+    else:
+        # In standard errors of one unit the sum of n has the variance n.
+        one_sided, root = OneSidedMixture.tuned(planned, alpha), math.sqrt(n)
+        z = measure.better * (difference - none.null) / error
+        e_value = exp_or_infinite(one_sided.log_e(z * root, n))
+        bound = difference - measure.better * error * one_sided.bound(n, alpha) / root
+    return _filled(none, pair, limits, 1.0 / e_value if e_value > 1.0 else 1.0, bound, e_value)
 
 
 def live_effects(definition: ExperimentDefinition, kept: ValuesKept, totals: Totals) -> tuple[Effect, ...]:
@@ -120,13 +134,11 @@ def live_effects(definition: ExperimentDefinition, kept: ValuesKept, totals: Tot
 def final_effects(definition: ExperimentDefinition, kept: ValuesKept, totals: Totals) -> list[Effect]:
     """The goal's fixed-horizon tests, one look, p-values adjusted for the number of challengers by Holm's method.
 
-    A proportion is analysed by the test its design was sized for.
+    A proportion is analysed by the test its design was sized for. Of a one-sided question the limits are those at
+    twice its alpha, so that the one towards the worse is its bound.
     """
-    alpha = definition.alpha / (len(definition.keys) - 1)
-    found = [
-        _final(definition, kept, totals, challenger, 1.0 - alpha)
-        for challenger in range(1, len(definition.keys))
-    ]
+    challengers = range(1, len(definition.keys))
+    found = [_final(definition, kept, totals, k, definition.alpha / len(challengers)) for k in challengers]
     p_values = [effect.p_value for effect in found if effect.p_value is not None]
     adjusted = iter(holm(p_values) if p_values else [])
     return [
@@ -144,25 +156,47 @@ def breach(guardrail: Guardrail, effect: Effect) -> bool:
 
 
 def _final(
-    definition: ExperimentDefinition, kept: ValuesKept, totals: Totals, challenger: int, confidence: float
+    definition: ExperimentDefinition, kept: ValuesKept, totals: Totals, challenger: int, alpha: float
 ) -> Effect:
-    measure, units, key = definition.goal, _units(totals, challenger), definition.keys[challenger]
-    pair = paired(measure, kept.of_measure[0], kept.pairs, totals, challenger, definition.unit_bits)
+    goal = definition.goal
+    confidence = 1.0 - (alpha if goal.alternative == "two_sided" else 2.0 * alpha)
+    none = _nothing(definition, goal, _planned_method(goal), totals, challenger, confidence)
+    pair = paired(goal, kept.of_measure[0], kept.pairs, totals, challenger, definition.unit_bits)
     if isinstance(pair, NotEstimable):
-        return _none(measure, key, _planned_method(definition.goal), units, confidence, pair.reason)
-    found: Comparison | NotEstimable
-    if measure.kind == "proportion":
+        return msgspec.structs.replace(none, reason=pair.reason)
+    if goal.kind == "proportion":
         value = kept.of_measure[0][0]
         trials = [Trials(int(totals.sums[k, value]), totals.of(k, Count.MATURED)) for k in (0, challenger)]
-        analysis: ProportionTest = definition.goal.metric().analysis  # type: ignore[assignment]  # of a proportion it is one
-        found = compare_proportions(*trials, test=analysis, confidence=confidence)
+        found = _of_proportions(goal, trials[0], trials[1], confidence)
     else:
-        found = welch(pair.control, pair.challenger, confidence=confidence)
+        found = welch(
+            pair.control, pair.challenger, confidence=confidence, alternative=goal.alternative, null=goal.null
+        )
     if isinstance(found, NotEstimable):
-        return _none(measure, key, _planned_method(definition.goal), units, confidence, found.reason)
+        return msgspec.structs.replace(none, reason=found.reason)
+    limits = found.difference
+    if goal.kind != "proportion" and goal.alternative != "two_sided":
+        two_sided = welch(pair.control, pair.challenger, confidence=confidence)
+        limits = limits if isinstance(two_sided, NotEstimable) else two_sided.difference
+    bound = {"two_sided": None, "greater": limits.low, "less": limits.high}[goal.alternative]
     method = found.method if pair.estimator == "plain" else pair.estimator
-    limits = found.difference.low, found.difference.high
-    return _effect(measure, key, method, units, pair, limits, confidence, found.p_value, None)
+    return _filled(msgspec.structs.replace(none, method=method), pair, limits, found.p_value, bound)
+
+
+def _of_proportions(
+    goal: Goal, control: Trials, challenger: Trials, confidence: float
+) -> Comparison | NotEstimable:
+    analysis: ProportionTest = goal.metric().analysis  # type: ignore[assignment]  # of a proportion it is one
+    # With a margin test and limits must agree: both by each rate's own variance.
+    return compare_proportions(
+        control,
+        challenger,
+        test=analysis,
+        interval="wald" if goal.margin else "newcombe",
+        confidence=confidence,
+        alternative=goal.alternative,
+        null=goal.null,
+    )
 
 
 def _planned_method(goal: Goal) -> str:
@@ -172,57 +206,52 @@ def _planned_method(goal: Goal) -> str:
     return "delta" if goal.kind == "ratio" else "welch" if goal.covariate is None else "cuped"
 
 
-def _units(totals: Totals, challenger: int) -> tuple[int, int]:
-    return totals.of(0, Count.MATURED), totals.of(challenger, Count.MATURED)
-
-
-def _none(
-    measure: Measure, key: str, method: str, units: tuple[int, int], confidence: float, reason: str
+def _nothing(
+    definition: ExperimentDefinition,
+    measure: Measure,
+    method: str,
+    totals: Totals,
+    challenger: int,
+    confidence: float,
 ) -> Effect:
+    """What is asked, before there is an estimate."""
+    asked = (measure.alternative, measure.null) if isinstance(measure, Goal) else ("two_sided", 0.0)
     return Effect(
         metric=measure.name,
         kind=measure.kind,
-        challenger=key,
+        challenger=definition.keys[challenger],
         method=method,
-        control_units=units[0],
-        units=units[1],
+        control_units=totals.of(0, Count.MATURED),
+        units=totals.of(challenger, Count.MATURED),
         confidence=confidence,
-        reason=reason,
+        alternative=asked[0],
+        null=asked[1],
     )
 
 
-def _effect(
-    measure: Measure,
-    key: str,
-    method: str,
-    units: tuple[int, int],
+def _filled(
+    none: Effect,
     pair: Pair,
-    limits: tuple[float, float],
-    confidence: float,
+    limits: Interval,
     p_value: float,
-    e_value: float | None,
+    bound: float | None,
+    e_value: float | None = None,
 ) -> Effect:
-    control, treatment = pair.control, pair.challenger
-    lift = lift_interval(control, treatment, confidence=confidence)
-    there = not isinstance(lift, NotEstimable)
-    return Effect(
-        metric=measure.name,
-        kind=measure.kind,
-        challenger=key,
-        method=method,
+    lift = lift_interval(pair.control, pair.challenger, confidence=none.confidence)
+    lifts = (None, None, None) if isinstance(lift, NotEstimable) else (lift.estimate, lift.low, lift.high)
+    return msgspec.structs.replace(
+        none,
         estimator=pair.estimator,
-        control_units=units[0],
-        units=units[1],
-        control=control.mean,
-        value=treatment.mean,
-        difference=treatment.mean - control.mean,
-        low=limits[0],
-        high=limits[1],
-        confidence=confidence,
+        control=pair.control.mean,
+        value=pair.challenger.mean,
+        difference=pair.challenger.mean - pair.control.mean,
+        low=limits.low,
+        high=limits.high,
+        bound=bound,
         p_value=p_value,
-        e_value=e_value,
-        lift=lift.estimate if there else None,  # type: ignore[union-attr]  # there means an interval
-        lift_low=lift.low if there else None,  # type: ignore[union-attr]  # there means an interval
-        lift_high=lift.high if there else None,  # type: ignore[union-attr]  # there means an interval
+        e_value=e_value if e_value is not None and math.isfinite(e_value) else None,
+        lift=lifts[0],
+        lift_low=lifts[1],
+        lift_high=lifts[2],
         note=pair.note,
     )

@@ -87,6 +87,8 @@ class FakeSplit:
             "holdouts": (),
             "forced": {},
             "guardrails": (),
+            # Nothing differs, so with a margin the answer were rightly yes.
+            "goal": msgspec.structs.replace(self.definition.goal, margin=0.0),
             "promoted": None,
             "promoted_share": 0.0,
             "sample_sizes": tuple(max(2, matured * weight // sum(weights)) for weight in weights),

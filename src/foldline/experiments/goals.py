@@ -8,6 +8,7 @@ import msgspec
 from foldline.errors import InputError
 from foldline.experiments.measure import Direction, Goal, Kind
 from foldline.stats.sample_size import ProportionMethod
+from foldline.stats.tails import Alternative
 
 
 def _goal(kind: Kind, fields: dict[str, Any]) -> Goal:
@@ -24,9 +25,11 @@ class Proportion:
     Attributes:
         name: of the rewards or observations.
         baseline: the control's expected rate.
-        effect: the absolute difference to be found, above 0.
+        effect: the absolute difference to be found, above 0; with a margin, the one expected.
         direction: `increase` or `decrease`: which way is better.
         method: of the sample size.
+        alternative: `two_sided`, or `greater` (where less is better: `less`): whether it is better, one-sided.
+        margin: how much worse is still good enough (non-inferiority, one-sided, by the method `unpooled`).
 
     Example:
         >>> Proportion("click", baseline=0.07, effect=0.04).goal().kind
@@ -38,6 +41,8 @@ class Proportion:
     effect: float
     direction: Direction = "increase"
     method: ProportionMethod = "fleiss_cc"
+    alternative: Alternative = "two_sided"
+    margin: float = 0.0
     kind: ClassVar[Kind] = "proportion"
 
     def goal(self) -> Goal:
@@ -52,12 +57,14 @@ class Mean:
     Attributes:
         name: of the rewards or observations.
         sd: standard deviation of a unit's value.
-        effect: the absolute difference to be found, above 0.
+        effect: the absolute difference to be found, above 0; with a margin, the one expected.
         baseline: the control's expected mean, for relative effects.
         direction: `increase` or `decrease`: which way is better.
         cap: least and greatest value a unit may count with.
         covariate: name of observations before the exposure that explain part of the value.
         covariate_correlation: expected, of value and covariate.
+        alternative: `two_sided`, or `greater` (where less is better: `less`): whether it is better, one-sided.
+        margin: how much worse is still good enough (non-inferiority, one-sided).
 
     Example:
         >>> Mean("revenue", sd=15, effect=0.7).goal().sd
@@ -72,6 +79,8 @@ class Mean:
     cap: tuple[float, float] | None = None
     covariate: str | None = None
     covariate_correlation: float = 0.0
+    alternative: Alternative = "two_sided"
+    margin: float = 0.0
     kind: ClassVar[Kind] = "mean"
 
     def goal(self) -> Goal:
@@ -87,9 +96,11 @@ class Ratio:
         name: of the rewards or observations above the line.
         per: of those below it.
         sd: of the ratio's unit; `foldline.stats.ratio.ratio_sd` gives it.
-        effect: the absolute difference to be found, above 0.
+        effect: the absolute difference to be found, above 0; with a margin, the one expected.
         baseline: the control's expected ratio, for relative effects.
         direction: `increase` or `decrease`: which way is better.
+        alternative: `two_sided`, or `greater` (where less is better: `less`): whether it is better, one-sided.
+        margin: how much worse is still good enough (non-inferiority, one-sided).
 
     Example:
         >>> Ratio("revenue", per="session", sd=0.35, effect=0.01).goal().per
@@ -102,6 +113,8 @@ class Ratio:
     effect: float
     baseline: float | None = None
     direction: Direction = "increase"
+    alternative: Alternative = "two_sided"
+    margin: float = 0.0
     kind: ClassVar[Kind] = "ratio"
 
     def goal(self) -> Goal:

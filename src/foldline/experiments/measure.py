@@ -9,6 +9,7 @@ from msgspec import Meta
 from foldline.errors import DefinitionError, FoldError
 from foldline.experiments.metrics import MeanMetric, Metric, ProportionMetric
 from foldline.stats.sample_size import ProportionMethod
+from foldline.stats.tails import Alternative
 
 Direction = Literal["increase", "decrease"]
 Kind = Literal["proportion", "mean", "ratio"]
@@ -48,9 +49,13 @@ class Goal(Measure, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         baseline: the control's expected rate or mean; required for a proportion.
         sd: standard deviation of a unit's value; required for means and ratios.
-        effect: the absolute difference that is to be found, above 0; in the better direction.
+        effect: the absolute difference that is to be found, above 0; in the better direction. With a margin: the
+            true difference expected, 0 allowed, and below 0 above minus the margin.
         method: of a proportion's sample size.
         covariate_correlation: expected, of value and covariate.
+        alternative: `two_sided`: whether it differs; one-sided, in the better direction: whether it is better
+            (`greater` where more is, `less` where less is), and nothing about its being worse.
+        margin: of non-inferiority, one-sided only: how much worse, on the metric's own scale, is still good enough.
     """
 
     effect: float
@@ -58,6 +63,13 @@ class Goal(Measure, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sd: float | None = None
     method: ProportionMethod = "fleiss_cc"
     covariate_correlation: float = 0.0
+    alternative: Alternative = "two_sided"
+    margin: Annotated[float, Meta(ge=0)] = 0.0
+
+    @property
+    def null(self) -> float:
+        """The difference tested against."""
+        return -self.better * self.margin if self.margin else 0.0
 
     def metric(self) -> Metric:
         """What a design needs to know.

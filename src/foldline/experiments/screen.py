@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.experiments.definition import ExperimentDefinition
-from foldline.experiments.measure import Guardrail, Measure
+from foldline.experiments.measure import Goal, Guardrail, Measure
 from foldline.experiments.tally import Tally, Totals
 from foldline.experiments.tally_fold import ValuesKept
 from foldline.experiments.tally_layout import Count
@@ -96,7 +96,7 @@ def may_exclude(
     challenger: int,
     alpha: float,
 ) -> Bools:
-    """(m,) where a live interval may exclude zero, or of a guardrail, all that its margin allows.
+    """(m,) where a live interval or bound may exclude the null, or of a guardrail, all that its margin allows.
 
     Args:
         definition: of the experiment.
@@ -125,13 +125,16 @@ def may_exclude(
         error = np.sqrt((variance / units).sum(axis=1))
         difference = mean[:, 1] - mean[:, 0]
         planned = definition.sample_sizes[0] + definition.sample_sizes[challenger]
+        harm, tolerated = np.abs(difference), 0.0
+        if isinstance(measure, Guardrail):
+            harm, tolerated = -measure.better * difference, measure.margin
+        elif isinstance(measure, Goal) and measure.alternative != "two_sided":
+            # The one-sided mixture is at most twice the two-sided one of 2 alpha, whose reach is therefore no larger.
+            harm, tolerated, alpha = measure.better * (difference - measure.null), 0.0, 2.0 * alpha
         information = units.sum(axis=1) * NormalMixture.tuned(planned, alpha).rho_squared
         log_part = np.log1p(information) - 2.0 * math.log(alpha)
         reach = error * np.sqrt((information + 1.0) / information * log_part)
         slack = _SLACK * reach + 1e-9 * np.abs(mean).sum(axis=1)
-        harm, tolerated = np.abs(difference), 0.0
-        if isinstance(measure, Guardrail):
-            harm, tolerated = -measure.better * difference, measure.margin
         may: Bools = unsure | ((error > 0.0) & (harm - tolerated > reach - slack))
     return may
 

@@ -1,9 +1,10 @@
 """The verdict: a pure function of where an experiment stands at the end of a minute, and of its definition.
 
 The deciding rule is met: with a fixed horizon, where every variant has its planned matured units; with an always-valid
-rule, where some challenger's interval says that it is better, or every one's that it is worse. A shares test that
-alarms makes the experiment invalid from that minute on; a stop by hand, a promotion, or the maximum duration, ends it
-without a winner.
+rule, where some challenger's interval says that it is better, or every one's that it is worse. A one-sided question
+is whether a challenger is better, or with a margin, not worse by as much: there the control never wins. A shares test
+that alarms makes the experiment invalid from that minute on; a stop by hand, a promotion, or the maximum duration,
+ends it without a winner.
 """
 
 from dataclasses import dataclass, replace
@@ -114,10 +115,11 @@ def decide(definition: ExperimentDefinition, kept: ValuesKept, standing: Standin
         return _at_horizon(definition, kept, standing)
     if definition.rule == "always_valid":
         effects = live_effects(definition, kept, totals)
-        signs = [_sign(effect) * definition.goal.better for effect in effects]
+        alpha = definition.alpha / len(effects)
+        signs = [_sign(effect, alpha) * definition.goal.better for effect in effects]
         # One challenger that is worse settles nothing while another may still be better.
         if max(signs) > 0 or max(signs) < 0:
-            return _concluded(definition, standing, effects, definition.alpha / len(effects))
+            return _concluded(definition, standing, effects, alpha)
     ended = standing.ended
     if ended is not None and ended.time < time:
         promoted = "promoted before its verdict" if ended.by == "promotion" else "stopped by hand"
@@ -159,6 +161,8 @@ def _concluded(
     if mixed > definition.mixed_limit * enrolled:
         reason = f"{mixed} of {enrolled} units were found in two variants, at most {definition.mixed_limit:g}"
         return _verdict(definition, standing, "invalid", None, reason, effects)
+    if definition.goal.alternative != "two_sided":
+        return _one_sided(definition, standing, effects, alpha)
     better = definition.goal.better
     sure = [e for e in effects if e.p_value is not None and e.p_value <= alpha and e.difference]
     winners = [e for e in sure if better * (e.difference or 0.0) > 0.0]
@@ -171,6 +175,19 @@ def _concluded(
     reason = "no difference was found"
     if sure:
         reason = "no challenger is better; worse: " + "; ".join(map(_sentence, sure))
+    return _verdict(definition, standing, "inconclusive", None, reason, effects)
+
+
+def _one_sided(
+    definition: ExperimentDefinition, standing: Standing, effects: tuple[Effect, ...], alpha: float
+) -> Verdict:
+    goal = definition.goal
+    winners = [e for e in effects if e.p_value is not None and e.p_value <= alpha]
+    if winners:
+        best = max(winners, key=lambda e: goal.better * (e.difference or 0.0))
+        return _verdict(definition, standing, "challenger_wins", best.challenger, _sentence(best), effects)
+    shown = "better" if not goal.margin else f"not worse by {goal.margin:g}"
+    reason = f"no challenger was shown to be {shown}"
     return _verdict(definition, standing, "inconclusive", None, reason, effects)
 
 
@@ -200,16 +217,20 @@ def _verdict(
     )
 
 
-def _sign(effect: Effect) -> int:
-    """1 or -1 where the interval lies on one side of zero, else 0."""
-    if effect.low is None or effect.high is None:
+def _sign(effect: Effect, alpha: float) -> int:
+    """1 or -1 where the limits lie on one side of zero, or the answer to a one-sided question is yes; else 0."""
+    if effect.low is None or effect.high is None or effect.p_value is None:
         return 0
+    if effect.alternative != "two_sided":
+        return (1 if effect.alternative == "greater" else -1) * (effect.p_value <= alpha)
     return (effect.low > 0.0) - (effect.high < 0.0)
 
 
 def _sentence(effect: Effect) -> str:
     note = "" if effect.note is None else f" ({effect.note})"
+    margin = f"not worse by {abs(effect.null):g}, " if effect.null else ""
+    sided = "" if effect.alternative == "two_sided" else ", one-sided"
     return (
-        f"{effect.metric}: {effect.value:.6g} with {effect.challenger!r}, {effect.control:.6g} with the control, "
-        f"p = {effect.p_value:.3g} by {effect.method}{note}"
+        f"{effect.metric}: {margin}{effect.value:.6g} with {effect.challenger!r}, {effect.control:.6g} with the "
+        f"control, p = {effect.p_value:.3g} by {effect.method}{sided}{note}"
     )

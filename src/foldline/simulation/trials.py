@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from foldline.experiments.assignment import assigner
 from foldline.experiments.definition import ExperimentDefinition, Variant
-from foldline.experiments.goals import Mean, Proportion
+from foldline.experiments.goals import Mean, Proportion, Ratio
 from foldline.experiments.tally_fold import TallyFold
 from foldline.experiments.tally_layout import MINUTE_MS
 from foldline.experiments.walk import Walk
@@ -23,7 +23,7 @@ START_MS = 1_700_000_040_000
 _DAY_MS = 86_400_000
 
 
-def simulated_definition(goal: Proportion | Mean, size: int, **changes: Any) -> ExperimentDefinition:
+def simulated_definition(goal: Proportion | Mean | Ratio, size: int, **changes: Any) -> ExperimentDefinition:
     """A running experiment of two equal variants, whose units mature ten minutes after they came.
 
     Args:

@@ -84,7 +84,7 @@ class NormalMixture:
         """
         if n <= 0 or not standard_error > 0:
             return 1.0
-        return _exp(log_mixture((estimate - null) / standard_error, n * self.rho_squared))
+        return exp_or_infinite(log_mixture((estimate - null) / standard_error, n * self.rho_squared))
 
     def p_value(self, estimate: float, standard_error: float, n: float, null: float = 0.0) -> float:
         """min(1, 1 / e): valid at any moment; take the least so far for the sequential p-value."""
@@ -116,7 +116,7 @@ def prior_e_value(estimate: float, standard_error: float, prior_sd: float) -> fl
         >>> round(prior_e_value(0.0400355872, 0.0120605854, 0.02), 5)
         29.35702
     """
-    return _exp(log_mixture(estimate / standard_error, (prior_sd / standard_error) ** 2))
+    return exp_or_infinite(log_mixture(estimate / standard_error, (prior_sd / standard_error) ** 2))
 
 
 def prior_reach(standard_error: float, prior_sd: float, alpha: float = 0.05) -> float:
@@ -204,5 +204,6 @@ def check_alpha(alpha: float) -> None:
         )
 
 
-def _exp(x: float) -> float:
+def exp_or_infinite(x: float) -> float:
+    """eˣ, infinite where it leaves the floating range."""
     return math.exp(x) if x < 709.0 else math.inf

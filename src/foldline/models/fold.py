@@ -62,7 +62,7 @@ class ModelFold:
         model: as built.
     """
 
-    version = 1
+    version = 2
     has_outputs = True
 
     def __init__(self, definition: ModelDefinition, secret: Secret = no_secret) -> None:

@@ -56,7 +56,7 @@ class KnownModel:
         regression: of a regressor.
         window: the last labelled examples; of one partition, so it does not merge.
         course: of the window; likewise.
-        drift: alarms of the classifier's errors; likewise.
+        drift: alarms of a classifier's or a regressor's errors; likewise.
         states: by group, the models; none in what was only loaded to be looked at, or merged.
         saved: by group, the models as bytes, as they were loaded.
         held: inferences whose label has not come.

@@ -49,8 +49,9 @@ def measure(known: KnownModel, measured: Measured, task: Task) -> list[tuple[int
     if not total:
         return points
     off, positive, guessed, score = (_numbers if task == "regression" else _classes)(known, measured, task)
-    if task == "classification":
-        known.drift.add(off, measured.time, int(known.counts[Count.LABELLED]))
+    if task != "anomaly":
+        before = int(known.counts[Count.LABELLED])
+        known.drift.add(off, measured.time, before, regression=task == "regression")
     start = 0
     while start < total:
         count = int(known.counts[Count.LABELLED])

@@ -266,6 +266,31 @@ def test_one_that_moves_here_keeps_its_users_and_the_check_recomputes_them() -> 
             _test(news, name="second", layer=other)
 
 
+def test_who_logs_in_keeps_the_variant_and_is_one_unit(clock: Callable[[], int]) -> None:
+    """The variant follows the earlier id, both stand on the log, the check recomputes them, rewards find the unit."""
+    with fl.open("memory://", pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"], partitions=2)
+        test = _test(news, forced={"tester": "challenger"})
+        with news.batch():
+            for i in range(200):
+                before = news.decide(f"device-{i}")
+                after = news.decide(f"account-{i}", anonymous=f"device-{i}")
+                assert (after.unit, after.account) == (f"device-{i}", f"account-{i}")
+                assert (after.variant, after.reason) == (before.variant, "SPLIT")
+                news.reward(None, 1, unit=f"account-{i}", anonymous=f"device-{i}", name="click")
+        same = news.decide("device-1", anonymous="device-1")
+        assert (same.unit, same.account) == ("device-1", None)
+        assert news.decide("tester", anonymous="device-2").reason == "FORCED"
+        found = test.results(at=_pass(app, 2))
+        assert sum(variant.enrolled for variant in found.variants) == 200
+        assert sum(variant.mixed for variant in found.variants) == 0
+        assert found.counters["counted"] == 200
+        checked = test.check()
+        assert checked.agree == checked.decisions == 402
+        with pytest.raises(InputError, match="anonymous is ''"):
+            news.decide("u1", anonymous="")
+
+
 def test_an_ended_experiment_is_a_reason_until_nothing_of_it_can_count() -> None:
     """Then the loop's decisions are plain again, on the log too."""
     now = [START]

@@ -154,6 +154,7 @@ _extras = {
 }
 _chosen = {"time": times, "id": ids, "unit": ids, "action": names, "propensity": probabilities, **_extras}
 _assigned = {
+    "account": st.one_of(st.none(), ids),
     "reason": st.one_of(st.none(), names),
     "experiment": st.one_of(st.none(), names),
     "variant": st.one_of(st.none(), names),
@@ -238,7 +239,13 @@ def canonical(count: int, seed: int = 0) -> list[Record]:
             Activation(time=time, decision=id),
             Tick(time=time),
             Decision(
-                **chosen, reason="SPLIT", experiment="ctr", variant=f"v{i % 3}", probability=p, occurred=time
+                **chosen,
+                account="u7" if i % 3 else None,
+                reason="SPLIT",
+                experiment="ctr",
+                variant=f"v{i % 3}",
+                probability=p,
+                occurred=time,
             ),
         ]
         made.append(kinds[i % 8])

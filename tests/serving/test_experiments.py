@@ -5,9 +5,10 @@ from typing import Any
 import httpx
 import pytest
 
+import foldline as fl
 from foldline.app.foldline import wall_clock
 from foldline.records.codec import decode_each
-from foldline.records.types import Decision
+from foldline.records.types import Decision, Observation, Reward
 from foldline.serving.keys import Key, Keyring
 from tests.serving.running import Running
 
@@ -100,6 +101,37 @@ def test_every_decision_says_why(served: Running) -> None:
         "EXPERIMENT_ENDED": 1,
     }.items():
         assert f'foldline_decisions_total{{loop="news",reason="{reason}"}} {count}.0' in metrics
+
+
+def test_who_logs_in_is_followed_by_every_way(served: Running) -> None:
+    """HTTP, the client and OFREP: the variant of the anonymous id; what is reported of the account is that unit's."""
+    _started(served)
+    client = served.client
+    with fl.Client(served.url) as remote:
+        news = remote.loop("news")
+        for i in range(10):
+            visitor, account = f"device-{i}", f"account-{i}"
+            before = _ok(client.post("/v1/loops/news/decisions", json={"unit": visitor}))["variant"]
+            both = {"unit": account, "anonymous": visitor}
+            assert _ok(client.post("/v1/loops/news/decisions", json=both))["variant"] == before
+            made = news.decide(account, anonymous=visitor)
+            assert (made.variant, made.unit, made.account) == (before, visitor, account)
+            context = {"targetingKey": account, "anonymousKey": visitor, "device": "phone"}
+            flag = _ok(client.post("/ofrep/v1/evaluate/flags/news", json={"context": context}))
+            assert flag["variant"] == before
+            news.reward(None, 1, unit=account, anonymous=visitor)
+            _ok(client.post("/v1/loops/news/observations", json={**both, "name": "revenue", "value": 2}))
+    records = [
+        record
+        for row in served.log.read("news.events", 0, 0)
+        for record in decode_each([row.payload], counts=[row.count])
+    ]
+    made_for = [(r.unit, r.account) for r in records if isinstance(r, Decision)]
+    assert made_for == [(f"device-{i}", a) for i in range(10) for a in (None, *[f"account-{i}"] * 3)]
+    others = [r.unit for r in records if isinstance(r, Reward | Observation)]
+    assert others == [f"device-{i}" for i in range(10) for _ in range(2)]
+    flag = {"context": {"targetingKey": "u", "anonymousKey": 7}}
+    assert client.post("/ofrep/v1/evaluate/flags/news", json=flag).json()["errorCode"] == "INVALID_CONTEXT"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from foldline.log.protocol import Batch, Log
 from foldline.loops.bundle import Bundle
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.estimate import Counts, Estimate
-from foldline.loops.reports import Made, Placed, Reports
+from foldline.loops.reports import Made, Placed, Reports, followed
 from foldline.loops.topics import topics_of
 from foldline.loops.trying import Chooser
 from foldline.models.inference import Prediction
@@ -117,6 +117,7 @@ class Loop:
         available: Collection[str] | None = None,
         id: str | None = None,
         log: bool = True,
+        anonymous: str | None = None,
     ) -> Decision:
         """Choose an action for a unit; durable on the log when this returns.
 
@@ -126,6 +127,7 @@ class Loop:
             available: the actions allowed now, where fewer than the loop's.
             id: the caller's own id, for retries: the same id and unit count once. Random by default.
             log: False leaves the decision off the log; report it later with `outcome`.
+            anonymous: the id that the unit had before it logged in: its variant stays, and it stays one unit.
 
         Returns:
             The decision, with `action`, `propensity` and `id`.
@@ -137,7 +139,15 @@ class Loop:
         local = uuid.uuid4().hex if id is None else id
         reports = self._reports()
         choose = reports.decide if log else reports.choose
-        placed = choose(self._decider(), unit, local, self._clock(), context=context, available=available)
+        placed = choose(
+            self._decider(),
+            unit,
+            local,
+            self._clock(),
+            context=context,
+            available=available,
+            anonymous=anonymous,
+        )
         if log:
             self._append(placed)
         return placed.record  # type: ignore[return-value]  # a decision, by either way
@@ -150,6 +160,7 @@ class Loop:
         unit: str | None = None,
         name: str | None = None,
         id: str | None = None,
+        anonymous: str | None = None,
     ) -> None:
         """Report how a decision went; durable when this returns.
 
@@ -160,6 +171,7 @@ class Loop:
             unit: see `decision`.
             name: which reward this is; the loop's by default.
             id: for retries: the same id counts once. Random by default.
+            anonymous: the id that `unit` had before it logged in; see `decide`.
 
         Raises:
             InputError: `input.out_of_range`, `input.not_finite`, `input.unknown_decision`.
@@ -171,7 +183,7 @@ class Loop:
             value,
             id=uuid.uuid4().hex if id is None else id,
             time=self._clock(),
-            unit=unit,
+            unit=unit if unit is None else followed(unit, anonymous),
             name=name,
         )
         self._append(placed)

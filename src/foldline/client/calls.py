@@ -93,6 +93,7 @@ class LoopCalls:
         context: dict[str, Any] | None = None,
         available: Collection[str] | None = None,
         id: str | None = None,
+        anonymous: str | None = None,
     ) -> Call[Decision]:
         """Choose an action for a unit; durable on the log when the answer comes.
 
@@ -101,6 +102,7 @@ class LoopCalls:
             context: features, logged by value; finite numbers, strings, lists, dicts.
             available: the actions allowed now, where fewer than the loop's.
             id: the caller's own id: the same id and unit count once. Random by default.
+            anonymous: the id that the unit had before it logged in: its variant stays, and it stays one unit.
 
         Returns:
             The decision. Its `definition` is 0, as the answer does not name it (the log does), and `time` is this
@@ -111,7 +113,7 @@ class LoopCalls:
             FoldError: `fold.no_bundle` where none came within the deadline.
             RequestError: the service refuses or cannot be reached.
         """
-        line, read = self._decide(unit, context, available, id)
+        line, read = self._decide(unit, context, available, id, anonymous)
         return self._post("decisions", line, lambda body: read(read_value(_DECISION, body)))
 
     def decide_many(
@@ -153,6 +155,7 @@ class LoopCalls:
         unit: str | None = None,
         name: str | None = None,
         id: str | None = None,
+        anonymous: str | None = None,
     ) -> Call[str]:
         """Report how a decision went; durable on the log when the answer comes.
 
@@ -163,6 +166,7 @@ class LoopCalls:
             unit: see `decision`.
             name: which reward this is; the loop's by default.
             id: the reward's own: the same id counts once. Random by default.
+            anonymous: the id that `unit` had before it logged in; see `decide`.
 
         Returns:
             The reward's id.
@@ -171,7 +175,7 @@ class LoopCalls:
             InputError: `input.out_of_range`, `input.not_finite`, `input.unknown_decision`.
             RequestError: the service refuses or cannot be reached.
         """
-        line = self._reward(decision, value, unit, name, id)
+        line = self._reward(decision, value, unit, name, id, anonymous)
         return self._post("rewards", line, lambda body: read_value(_REWARD, body).reward_id)
 
     def reward_many(
@@ -315,13 +319,19 @@ class LoopCalls:
         return Call("POST", f"{self._path}/{verb}{self._query}", body, read)
 
     def _decide(
-        self, unit: str, context: dict[str, Any] | None, available: Collection[str] | None, id: str | None
+        self,
+        unit: str,
+        context: dict[str, Any] | None,
+        available: Collection[str] | None,
+        id: str | None,
+        anonymous: str | None = None,
     ) -> tuple[bytes, Callable[[messages.DecisionAnswer], Decision]]:
         """The body that asks, and what makes the answer a decision."""
         allowed = None if available is None else sorted(available)
         body = messages.DecisionRequest(
             decision=uuid.uuid4().hex if id is None else checked_name(id, "decision"),
             unit=checked_name(unit, "unit"),
+            anonymous=None if anonymous is None else checked_name(anonymous, "anonymous"),
             context=context,
             available=allowed,
         )
@@ -330,7 +340,8 @@ class LoopCalls:
             return Decision(
                 time=self._clock(),
                 id=answer.decision,
-                unit=unit,
+                unit=unit if anonymous is None else anonymous,
+                account=None if anonymous in (None, unit) else unit,
                 action=answer.action,
                 propensity=answer.propensity,
                 bundle=answer.bundle,
@@ -352,12 +363,14 @@ class LoopCalls:
         unit: str | None,
         name: str | None,
         id: str | None,
+        anonymous: str | None = None,
     ) -> bytes:
         target, unit = named(decision, unit)
         return bodies.encode_body(
             messages.RewardRequest(
                 decision=target,
                 unit=unit,
+                anonymous=None if anonymous is None else checked_name(anonymous, "anonymous"),
                 value=bodies.checked_value(value),
                 name=None if name is None else checked_name(name, "name"),
                 reward_id=uuid.uuid4().hex if id is None else checked_name(id, "reward_id"),

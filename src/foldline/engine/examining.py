@@ -182,7 +182,7 @@ def _check(
             continue
         found.decisions += 1
         found.chosen += record.probability is not None
-        variant, _, probability, _ = trial.assign(record.unit)
+        variant, _, probability, _ = trial.assign(record.unit, None, record.account)
         was_promoted = record.probability is None and record.variant in promoted
         if (variant, probability) == (record.variant, record.probability) or (
             was_promoted and promoted[record.variant or ""](record.unit)

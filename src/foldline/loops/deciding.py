@@ -44,6 +44,7 @@ class Decider:
         context: dict[str, Any] | None = None,
         available: Collection[str] | None = None,
         occurred: int | None = None,
+        account: str | None = None,
     ) -> Decision:
         """Decide for a unit; unit and local id are valid (see `records.ids`).
 
@@ -55,6 +56,7 @@ class Decider:
             context: features, logged by value.
             available: the actions allowed, where fewer than the bundle's.
             occurred: the time the client claims, milliseconds.
+            account: the id the unit has by now, where `unit` is the one from before it logged in.
 
         Raises:
             InputError: `input.unknown_action` or `input.no_action` in `available`.
@@ -73,6 +75,7 @@ class Decider:
             time=time,
             id=id,
             unit=unit,
+            account=account,
             action=action,
             propensity=propensity,
             bundle=bundle.hash,

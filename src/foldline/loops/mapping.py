@@ -304,7 +304,8 @@ def _replace(value: dict[str, Any], message: Message, reports: Reports, now: int
                 return reports.outcome(made, record.reward, time=now)
             placed = reports.made(made, time=now)
             tried = {
-                name: getattr(record, name) for name in ("reason", "experiment", "variant", "probability")
+                name: getattr(record, name)
+                for name in ("account", "reason", "experiment", "variant", "probability")
             }
             return placed._replace(record=msgspec.structs.replace(placed.record, **tried))
         case Activation():

@@ -14,6 +14,9 @@ from foldline.models.report import ModelReport
 from foldline.records.types import Value
 
 Unit = Annotated[str, Meta(description="who or what is decided for, 1 to 400 characters", examples=["u1"])]
+Anonymous = Annotated[
+    str, Meta(description="the id that the unit had before it logged in: variant, log and tally follow it")
+]
 Local = Annotated[str, Meta(description="the caller's own id of the decision, for retries")]
 Named = Annotated[
     str, Meta(description="id of a decision as answered, or the caller's own together with unit")
@@ -39,6 +42,7 @@ class DecisionRequest(Body, frozen=True, kw_only=True):
     """Choose an action for a unit."""
 
     unit: Unit
+    anonymous: Anonymous | None = None
     context: Context | None = None
     available: Available | None = None
     decision: Local | None = None
@@ -49,6 +53,7 @@ class RewardRequest(Body, frozen=True, kw_only=True):
 
     decision: Named | None = None
     unit: Unit | None = None
+    anonymous: Anonymous | None = None
     name: str | None = None
     value: float
     reward_id: str | None = None
@@ -66,6 +71,7 @@ class ObservationRequest(Body, frozen=True, kw_only=True):
     """A unit's value without a decision, such as revenue."""
 
     unit: Unit
+    anonymous: Anonymous | None = None
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     value: float
     observation_id: str | None = None

@@ -92,15 +92,27 @@ class Reports:
         *,
         context: dict[str, Any] | None = None,
         available: Collection[str] | None = None,
+        anonymous: str | None = None,
     ) -> Placed:
         """Decide for a unit. The unit and the local id are checked here.
+
+        Args:
+            decider: decides.
+            unit: who or what is decided for.
+            local: the local part of the decision's id.
+            time: log time, milliseconds.
+            context: features.
+            available: the actions allowed, where fewer than all.
+            anonymous: the id that the unit had before it logged in; see `followed`.
 
         Raises:
             InputError: unit, id or available are not usable; `input.invalid` where the loop takes complete
                 outcomes only.
         """
         self.refuse_if_complete("a decision on its own")
-        return self.choose(decider, unit, local, time, context=context, available=available)
+        return self.choose(
+            decider, unit, local, time, context=context, available=available, anonymous=anonymous
+        )
 
     def choose(
         self,
@@ -111,14 +123,20 @@ class Reports:
         *,
         context: dict[str, Any] | None = None,
         available: Collection[str] | None = None,
+        anonymous: str | None = None,
     ) -> Placed:
         """As `decide`, for a decision that will be reported with its outcome."""
         checked_name(unit, "unit")
+        account = None
+        if anonymous is not None and anonymous != unit:
+            unit, account = followed(unit, anonymous), unit
         partition = self.partition(unit)
         self._check_local(local, partition)
         return Placed(
             partition,
-            decider.decide(unit, local, time, partition=partition, context=context, available=available),
+            decider.decide(
+                unit, local, time, partition=partition, context=context, available=available, account=account
+            ),
         )
 
     def reward(
@@ -374,6 +392,18 @@ class Reports:
                 field="decision",
                 value=local,
             )
+
+
+def followed(unit: str, anonymous: str | None) -> str:
+    """The id under which a unit stands: the one it had before it logged in, where that is given.
+
+    Variant, partition and tally follow it, so that a visitor who logs in stays one unit in one variant.
+
+    Raises:
+        InputError: `input.invalid` where either cannot stand as an id.
+    """
+    checked_name(unit, "unit")
+    return unit if anonymous is None else checked_name(anonymous, "anonymous")
 
 
 def _check_finite(value: object, field: str) -> float:

@@ -35,6 +35,7 @@ class Chooser(Protocol):
         context: dict[str, Any] | None = None,
         available: Collection[str] | None = None,
         occurred: int | None = None,
+        account: str | None = None,
     ) -> Decision:
         """See `Decider.decide`."""
 
@@ -60,9 +61,14 @@ class TrialDecider:
             self._promoted = Assignment(definition.promoted, Reason.PROMOTED)
             self._is_promoted = promoted_units(definition.salt, definition.promoted_share)
 
-    def assign(self, unit: str, context: Mapping[str, Any] | None = None) -> Assignment:
-        """What the unit gets: a pure function of its id, and of whether the condition holds for its context."""
-        assignment = self._assign(unit)
+    def assign(
+        self, unit: str, context: Mapping[str, Any] | None = None, account: str | None = None
+    ) -> Assignment:
+        """What the unit gets: a pure function of its id, and of whether the condition holds for its context.
+
+        An account that is on the list of forced units gets its variant whatever its unit was before.
+        """
+        assignment = self._assign(account if account in self.definition.forced else unit)
         if self._is_promoted is not None and self._promoted is not None:
             untouched = assignment.reason in _UNTOUCHED
             if not untouched and self._is_promoted(unit):
@@ -107,11 +113,12 @@ class Trying:
         context: dict[str, Any] | None = None,
         available: Collection[str] | None = None,
         occurred: int | None = None,
+        account: str | None = None,
     ) -> Decision:
         """See `Decider.decide`; says why, and names experiment and variant where one of its variants decided."""
         missed: Reason | None = None
         for trial in self.trials:
-            variant, reason, probability, _ = trial.assign(unit, context)
+            variant, reason, probability, _ = trial.assign(unit, context, account)
             if variant is None:
                 missed = missed or reason
                 continue
@@ -123,6 +130,7 @@ class Trying:
                 context=context,
                 available=available,
                 occurred=occurred,
+                account=account,
             )
             return msgspec.structs.replace(
                 made,
@@ -132,7 +140,14 @@ class Trying:
                 probability=probability,
             )
         made = self._decider.decide(
-            unit, local, time, partition=partition, context=context, available=available, occurred=occurred
+            unit,
+            local,
+            time,
+            partition=partition,
+            context=context,
+            available=available,
+            occurred=occurred,
+            account=account,
         )
         why = missed or self._idle
         return made if why is None else msgspec.structs.replace(made, reason=why.value)

@@ -62,6 +62,7 @@ STEPS: Final[dict[Kind, tuple[Step, ...]]] = {
     Kind.DECISION: (
         _OWN_ID,
         _UNIT,
+        Step(b'","account":"', STRING, IGNORED, 1, 512, optional=True),
         _ACTION,
         _PROPENSITY,
         _BUNDLE,

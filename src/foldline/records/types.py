@@ -31,6 +31,7 @@ class Decision(Record, frozen=True, kw_only=True):
     Attributes:
         id: `generation.partition.local`; the local part may be the caller's own.
         unit: who or what is decided for; also the record's key.
+        account: the id that a visitor got by logging in, where the unit is the anonymous id from before.
         action: the action chosen.
         propensity: P(action | variant, available actions), exact (an integer over 2^53).
         bundle: content hash of the bundle decided with.
@@ -55,6 +56,7 @@ class Decision(Record, frozen=True, kw_only=True):
 
     id: Id
     unit: Id
+    account: Id | None = None
     action: Name
     propensity: Probability
     bundle: str

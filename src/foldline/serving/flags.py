@@ -22,7 +22,7 @@ from foldline.serving.service import Served, Service
 
 
 class FlagRequest(msgspec.Struct, frozen=True):
-    """The context to evaluate in; `targetingKey` is the unit."""
+    """The context to evaluate in; `targetingKey` is the unit, `anonymousKey` its id before it logged in, if any."""
 
     context: dict[str, Any] = {}
 
@@ -61,10 +61,12 @@ _DECODE: Final = msgspec.json.Decoder(FlagRequest).decode
 async def evaluate_flag(service: Service, call: Call) -> Answer:
     """Decide for a unit, log it, and answer the action as the flag's value."""
     try:
-        unit, context = _target(call.body)
+        unit, context, anonymous = _target(call.body)
         served = _flag(service, call.name)
         local, now = fresh_id(), service.clock()
-        placed = served.reports.decide(served.decider(), unit, local, now, context=context)
+        placed = served.reports.decide(
+            served.decider(), unit, local, now, context=context, anonymous=anonymous
+        )
         made: Any = placed.record
         service.counts.decided(call.name, reason_of(made).value)
         group = service.appender.put(served.topic, placed.partition, now, encode(placed.record))
@@ -84,13 +86,13 @@ async def evaluate_flag(service: Service, call: Call) -> Answer:
 async def evaluate_flags(service: Service, call: Call) -> Answer:
     """Decide in every loop for a unit, and log none; 304 where nothing changed since the tag the caller has."""
     try:
-        unit, context = _target(call.body)
+        unit, context, anonymous = _target(call.body)
     except FlagError as error:
         return answer(FlagAnswer(error_code=error.code, error_details=error.details), error.status)
     names = [
         each for each in service.host.catalogue.names() if call.key is None or call.key.loop in (None, each)
     ]
-    flags = [_look(service, name, unit, context) for name in names]
+    flags = [_look(service, name, unit, context, anonymous) for name in names]
     body = msgspec.json.encode(FlagList(flags))
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if call.header(b"if-none-match") == tag:
@@ -98,13 +100,15 @@ async def evaluate_flags(service: Service, call: Call) -> Answer:
     return Answer(200, body, ((b"etag", tag.encode()),))
 
 
-def _look(service: Service, name: str, unit: str, context: dict[str, Any] | None) -> FlagAnswer:
+def _look(
+    service: Service, name: str, unit: str, context: dict[str, Any] | None, anonymous: str | None
+) -> FlagAnswer:
     """A flag's value without a decision; the same for a unit until the bundle changes."""
     try:
         served = _flag(service, name)
         decider = served.decider()
         local = f"flag-{hashlib.sha256(f'{decider.bundle.hash} {unit}'.encode()).hexdigest()[:24]}"
-        placed = served.reports.choose(decider, unit, local, 0, context=context)
+        placed = served.reports.choose(decider, unit, local, 0, context=context, anonymous=anonymous)
         looked = _evaluated(served.definition, placed.record)
     except (FlagError, FoldlineError) as error:
         fault = _fault(error)
@@ -113,8 +117,8 @@ def _look(service: Service, name: str, unit: str, context: dict[str, Any] | None
     return msgspec.structs.replace(looked, metadata=metadata | {"logged": False})
 
 
-def _target(body: bytes) -> tuple[str, dict[str, Any] | None]:
-    """Unit and context of a request."""
+def _target(body: bytes) -> tuple[str, dict[str, Any] | None, str | None]:
+    """Unit, context and anonymous id of a request."""
     try:
         context = dict(_DECODE(body).context)
     except (msgspec.ValidationError, UnicodeDecodeError) as error:
@@ -132,7 +136,10 @@ def _target(body: bytes) -> tuple[str, dict[str, Any] | None]:
     if not isinstance(unit, str):
         text = f"context.targetingKey is {unit!r:.80}, expected text"
         raise FlagError(400, "INVALID_CONTEXT", text, AssignmentError.INVALID_CONTEXT)
-    return unit, context or None
+    anonymous = context.pop("anonymousKey", None)
+    if anonymous is not None and not isinstance(anonymous, str):
+        raise FlagError(400, "INVALID_CONTEXT", f"context.anonymousKey is {anonymous!r:.80}, expected text")
+    return unit, context or None, anonymous
 
 
 def _flag(service: Service, name: str) -> Served:

@@ -24,7 +24,7 @@ from foldline.loops.messages import (
     RewardAnswer,
     RewardRequest,
 )
-from foldline.loops.reports import EXTERNAL, Made, Placed
+from foldline.loops.reports import EXTERNAL, Made, Placed, followed
 from foldline.records.codec import encode
 from foldline.serving.appender import Group
 from foldline.serving.calls import Answer, Call, answer
@@ -167,6 +167,7 @@ def _decided(served: Served, request: DecisionRequest, now: int) -> tuple[Placed
         now,
         context=request.context,
         available=request.available,
+        anonymous=request.anonymous,
     )
     made: Any = placed.record
     reason = reason_of(made).value
@@ -190,7 +191,7 @@ def _rewarded(served: Served, request: RewardRequest, now: int) -> tuple[Placed,
         request.value,
         id=id,
         time=now,
-        unit=request.unit,
+        unit=request.unit if request.unit is None else followed(request.unit, request.anonymous),
         name=request.name,
         occurred=request.occurred,
     )
@@ -204,7 +205,12 @@ def _activated(served: Served, request: ActivationRequest, now: int) -> tuple[Pl
 def _observed(served: Served, request: ObservationRequest, now: int) -> tuple[Placed, ObservationAnswer]:
     id = fresh_id() if request.observation_id is None else request.observation_id
     placed = served.reports.observation(
-        request.unit, request.name, request.value, id=id, time=now, occurred=request.occurred
+        followed(request.unit, request.anonymous),
+        request.name,
+        request.value,
+        id=id,
+        time=now,
+        occurred=request.occurred,
     )
     return placed, ObservationAnswer(id)
 

@@ -36,6 +36,7 @@ CODES: dict[str, str] = {
     "definition.conflict": "the definition changes something that is fixed for a loop's life; define a new loop",
     "record.undecodable": "a line on the log is not a JSON record of a known type; it was dead-lettered",
     "record.schema": "a record lacks a field or has one of a wrong type; it was dead-lettered",
+    "record.time_ahead": "a record's time is over 60 s later than its message's; it was dead-lettered, set that clock",
     "record.unknown_action": "a record names an action its loop does not have; it was dead-lettered",
     "record.out_of_range": "a record's value lies outside its loop's range; it was dead-lettered",
     "record.not_complete": "a loop of complete outcomes met a decision or reward on its own; it was dead-lettered",

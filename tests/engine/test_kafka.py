@@ -1,5 +1,6 @@
 """The engine on a real Apache Kafka: what holds on every log, and the same bytes as on the embedded one."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from foldline.engine.replay import replay
 from foldline.engine.restore import dump_bytes, rows_from
 from foldline.errors import LogError
 from foldline.log.kafka.log import KafkaLog
+from foldline.log.kafka.messages import HEADER
 from foldline.log.open import open_log
 from foldline.log.protocol import Batch, Log
 from foldline.loops.catalogue import Catalogue
@@ -44,6 +46,7 @@ test_worker_fenced = test_worker.test_a_worker_that_lost_its_lease_writes_nothin
 test_worker_topic_made_again = test_worker.test_a_topic_made_again_is_noticed
 test_worker_ticks = test_worker.test_ticks_come_only_when_something_is_due_and_the_partition_idle
 test_worker_damaged_page = test_worker.test_a_damaged_page_is_refolded
+test_worker_time_ahead = test_worker.test_a_time_ahead_moves_no_clock
 test_worker_pages_go = test_worker.test_replaced_and_orphaned_pages_go
 test_bundles_recomputed = test_publisher.test_bundle_is_recomputed_from_its_cut
 test_learners_share = test_publisher.test_two_learners_share_partitions
@@ -203,6 +206,31 @@ def test_dead_letters_name_message_and_record(log: Log, defined: Define) -> None
         (second, 0, "record.undecodable", None),
         (second, 2, "record.unknown_action", None),
         (third, 0, "record.undecodable", b"its own key"),
+    ]
+
+
+def test_a_foreign_clock_that_is_ahead_moves_nothing(log: KafkaLog, defined: Define) -> None:
+    """Whatever a client writes, its message's time has been judged by the brokers: a record an hour ahead is dead."""
+    loop = definition(1)
+    defined(loop)
+    name, now = f"{log.url.rpartition('/')[2]}.news.events", time.time_ns() // 1_000_000
+    wrong = now + 3_600_000
+    line = encode(Tick(time=wrong))
+    forged: list[tuple[str, str | bytes | None]] = [(HEADER, b"2 0 %d" % wrong)]
+    producer = Producer({"bootstrap.servers": log.url.split("/")[2]})
+    producer.produce(name, line, partition=0)
+    producer.produce(name, line + b"\n" + line, partition=0, headers=forged)
+    producer.produce(name, encode(Tick(time=now)), partition=0)
+    assert producer.flush(30) == 0
+    log.offsets("news.events", 0)
+    learner = Learner(log, loop, "one", PACE)
+    for turn in range(2):
+        learner.step(now=now + turn)
+    assert learner.workers[0].state.known.stream_time == now
+    rows = list(rows_from(log, topics_of(loop).dead, 0, 0))
+    dead = [msgspec.json.decode(row.payload, type=DeadLetter) for row in rows]
+    assert [(letter.code, letter.index) for letter in dead] == [
+        ("record.time_ahead", index) for index in (0, 0, 1)
     ]
 
 

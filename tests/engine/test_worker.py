@@ -6,16 +6,17 @@ import msgspec
 import pytest
 
 from foldline.engine.identity import identity_of
+from foldline.engine.reading import columns_of
 from foldline.engine.restore import read_standing, rows_from
 from foldline.engine.worker import Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost
 from foldline.fold.protocol import Dump
-from foldline.log.protocol import Batch, Lease, Log, Topic
+from foldline.log.protocol import AHEAD_MS, Batch, Lease, Log, Topic
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
-from foldline.records.codec import decode, encode
+from foldline.records.codec import encode, encode_lines
 from foldline.records.dead_letter import DeadLetter
-from foldline.records.types import Decision
+from foldline.records.types import Decision, Tick
 from tests.engine.conftest import Define
 from tests.engine.traffic import START, append, definition
 
@@ -41,7 +42,7 @@ def _uninterrupted(log: Log, loop: LoopDefinition, partition: int, batch: int) -
     fold = loop.fold()
     state = fold.empty()
     rows = list(rows_from(log, topics_of(loop).events, partition, 0))
-    columns = decode([row.payload for row in rows], counts=[row.count for row in rows])
+    columns = columns_of(rows)
     for start in range(0, len(columns), batch):
         fold.apply(state, columns.slice(start, min(start + batch, len(columns))))
     return fold.dump(state)
@@ -128,6 +129,36 @@ def test_poison_is_dead_lettered_once(log: Log, defined: Define) -> None:
     assert dead[0].payload == b"{nonsense"
     assert "'zzz'" in dead[1].error
     assert worker.state.known.counts.sum() > 0
+
+
+def test_a_time_ahead_moves_no_clock(log: Log, defined: Define) -> None:
+    """A record further ahead of what was written with it than a log accepts is dead, for any batch size, once."""
+    loop = definition(1, wait_ms=5_000)
+    defined(loop)
+    topic, wrong = topics_of(loop).events, START + 3_600_000
+    made = [
+        Decision(time=START, id=f"0.0.{n}", unit="u", action="a", propensity=0.5, bundle="b", definition=1)
+        for n in range(3)
+    ]
+    ahead = msgspec.structs.replace(made[1], time=wrong)
+    log.append([Batch(topic, 0, encode_lines([made[0], ahead, made[2]]), 3, START, START)])
+    log.append([Batch(topic, 0, encode(Tick(time=wrong)), 1, START, START)])
+    assert _uninterrupted(log, loop, 0, 1) == _uninterrupted(log, loop, 0, 7)
+    worker = _worker(log, loop)
+    worker.step(now=NOW)
+    assert (worker.state.known.stream_time, worker.fold.due(worker.state)) == (START, START + 5_000)
+    worker.close(now=NOW)
+    letters = [
+        msgspec.json.decode(row.payload, type=DeadLetter)
+        for row in rows_from(log, topics_of(loop).dead, 0, 0)
+    ]
+    assert [letter.code for letter in letters] == ["record.time_ahead"] * 2
+    assert letters[0].payload == encode(ahead)
+    log.append([Batch(topic, 0, encode(Tick(time=START + AHEAD_MS)), 1, START, START)])
+    again = _worker(log, loop)
+    again.step(now=NOW)
+    assert (again.state.known.stream_time, again.fold.due(again.state)) == (START + AHEAD_MS, None)
+    assert _finish(again) == _uninterrupted(log, loop, 0, 2)
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(log: Log, defined: Define) -> None:

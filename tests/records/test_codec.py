@@ -316,3 +316,48 @@ def test_a_propensity_above_one_is_dead_not_clipped() -> None:
     )
     assert math.isnan(columns.propensity[0])
     assert columns.dead[0].code == "record.schema"
+
+
+_STAMPED = st.lists(
+    st.lists(st.integers(0, 200), min_size=1, max_size=5).map(
+        lambda times: [_line(_REWARD if time % 2 else _DECISION, time=time, unit=...) if time % 7 else b"nonsense"
+                       for time in times]
+    ),
+    min_size=1, max_size=5,
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(_STAMPED, st.data())
+def test_records_ahead_of_what_they_may_bear_are_dead(parts: list[list[bytes]], data: st.DataObject) -> None:
+    """As if their lines were no records, whatever is decoded together; the error names the time and the limit."""
+    latest = [data.draw(st.integers(0, 200)) for _ in parts]
+    counts, payloads = [len(part) for part in parts], [b"\n".join(part) for part in parts]
+    found = decode(payloads, counts=counts, latest=latest)
+    limits = np.repeat(latest, counts)
+    plain = decode(payloads, counts=counts)
+    ahead = plain.time > limits
+    blanked = [
+        b"" if ahead[row] else line for row, line in enumerate(line for part in parts for line in part)
+    ]
+    expected = decode(b"\n".join(blanked))
+    expected.dead = found.dead
+    assert_equal(found, expected)
+    codes = {dead.row: dead.code for dead in found.dead}
+    assert {row for row, code in codes.items() if code == "record.time_ahead"} == set(np.flatnonzero(ahead))
+    assert set(codes) == set(np.flatnonzero(found.kind == Kind.DEAD))
+    each = decode_each(payloads, counts=counts, latest=latest)
+    assert [record is None for record in each] == (found.kind == Kind.DEAD).tolist()
+    apart = [
+        decode([payload], counts=[count], latest=[limit])
+        for payload, count, limit in zip(payloads, counts, latest, strict=True)
+    ]
+    assert np.concatenate([columns.time for columns in apart]).tolist() == found.time.tolist()
+
+
+def test_a_time_ahead_is_explained() -> None:
+    """How far, and beyond what."""
+    [dead] = decode([_line(_REWARD, time=70)], counts=[1], latest=[60]).dead
+    assert (dead.code, dead.row) == ("record.time_ahead", 0)
+    assert dead.message.startswith("field 'time' is 70, 10 ms beyond the latest")
+    assert not decode([_line(_REWARD, time=60)], counts=[1], latest=[60]).dead

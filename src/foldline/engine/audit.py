@@ -16,6 +16,7 @@ from foldline.engine.defining import read_catalogue
 from foldline.engine.experimenting import read_experiments
 from foldline.engine.findings import Finding, FindingKind, Findings
 from foldline.engine.published import read_published
+from foldline.engine.reading import records_of
 from foldline.engine.recompute import BundleTally, Recomputer
 from foldline.engine.replay import check_cut
 from foldline.engine.shelf import Shelf
@@ -28,7 +29,6 @@ from foldline.loops.cut import Cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.loops.variants import Definitions, VariantCatalogue
-from foldline.records.codec import decode_each
 
 Progress = Callable[[str, int], None]
 
@@ -166,7 +166,7 @@ def _verify(
             rows = log.read(topic, partition, offset, max_records=batch, end=end)
             if not rows:
                 break
-            records = decode_each([row.payload for row in rows], counts=[row.count for row in rows])
+            records = records_of(rows)
             findings.add(verifier.verify(partition, offsets_of(rows), records))
             progress("verifying", len(records))
             offset = rows[-1].end

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from foldline.engine.known import FoldStates
+from foldline.engine.reading import columns_of, records_of
 from foldline.engine.replay import check_cut
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.promotion import Promoted, promoted_units
@@ -18,7 +19,6 @@ from foldline.loops.cut import Cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.loops.trying import TrialDecider
-from foldline.records.codec import decode, decode_each
 from foldline.records.columns import Columns
 from foldline.records.types import Decision
 
@@ -115,7 +115,7 @@ def folded_states(
             rows = log.read(topic, partition, n, max_records=10_000, end=stop)
             if not rows:
                 break
-            columns = decode([row.payload for row in rows], counts=[row.count for row in rows])
+            columns = columns_of(rows)
             fold.apply(state, seen_as(columns))
             n = rows[-1].end
             folded += len(columns)
@@ -154,7 +154,7 @@ def check_assignments(
             if not rows:
                 break
             for row in rows:
-                records = decode_each([row.payload], counts=[row.count])
+                records = records_of([row])
                 _check(found, trial, promoted, row.offset, partition, records)
             n = rows[-1].end
     return found

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from foldline.engine.reading import columns_of
 from foldline.engine.restore import rows_from
 from foldline.log.protocol import Log
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.policies.fold import Known, PolicyFold
-from foldline.records.codec import decode
 from foldline.records.columns import Columns
 
 
@@ -29,10 +29,7 @@ def history(log: Log, definition: LoopDefinition, times: Sequence[int]) -> list[
 def _batches(log: Log, topic: str, partition: int) -> list[Columns]:
     rows = list(rows_from(log, topic, partition, 0))
     size = 10_000
-    return [
-        decode([row.payload for row in part], counts=[row.count for row in part])
-        for part in (rows[i : i + size] for i in range(0, len(rows), size))
-    ]
+    return [columns_of(part) for part in (rows[i : i + size] for i in range(0, len(rows), size))]
 
 
 def _folded(fold: PolicyFold, batches: list[Columns], times: Sequence[int]) -> list[bytes]:

@@ -1,10 +1,12 @@
 """Reading an event topic in micro-batches, decoded once for all folds of a partition that stand at one offset."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foldline.log.protocol import Log, Row
-from foldline.records.codec import decode
+from foldline.log.protocol import AHEAD_MS, Log, Row
+from foldline.records.codec import decode, decode_each
 from foldline.records.columns import Columns
+from foldline.records.types import AnyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,30 @@ def read_batch(log: Log, topic: str, partition: int, offset: int, max_records: i
     rows = log.read(topic, partition, offset, max_records=max_records)
     if not rows:
         return None
-    payloads = [row.payload for row in rows]
-    columns = decode(payloads, counts=[row.count for row in rows])
-    return Reading(offset, rows, columns, sum(map(len, payloads)))
+    return Reading(offset, rows, columns_of(rows), sum([len(row.payload) for row in rows]))
+
+
+def columns_of(rows: Sequence[Row]) -> Columns:
+    """The records of rows of an event topic as columns.
+
+    One with a time further ahead of its row's than a log accepts of who appends is dead: any client of a cluster may
+    write what it likes. So is what cannot be read.
+    """
+    return decode(
+        [row.payload for row in rows], counts=[row.count for row in rows], latest=latest_times(rows)
+    )
+
+
+def records_of(rows: Sequence[Row]) -> list[AnyRecord | None]:
+    """The records of rows of an event topic one by one; None for those that `columns_of` finds dead."""
+    return decode_each(
+        [row.payload for row in rows], counts=[row.count for row in rows], latest=latest_times(rows)
+    )
+
+
+def latest_times(rows: Sequence[Row]) -> list[int]:
+    """Of each row the latest time that a record in it may bear."""
+    return [row.greatest + AHEAD_MS for row in rows]
 
 
 class Readings:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from foldline.engine.known import KnownStates
+from foldline.engine.reading import columns_of
 from foldline.engine.restore import load_dump, rows_from
 from foldline.engine.root import Root
 from foldline.errors import InputError
@@ -12,7 +13,6 @@ from foldline.loops.cut import Cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.policies.fold import Known, PolicyFold, PolicyState
-from foldline.records.codec import decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def cut_at(log: Log, definition: LoopDefinition, time: int) -> Cut:
     for partition in range(definition.partitions):
         offset = 0
         for row in rows_from(log, topic, partition, 0):
-            columns = decode([row.payload], counts=[row.count])
+            columns = columns_of([row])
             late = [i for i, t in enumerate(columns.time.tolist()) if t > time]
             offset = row.place(late[0])[0] if late else row.end
             if late:
@@ -140,7 +140,7 @@ def _fold(
         rows = log.read(topic, partition, start, max_records=batch, end=end)
         if not rows:
             return
-        columns = decode([row.payload for row in rows], counts=[row.count for row in rows])
+        columns = columns_of(rows)
         for low in range(0, len(columns), batch):
             fold.apply(state, columns.slice(low, low + batch))
         progress(len(columns))

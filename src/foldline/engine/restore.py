@@ -9,11 +9,11 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from foldline.engine.identity import Identity
+from foldline.engine.reading import columns_of
 from foldline.engine.root import Page, Root, decode_root, page_hash
 from foldline.errors import FoldError
 from foldline.fold.protocol import Dump, Fold
 from foldline.log.protocol import Log, Row
-from foldline.records.codec import decode
 
 State = TypeVar("State")
 
@@ -172,7 +172,7 @@ def restore(log: Log, roots_topic: str, fold: Fold[State], identity: Identity) -
 def _catch_up(log: Log, fold: Fold[State], identity: Identity, state: State, m: int, n: int) -> None:
     _need(log, identity, m)
     for row in rows_from(log, identity.topic, identity.partition, m, n):
-        fold.apply(state, decode([row.payload], counts=[row.count]), muted=True)
+        fold.apply(state, columns_of([row]), muted=True)
 
 
 def _need(log: Log, identity: Identity, offset: int) -> None:

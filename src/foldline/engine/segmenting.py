@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from foldline.engine.reading import columns_of, records_of
 from foldline.engine.replay import check_cut
 from foldline.errors import InputError
 from foldline.experiments.definition import ExperimentDefinition
@@ -12,7 +13,6 @@ from foldline.log.protocol import Log, Row
 from foldline.loops.cut import Cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
-from foldline.records.codec import decode, decode_each
 from foldline.records.types import Decision
 
 
@@ -79,9 +79,7 @@ class SegmentReader:
         return segment_results(self._experiment, self._attribute, tables, self._labels, self._offsets)
 
     def _take(self, partition: int, rows: list[Row]) -> int:
-        payloads, counts = [row.payload for row in rows], [row.count for row in rows]
-        columns = decode(payloads, counts=counts)
-        records = decode_each(payloads, counts=counts)
+        columns, records = columns_of(rows), records_of(rows)
         for unit, record in zip(columns.unit.tolist(), records, strict=True):
             # The first exposure that counts, as the tally takes it: by chance, in a variant it knows.
             if (

@@ -1,13 +1,13 @@
 """Reading a loop's timeline: as the newest roots say, or folded again to a cut."""
 
 from foldline.engine.known import FoldStates
+from foldline.engine.reading import columns_of
 from foldline.errors import InputError
 from foldline.log.protocol import Log
 from foldline.loops.cut import Cut
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.timeline import Timeline
 from foldline.loops.topics import topics_of
-from foldline.records.codec import decode
 
 
 def timelines(log: Log, definition: LoopDefinition) -> FoldStates[Timeline]:
@@ -46,7 +46,7 @@ def read_timeline(log: Log, definition: LoopDefinition, at: Cut | None = None) -
             rows = log.read(topic, partition, n, max_records=10_000, end=stop)
             if not rows:
                 break
-            fold.apply(state, decode([row.payload for row in rows], counts=[row.count for row in rows]))
+            fold.apply(state, columns_of(rows))
             n = rows[-1].end
         parts.append(state.known)
     return fold.merge_all(parts)

@@ -118,7 +118,7 @@ class TallyFold:
     """
 
     name = "tally"
-    version = 2
+    version = 3
     has_outputs = False
 
     def __init__(self, definition: ExperimentDefinition) -> None:

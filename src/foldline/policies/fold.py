@@ -44,7 +44,7 @@ class PolicyFold(EventFold[Known]):
     """Folds an event topic's partition into a policy's state."""
 
     name = "policy"
-    version = 1
+    version = 2
 
     def __init__(self, policy: Policy, rule: RewardRule, *, complete: bool = False) -> None:
         super().__init__(rule, complete=complete)

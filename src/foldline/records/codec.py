@@ -10,7 +10,7 @@ import numpy as np
 from foldline.errors import InputError, RecordError
 from foldline.kernels import is_ready
 from foldline.records import lines
-from foldline.records.columns import Columns
+from foldline.records.columns import Columns, Dead
 from foldline.records.dictionary import Dictionary
 from foldline.records.example_scanner import scan_examples
 from foldline.records.examples import Examples
@@ -112,7 +112,9 @@ def decode_records(payload: bytes) -> list[AnyRecord]:
     return records
 
 
-def decode_each(payload: Payload, *, counts: Sequence[int] | None = None) -> list[AnyRecord | None]:
+def decode_each(
+    payload: Payload, *, counts: Sequence[int] | None = None, latest: Sequence[int] | None = None
+) -> list[AnyRecord | None]:
     """The typed record of each line, in order; None for a line that cannot be used, as `decode` finds it dead.
 
     For what columns leave out, texts above all; about three times the cost of `decode`. Arguments as `decode`.
@@ -122,10 +124,19 @@ def decode_each(payload: Payload, *, counts: Sequence[int] | None = None) -> lis
         [Tick(time=5), None]
     """
     parts = [payload] if isinstance(payload, bytes) else payload
-    return lines.read_records(_joined(parts, counts)) if parts else []
+    if not parts:
+        return []
+    records = lines.read_records(_joined(parts, counts))
+    if latest is not None and counts is not None:
+        times = np.array([record.time if record is not None else 0 for record in records], np.int64)
+        for row in _ahead(times, counts, latest)[0].tolist():
+            records[row] = None
+    return records
 
 
-def decode(payload: Payload, *, counts: Sequence[int] | None = None) -> Columns:
+def decode(
+    payload: Payload, *, counts: Sequence[int] | None = None, latest: Sequence[int] | None = None
+) -> Columns:
     """A payload as columns: one row a line, in order; never raises for what a line holds.
 
     A line that cannot be used, also a blank one, becomes a row of kind DEAD with its `Dead`. Costs about half
@@ -135,6 +146,8 @@ def decode(payload: Payload, *, counts: Sequence[int] | None = None) -> Columns:
         payload: newline-joined records, or several such payloads, taken one after another.
         counts: records in each of several payloads, where known: a payload that counts one record is one row
             even where it holds newlines.
+        latest: where `counts` is given, for each payload the latest time that its records may bear: one beyond it
+            is dead (`record.time_ahead`), since it would move the clock of everybody.
 
     Example:
         >>> columns = decode(b'{"type":"tick","time":5}\\nnonsense')
@@ -145,7 +158,44 @@ def decode(payload: Payload, *, counts: Sequence[int] | None = None) -> Columns:
     if not parts:
         return lines.blank(0)
     data = _joined(parts, counts)
+    columns = _decoded(data)
+    if latest is None or counts is None:
+        return columns
+    rows, limits = _ahead(columns.time, counts, latest)
+    return _without(data, columns, rows, limits) if len(rows) else columns
+
+
+def _decoded(data: bytes) -> Columns:
     return _scanned(data) if _worth_scanning(len(data)) else decode_plainly(data)
+
+
+def _ahead(times: lines.Rows, counts: Sequence[int], latest: Sequence[int]) -> tuple[lines.Rows, lines.Rows]:
+    """The rows whose times lie beyond the latest of their payloads, and those latest times."""
+    if times.max(initial=0) <= min(latest):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    limits = np.repeat(np.array(latest, np.int64), counts)
+    rows = np.flatnonzero(times > limits)
+    return rows, limits[rows]
+
+
+def _without(data: bytes, columns: Columns, rows: lines.Rows, limits: lines.Rows) -> Columns:
+    """The columns with some rows dead, as if their lines had never been good; they are rare, so all is read again."""
+    times = columns.time[rows].tolist()
+    parts = data.split(b"\n")
+    for row in rows.tolist():
+        parts[row] = b""
+    columns = _decoded(b"\n".join(parts))
+    errors = {
+        row: Dead(
+            row,
+            "record.time_ahead",
+            f"field 'time' is {time}, {time - limit} ms beyond the latest that what was written then may bear "
+            f"({limit}); set the clock of who wrote it",
+        )
+        for row, time, limit in zip(rows.tolist(), times, limits.tolist(), strict=True)
+    }
+    columns.dead = [errors.get(dead.row, dead) for dead in columns.dead]
+    return columns
 
 
 def _worth_scanning(size: int) -> bool:

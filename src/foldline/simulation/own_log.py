@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from foldline.engine.reading import records_of
 from foldline.engine.restore import rows_from
 from foldline.fold.rule import RewardRule
 from foldline.log.protocol import Log
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
-from foldline.records.codec import decode_each
 from foldline.records.types import Decision, Outcome, Reward
 
 ROWS: Final = 1_000
@@ -63,7 +63,7 @@ class _Partition:
 
     def read(self, log: Log, topic: str, partition: int) -> Iterator[OwnDecision]:
         for row in rows_from(log, topic, partition, log.offsets(topic, partition)[0]):
-            for record in decode_each([row.payload], counts=[row.count]):
+            for record in records_of([row]):
                 match record:
                     case Decision():
                         self._made[record.id] = record

@@ -200,12 +200,12 @@ def test_a_loop_learns_from_avro(kafka_url: str) -> None:
             + [{"name": "time", "type": "long"}, {"name": "value", "type": "double"}],
         }  # fmt: skip
         producer = Producer({"bootstrap.servers": servers})
-        value = {"id": "r1", "decision": choice.id, "time": 1_790_000_000_000, "value": 1.0}
+        value = {"id": "r1", "decision": choice.id, "time": 1_700_000_000_000, "value": 1.0}
         serializer: Any = AvroSerializer(client, json.dumps(schema))
         producer.produce(
             topic, serializer(value, SerializationContext(topic, MessageField.VALUE)), partition=0
         )
-        reward = {"type": "reward", "id": "r2", "unit": "u1", "time": 1_790_000_000_000, "value": 0.5}
+        reward = {"type": "reward", "id": "r2", "unit": "u1", "time": 1_700_000_000_000, "value": 0.5}
         producer.produce(topic, json.dumps(reward), partition=0)
         producer.produce(topic, b"\x00\x00\x00\x00\x63poison", partition=0)
         assert producer.flush(30) == 0

@@ -24,7 +24,7 @@ from foldline.log.kafka.clients import MESSAGE_BYTES, OPEN_S
 from foldline.log.kafka.log import KafkaLog
 from foldline.log.kafka.messages import HEADER
 from foldline.log.open import open_log
-from foldline.log.protocol import Batch, Row, Topic
+from foldline.log.protocol import AHEAD_MS, Batch, Row, Topic
 from foldline.records.dead_letter import DeadLetter
 from tools.kafka.cluster import PASSWORD, USER
 from tools.kafka.sharing import Shared
@@ -173,7 +173,7 @@ def test_more_copies_than_brokers_are_refused(kafka_url: str) -> None:
     """The property reaches the cluster, and its refusal the caller."""
     with (
         open_log(f"{kafka_url}?foldline.replication=9") as log,
-        pytest.raises(LogError, match=r"REPLICATION_FACTOR.* or newer is needed, and rules"),
+        pytest.raises(LogError, match=r"rules of this cluster forbid it .*REPLICATION_FACTOR"),
     ):
         log.create(Topic("t"))
 
@@ -190,6 +190,7 @@ def test_messages_of_other_clients_are_rows(log: KafkaLog) -> None:
         (b"a\nb", None, [(HEADER, b"2 100 200"), ("ce_id", b"x")]),
         (b"a\nb", None, [(HEADER, b"many"), (HEADER, b"-1")]),
         (b"one", None, [(HEADER, b"7")]),
+        (b"a\nb", None, [(HEADER, b"2 1800000000000 1900000000000")]),
     ]
     for value, key, headers in sent:
         producer.produce(
@@ -206,6 +207,7 @@ def test_messages_of_other_clients_are_rows(log: KafkaLog) -> None:
         Row(4, 2, b"a\nb", 100, 200, None, packed=True, headers=(("ce_id", b"x"),)),
         Row(5, 1, b"a\nb", time_, time_),
         Row(6, 1, b"one", time_, time_),
+        Row(7, 2, b"a\nb", time_ + AHEAD_MS, time_ + AHEAD_MS, None, packed=True),
     ]
 
 

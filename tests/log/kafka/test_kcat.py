@@ -32,7 +32,7 @@ def test_kcat_reports_rewards_and_reads_the_policy(kcat: str, kafka_url: str) ->
     def produce(partition: int, **record: object) -> None:
         subprocess.run(
             [kcat, "-P", "-b", servers, "-t", f"{namespace}.news.events", "-p", str(partition)],
-            input=json.dumps({"time": 1_790_000_000_000, **record}).encode(),
+            input=json.dumps({"time": 1_700_000_000_000, **record}).encode(),
             check=True,
         )
 

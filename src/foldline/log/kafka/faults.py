@@ -49,10 +49,16 @@ _REFUSED: Final = frozenset(
         KafkaError.INVALID_REPLICATION_FACTOR,
         KafkaError.INVALID_PARTITIONS,
         KafkaError.POLICY_VIOLATION,
-        KafkaError.UNSUPPORTED_VERSION,
     }
 )
-"""What this cluster never does: for one older than the settings of topics here, or with rules of its own."""
+"""What this cluster never does, for rules of its own."""
+
+_TOO_OLD: Final = frozenset(
+    {KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE}  # noqa: SLF001 - librdkafka's own code
+)
+
+_UNKNOWN_SETTING: Final = "Unknown topic config name"
+"""What brokers say to the settings of topics here that are older than these."""
 
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 
@@ -87,9 +93,11 @@ def fault(error: KafkaError, doing: str, *, topic: str = "") -> FoldlineError:
             "log.unavailable",
             f"{doing}: the cluster refuses this client ({detail}); see user, password, rights",
         )
+    if code in _TOO_OLD or _UNKNOWN_SETTING in detail:
+        return LogError("log.unavailable", f"{doing}: {detail}; Apache Kafka {OLDEST} or newer is needed")
     if code in _REFUSED:
         return LogError(
             "log.unavailable",
-            f"{doing}: {detail}; Apache Kafka {OLDEST} or newer is needed, and rules of the cluster that allow it",
+            f"{doing}: the rules of this cluster forbid it ({detail}); see whoever runs it",
         )
     return LogError("log.unavailable", f"{doing}: {detail}; try again when the cluster answers")

@@ -15,7 +15,7 @@ from confluent_kafka import Message
 from foldline.log.kafka.avro import CONTENT_TYPE
 from foldline.log.kafka.cloud_events import attributes_of, without_own
 from foldline.log.kafka.connect import from_connect, is_letter, to_connect
-from foldline.log.protocol import Batch, Row
+from foldline.log.protocol import AHEAD_MS, Batch, Row
 
 HEADER: Final = "foldline"
 """`records` or `records least greatest`, in decimal digits."""
@@ -95,11 +95,15 @@ def _parted(headers: Any) -> tuple[bytes | None, tuple[tuple[str, bytes], ...]]:
 
 
 def _told(header: bytes | None, time: int) -> tuple[int, int, int]:
-    """Records, least and greatest time, as the header has them; anything else there is taken for no header."""
+    """Records, least and greatest time, as the header has them; anything else there is taken for no header.
+
+    No time is later than those who append may write at the message's own, which the brokers have judged.
+    """
     words = (header or b"").split(b" ")
     if all(word.isdigit() and len(word) < 19 for word in words):
         if len(words) == 1:
             return int(words[0]), time, time
         if len(words) == 3:
-            return int(words[0]), int(words[1]), int(words[2])
+            greatest = min(int(words[2]), time + AHEAD_MS)
+            return int(words[0]), min(int(words[1]), greatest), greatest
     return 1, time, time

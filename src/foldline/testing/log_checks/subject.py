@@ -7,7 +7,7 @@ from foldline.errors import FoldlineError
 from foldline.log.clock import Clock
 from foldline.log.protocol import Batch, Lease, Log, Row
 
-NOW = 1_790_000_000_000
+NOW = 1_700_000_000_000
 """Where the checks' clocks start, milliseconds."""
 
 WAKE_S = 30.0

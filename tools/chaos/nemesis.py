@@ -15,6 +15,9 @@ from tools.kafka.reassign import reassign
 
 SETTLE_S = 90.0
 
+ACTS = ("learner killed", "learner stopped", "learner cut off", "broker killed", "leader moved")
+"""Everything that is done."""
+
 
 class Nemesis:
     """Does harm to a cluster and those who learn from it.
@@ -49,13 +52,8 @@ class Nemesis:
         self._addresses = cluster.bootstrap.split(",")
         self._admin = AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0})
         self.done: Counter[str] = Counter()
-        self._acts: dict[str, Callable[[], str]] = {
-            "learner killed": self._kill_learner,
-            "learner stopped": self._stop_learner,
-            "learner cut off": self._cut_off,
-            "broker killed": self._kill_broker,
-            "leader moved": self._move_leader,
-        }
+        does = (self._kill_learner, self._stop_learner, self._cut_off, self._kill_broker, self._move_leader)
+        self._acts: dict[str, Callable[[], str]] = dict(zip(ACTS, does, strict=True))
 
     def rage(self, acts: Sequence[str], while_: Callable[[], bool], pause_s: tuple[float, float]) -> None:
         """Do each thing once in some order, and then again and again for as long as something holds.

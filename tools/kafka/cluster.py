@@ -51,10 +51,12 @@ class Cluster:
 
     Args:
         folder: where it stands; made if it is not there.
+        version: of Kafka; that of the pom, or of the environment, where it is None.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, version: str | None = None) -> None:
         self.folder = folder
+        self._version = version
         self._children: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -89,7 +91,7 @@ class Cluster:
             nodes: how many; more than one replicate everything three times.
             port: of the first listener, the others follow; free ones by default.
         """
-        jars = fetch()
+        jars = fetch(self._version)
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "log4j2.properties").write_text(LOGGING)
         names = [*LISTENERS, "PROXY"]

@@ -34,13 +34,17 @@ def missing() -> str | None:
     return f"needs {' and '.join(lacking)} on the path to start Apache Kafka (Java 17 or newer, Maven 3)"
 
 
-def fetch() -> Path:
+def fetch(wanted: str | None = None) -> Path:
     """The folder with the jars, fetched if it is not there; processes that ask at once wait for one.
+
+    Args:
+        wanted: the version; `version()` where it is None.
 
     Raises:
         MissingTool: java or mvn is missing, or Maven cannot fetch.
     """
-    folder = TOOLS / f"kafka-{version()}"
+    wanted = wanted or version()
+    folder = TOOLS / f"kafka-{wanted}"
     lacking = missing()
     if lacking is not None:
         raise MissingTool(lacking)
@@ -48,11 +52,11 @@ def fetch() -> Path:
     with open(TOOLS / "kafka.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            _download(folder)
+            _download(folder, wanted)
     return folder
 
 
-def _download(folder: Path) -> None:
+def _download(folder: Path, wanted: str) -> None:
     partly = folder.with_suffix(".part")
     shutil.rmtree(partly, ignore_errors=True)
     command = [
@@ -63,11 +67,11 @@ def _download(folder: Path) -> None:
         str(POM),
         "dependency:copy-dependencies",
         f"-DoutputDirectory={partly}",
-        f"-D{PROPERTY}={version()}",
+        f"-D{PROPERTY}={wanted}",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise MissingTool(
-            f"Maven could not fetch Kafka {version()}: {(done.stdout + done.stderr).strip()[:500]}"
+            f"Maven could not fetch Kafka {wanted}: {(done.stdout + done.stderr).strip()[:500]}"
         )
     partly.rename(folder)

@@ -62,6 +62,19 @@ def test_the_page_says_of_what_each_variant_learns(client: Client) -> None:
     assert "(epsilon_greedy) learns of the decisions of its own units" in text
     verdict = text[text.index('<div id="verdict">') : text.index('<dl id="tiles"')]
     assert "does not learn" in verdict
+    variants = text[text.index('<div id="variants">') : text.index('<div id="guardrails">')]
+    assert "nothing: it is fixed" in variants
+    assert "the decisions of its own units" in variants
+
+
+def test_a_guardrail_shows_what_it_tolerates(client: Client) -> None:
+    """Each bar has a mark at the margin, on the side that is worse."""
+    text = client.get("/experiments/banner").text
+    rails = text[text.index('<div id="guardrails">') : text.index('id="segments-title"')]
+    marks = re.findall(r'class="baseline" d="M([\d.]+),.*?class="limit" d="M([\d.]+),', rails)
+    assert len(marks) == 2
+    # Of both less is better: what is tolerated lies above zero.
+    assert all(float(zero) < float(limit) <= 100.0 for zero, limit in marks)
 
 
 def test_results_as_json_are_those_of_the_program(client: Client, tried: fl.Foldline) -> None:

@@ -1,5 +1,7 @@
 """The pages of experiments in a real headless Chromium."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -28,6 +30,9 @@ def test_plots_draw(watched: Watched, shop: str) -> None:
     page.focus("[data-plot=effect]")
     page.keyboard.press("ArrowLeft")
     assert "challenger 0.0" in page.inner_text("#effect-said")
+    page.focus("[data-plot=units]")
+    page.keyboard.press("ArrowLeft")
+    assert re.search(r"control 1,3\d\d\b.*planned 1,124\b", page.inner_text("#units-said"))
 
 
 def test_units_appear_without_a_reload(watched: Watched, tried: fl.Foldline, shop: str) -> None:

@@ -23,12 +23,9 @@ from foldline.experiments.design import Design
 from foldline.experiments.power_curve import duration_days, power_curve
 from foldline.experiments.settings import settings_of
 from foldline.loops.definition import LoopDefinition
-from foldline.policies.registry import POLICIES
+from foldline.policies.registry import POLICIES, SETTLED
 
 POINTS: Final = 48
-
-STILL: Final = ("fixed", "random", "split")
-"""Kinds of policies that learn nothing."""
 
 _NAMED: Final = {"weights": "variants[0].weight", "units_per_day": "traffic", "variants": "variants[1].key"}
 """Fields of errors that the form has under another name."""
@@ -57,7 +54,7 @@ class DesignPage:
             "design.html",
             loops=loops,
             names=[(each.name, each.name) for each in loops],
-            still=" ".join(STILL),
+            settled=" ".join(sorted(SETTLED)),
             about=msgspec.json.encode(about).decode(),
         )
 

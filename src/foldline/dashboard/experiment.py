@@ -17,6 +17,7 @@ from foldline.dashboard.views import Views
 from foldline.experiments.effects import Effect
 from foldline.experiments.verdict import Breach
 from foldline.loops.cut import format_cut
+from foldline.policies.registry import SETTLED
 
 ROWS = 24
 """Rows of the table of numbers, newest first; the JSON has all."""
@@ -46,6 +47,7 @@ class GuardrailRow:
         direction: which way is better.
         breach: where it did not hold.
         scale: of its bar.
+        limit: the difference that is tolerated, on the worse side.
     """
 
     effect: Effect
@@ -53,6 +55,7 @@ class GuardrailRow:
     direction: str
     breach: Breach | None
     scale: Scale | None
+    limit: float
 
 
 def guardrail_rows(view: ExperimentView) -> list[GuardrailRow]:
@@ -60,16 +63,15 @@ def guardrail_rows(view: ExperimentView) -> list[GuardrailRow]:
     definition, results = view.definition, view.results
     challengers = len(definition.keys) - 1
     broken = {(b.effect.metric, b.effect.kind, b.effect.challenger): b for b in results.breaches}
-    return [
-        GuardrailRow(
-            effect,
-            definition.guardrails[i // challengers].margin,
-            definition.guardrails[i // challengers].direction,
-            broken.get((effect.metric, effect.kind, effect.challenger)),
-            effect_scale([effect]),
+    rows = []
+    for i, effect in enumerate(results.guardrails):
+        rail = definition.guardrails[i // challengers]
+        limit = -rail.better * rail.margin
+        breach = broken.get((effect.metric, effect.kind, effect.challenger))
+        rows.append(
+            GuardrailRow(effect, rail.margin, rail.direction, breach, effect_scale([effect], limit), limit)
         )
-        for i, effect in enumerate(results.guardrails)
-    ]
+    return rows
 
 
 def context_of(view: ExperimentView) -> dict[str, Any]:
@@ -83,6 +85,7 @@ def context_of(view: ExperimentView) -> dict[str, Any]:
         "verdict": results.verdict,
         "verdict_words": RESULTS,
         "learns": LEARNS,
+        "settled": SETTLED,
         "leading": leading(view),
         "enrolled": sum(variant.enrolled for variant in results.variants),
         "mixed": sum(variant.mixed for variant in results.variants),

@@ -28,8 +28,8 @@ class Scale:
         return f"{min(100.0, max(0.0, 100 * (value - self.low) / (self.high - self.low))):.4g}"
 
 
-def effect_scale(effects: Sequence[Effect]) -> Scale | None:
-    """A scale for the limits of effects, zero in its middle; None where there are none."""
+def effect_scale(effects: Sequence[Effect], beside: float = 0.0) -> Scale | None:
+    """A scale for the limits of effects, and a value beside them, zero in its middle; None where there are none."""
     limits = [abs(limit) for effect in effects for limit in (effect.low, effect.high) if limit is not None]
-    widest = max(limits, default=0.0)
+    widest = max([*limits, abs(beside)]) if limits else 0.0
     return Scale(-widest, widest) if widest > 0.0 else None

@@ -34,6 +34,9 @@ POLICIES: tuple[type[Policy], ...] = (
 )
 """Every policy there is, in the order of listings."""
 
+SETTLED = frozenset({"fixed", "random", "split"})
+"""Kinds whose probabilities follow from their definition: nothing they learn changes how they choose."""
+
 _BY_KIND = {str(policy.__struct_config__.tag): policy for policy in POLICIES}
 
 

@@ -7,7 +7,7 @@ less wildly than P(action | variant) alone; the product of the two is right for 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -17,16 +17,13 @@ from foldline.errors import InputError
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.loops.definition import LoopDefinition
 from foldline.policies.protocol import WHOLE, Policy
-from foldline.policies.registry import policy_from
+from foldline.policies.registry import SETTLED, policy_from
 from foldline.simulation.own_log import OwnDecision
 from foldline.stats.not_estimable import NotEstimable
 from foldline.stats.off_policy import importance_weights, ips, mixture_propensities, snips
 
 Estimator = Literal["ips", "snips"]
 Propensities = Literal["own", "mixture"]
-
-SETTLED: Final = frozenset({"fixed", "random", "split"})
-"""Kinds of policies whose probabilities do not depend on what was learnt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@
   const count = new Intl.NumberFormat("en");
   const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 2 });
   const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 4, useGrouping: false });
-  const still = form.dataset.still.split(" ");
+  const settled = form.dataset.settled.split(" ");
   const loops = JSON.parse(form.dataset.loops);
   const facts = ["units", "effect", "power", "alpha", "days", "analysis"];
   const solvable = { alpha: "alpha", power: "power", effect: "goal.effect", sample_size: "sample_size" };
@@ -24,7 +24,7 @@
   const applies = (rule) => {
     const [name, ...wanted] = rule.split(" ");
     const value = form.elements[name].value.trim();
-    if (wanted[0] === "learns") return value !== "" && !still.includes(value.split(":")[0]);
+    if (wanted[0] === "learns") return value !== "" && !settled.includes(value.split(":")[0]);
     return wanted.includes(value);
   };
   const arrange = () => {

@@ -9,11 +9,13 @@
   let series = null;
 
   const text = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+  const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
   const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
   const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
   const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   const number = (value) => (value === null || value === undefined || Number.isNaN(value) ? "–" : text.format(value));
   const rough = (value) => (value === null || value === undefined ? "–" : short.format(value));
+  const units = (value) => (value === null || value === undefined ? "–" : whole.format(value));
   const share = (value) => (value === null || value === undefined ? "–" : percent.format(value));
   const brief = (name, most) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
 
@@ -117,12 +119,14 @@
         const colour = i ? c.actions[(i - 1) % c.actions.length] : c.muted;
         lines.push(line(each.action, pairs(each.matured), colour, {
           lineStyle: { type: DASHES[i % DASHES.length] },
-          rest: label(c, `${brief(each.action, 13)} ${rough(recent(each.matured))}`) }));
+          rest: label(c, `${brief(each.action, 13)} ${units(recent(each.matured))}`) }));
       });
-      const planned = Math.max(...series.units.map((each) => each.planned));
-      lines.push(line("planned", series.times.map((time) => [time, planned]), c.muted, {
-        lineStyle: { type: "dashed", width: 1 }, rest: label(c, `planned ${rough(planned)}`) }));
-      return { lines, range: spread([0, planned, ...series.units.flatMap((each) => settled(each.matured, 0))]), write: number };
+      const planned = [...new Set(series.units.map((each) => each.planned))];
+      for (const size of planned) {
+        lines.push(line("planned", series.times.map((time) => [time, size]), c.muted, {
+          lineStyle: { type: "dashed", width: 1 }, rest: label(c, `planned ${units(size)}`) }));
+      }
+      return { lines, range: spread([0, ...planned, ...series.units.flatMap((each) => settled(each.matured, 0))]), write: units };
     },
   });
 

@@ -35,6 +35,7 @@ RATIO = {
     "ratio.denominator_sd": "2",
     "ratio.correlation": "0.5",
 }
+NOT_WORSE = {"question": "not_worse", "goal.margin": "0.02", "goal.effect": "0"}
 THIRD = {"variants[2].key": "third", "variants[2].policy": "random", "variants[2].weight": "2"}
 
 
@@ -62,6 +63,14 @@ def asked(site: str, control: dict[str, str], changed: dict[str, str]) -> httpx.
         (RATIO, [26152, 26152]),
         ({"sample_size": "2000"}, [2000, 2000]),
         ({"goal.direction": "decrease"}, [671, 671]),
+        ({"question": "better"}, [925, 925]),
+        ({"question": "better", "goal.direction": "decrease"}, [556, 556]),
+        ({"question": "not_worse", "goal.margin": "0.02", "goal.effect": "0"}, [2788, 2788]),
+        ({"question": "not_worse", "goal.margin": "0.02", "goal.effect": ""}, [2788, 2788]),
+        (
+            {**MEAN, "power": "0.8", "question": "not_worse", "goal.margin": "0.7", "goal.effect": "0"},
+            [5678, 5678],
+        ),
     ],
 )
 def test_the_numbers_are_the_designs(
@@ -82,6 +91,10 @@ def test_the_numbers_are_the_designs(
         ({}, "sample_size", 1124),
         ({"goal.effect": "", "sample_size": "1124"}, "effect", 0.0399811),
         ({"goal.effect": "", "sample_size": "1124", "goal.direction": "decrease"}, "effect", -0.031792),
+        ({"goal.effect": "", "sample_size": "925", "question": "better"}, "effect", 0.0399796),
+        ({**NOT_WORSE, "goal.effect": "", "sample_size": "2500"}, "effect", 0.0012024),
+        ({**NOT_WORSE, "power": "", "sample_size": "2788"}, "power", 0.9),
+        ({**NOT_WORSE, "goal.direction": "decrease", "alpha": "", "sample_size": "2788"}, "alpha", 0.049975),
         ({"power": "", "sample_size": "1124"}, "power", 0.900248),
         ({"alpha": "", "sample_size": "1124"}, "alpha", 0.0498350),
         ({"sample_size": "1200"}, None, None),
@@ -171,6 +184,9 @@ def test_the_request_carries_everything(site: str, control: dict[str, str]) -> N
         ({**RATIO, "ratio.correlation": "2"}, "ratio.correlation", "-1 to 1"),
         ({**MEAN, "goal.covariate": "click"}, "goal.covariate", "its own covariate"),
         ({**MEAN, "goal.cap[1]": "9"}, "goal.cap", "length 2"),
+        ({"question": "which"}, "question", "not_worse"),
+        ({"question": "not_worse"}, "goal.margin", "on the metric's own scale"),
+        ({**NOT_WORSE, "goal.effect": "-0.03"}, "goal.effect", "outside the margin"),
         ({"alpha": "0.9"}, "alpha", "< 0.5"),
         ({"power": "0.04"}, "power", "not above alpha"),
         ({"coverage": "2"}, "coverage", "<= 1"),

@@ -89,6 +89,20 @@ def test_everything_the_form_has_is_defined(page: Page, service: Running) -> Non
     ]
 
 
+def test_not_worse_is_designed(page: Page, service: Running) -> None:
+    """The margin appears with its question, the method goes, and the draft is one-sided."""
+    expect(page.locator("[name='goal.margin']")).to_be_hidden()
+    page.select_option("[name=question]", "not_worse")
+    page.fill("[name='goal.margin']", "0.02")
+    page.fill("[name='goal.effect']", "0")
+    expect(page.locator("#units")).to_contain_text("2,788 + 2,788")
+    expect(page.locator("#analysis")).to_contain_text("one-sided")
+    page.click("button[type=submit]")
+    expect(page.locator("#answer")).to_contain_text("version 1")
+    goal = service.service.host.experiments.one("new-test").goal
+    assert (goal.alternative, goal.margin, goal.effect, goal.method) == ("greater", 0.02, 0.0, "unpooled")
+
+
 def test_a_refusal_stands_at_its_field(page: Page) -> None:
     """The field is marked and described by it, its part opened; the summary leads there; all is gone once mended."""
     field = page.locator("[name='goal.cap[1]']")

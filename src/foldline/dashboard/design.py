@@ -127,6 +127,8 @@ def _said(plan: Design, definition: ExperimentDefinition, asked: Asked) -> dict[
         "solved": asked.solved,
         "sample_sizes": list(plan.sample_sizes),
         "sample_size_total": plan.sample_size_total,
+        "alternative": plan.alternative,
+        "margin": plan.margin or None,
         "alpha": plan.alpha,
         "alpha_per_comparison": plan.alpha_per_comparison,
         "power": plan.power_at(plan.sample_size_per_variant),

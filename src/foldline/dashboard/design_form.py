@@ -31,7 +31,7 @@ WHOLE: Final = ("sample_size", "weight")
 RATIO: Final = ("numerator_mean", "numerator_sd", "denominator_mean", "denominator_sd")
 CORRELATION: Final = "correlation"
 
-_BESIDE: Final = ("name", "loop", "traffic", "more")
+_BESIDE: Final = ("name", "loop", "traffic", "question", "more")
 """Fields that are not settings of the experiment."""
 
 _NAME: Final = re.compile(
@@ -93,12 +93,15 @@ def read_form(given: Mapping[str, str]) -> Asked:
     _add_further(settings, values.get("more", {}))
     if ratio and "sd" not in goal:
         goal |= _of_ratio(ratio, goal)
+    goal |= _of_question(values.get("question", "differs"), goal)
     return Asked(settings, _solve(settings), values.get("traffic"))
 
 
 def _solve(settings: dict[str, Any]) -> str | None:
     """Put the value in that follows from three others; the sample size is left to the settings."""
     goal = settings["goal"]
+    if goal.get("margin") and "effect" not in goal and "sample_size" not in settings:
+        goal["effect"] = 0.0
     given = {name: (goal if name == "effect" else settings).get(name) for name in FOUR}
     missing = [name for name in FOUR if given[name] is None]
     if len(missing) > 1:
@@ -125,9 +128,11 @@ def _found(settings: ExperimentSettings, name: str) -> float:
             metric,
             alpha=None if name == "alpha" else settings.alpha,
             power=settings.power,
-            effect=None if name == "effect" else abs(goal.effect),
+            effect=None if name == "effect" else goal.effect if goal.margin else abs(goal.effect),
             sample_size=settings.sample_size,
+            alternative="two_sided" if goal.alternative == "two_sided" else "greater",
             weights=tuple(variant.weight for variant in settings.variants),
+            margin=goal.margin,
         )
     except FoldlineError as error:
         if error.field in Goal.__struct_fields__:
@@ -155,6 +160,28 @@ def _of_ratio(ratio: dict[str, float], goal: dict[str, Any]) -> dict[str, float]
     with within("ratio"):
         sd = ratio_sd(**{name: ratio[name] for name in RATIO}, correlation=ratio.get(CORRELATION, 0.0))
     return {"sd": sd, "baseline": goal.get("baseline", ratio["numerator_mean"] / ratio["denominator_mean"])}
+
+
+def _of_question(question: str, goal: dict[str, Any]) -> dict[str, Any]:
+    """How many sides the test has, and what a margin goes with."""
+    if question == "differs":
+        return {}
+    if question not in ("better", "not_worse"):
+        raise InputError(
+            "input.invalid", f"question {question!r}; expected differs, better or not_worse", field="question"
+        )
+    one_sided = {"alternative": "less" if goal.get("direction") == "decrease" else "greater"}
+    if question == "better":
+        return one_sided
+    if not goal.get("margin"):
+        raise InputError(
+            "input.invalid",
+            "how much worse is good enough is empty or 0; give the margin, on the metric's own scale",
+            field="goal.margin",
+        )
+    if goal.get("kind", "proportion") == "proportion":
+        one_sided["method"] = "unpooled"
+    return one_sided
 
 
 def _add_further(settings: dict[str, Any], further: object) -> None:

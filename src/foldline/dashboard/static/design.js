@@ -160,7 +160,9 @@
     say("alpha", number.format(found.alpha), found.sample_sizes.length > 2 ? `${number.format(found.alpha_per_comparison)} a comparison` : "");
     if (found.days !== null) say("days", `${count.format(found.days)} days`, found.wait_s ? `and ${span(found.wait_s)} until the last have matured` : "");
     else at("days").textContent = "–";
-    say("analysis", found.analysis, `sized by ${found.method}`);
+    const sides = found.alternative === "two_sided" ? "" : ", one-sided";
+    const margin = found.margin === null ? "" : `, margin ${number.format(found.margin)}`;
+    say("analysis", `${found.analysis}${sides}`, `sized by ${found.method}${margin}`);
     for (const id of ["figure", "file"]) at(id).hidden = false;
     for (const [solved, field] of Object.entries(solvable)) {
       const value = solved === "sample_size" ? found.sample_sizes[0] : found[solved];

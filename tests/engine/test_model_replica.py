@@ -61,6 +61,35 @@ def test_one_partition_answers_or_all_do(tmp_path: Path) -> None:
         assert refused.value.code == "fold.unsigned"
 
 
+def test_a_replica_that_follows_reads_nothing_when_it_is_asked() -> None:
+    """It says what was there when it last followed; what is wrong with a snapshot, until it is right again."""
+    secrets: list[bytes | None] = [None]
+    with fl.open("memory://") as app:
+        cards = app.loop("cards", models=MODELS[:1])
+        cards.example({"a": 1.0}, unit="u", y=True)
+        cards.catch_up()
+        replica = ModelReplica(app.log, cards.definition, no_secret)
+        replica.follow()
+        assert [one.learnt for one in replica.predict("u", {"a": 1.0})] == [1]
+        cards.example({"a": 0.0}, unit="u", y=False)
+        cards.catch_up()
+        assert [one.learnt for one in replica.predict("u", {"a": 1.0})] == [1]
+        replica.models["own"].report()
+        replica.follow()
+        assert [one.learnt for one in replica.predict("u", {"a": 1.0})] == [2]
+        river = app.loop("rivers", models=[MODELS[2]])
+        river.example({"a": 1.0}, unit="u", y=0.5)
+        river.catch_up()
+        later = ModelReplica(app.log, river.definition, lambda: secrets[0])
+        later.follow()
+        with pytest.raises(FoldError) as refused:
+            later.predict("u", {"a": 1.0})
+        assert refused.value.code == "fold.unsigned"
+        secrets[0] = app._secret()
+        later.follow()
+        assert [one.learnt for one in later.predict("u", {"a": 1.0})] == [1]
+
+
 def test_before_the_first_snapshot_nothing_is_made_up() -> None:
     """No value, no probability, nothing learnt."""
     with fl.open("memory://", learn=False) as app:

@@ -138,9 +138,9 @@ def test_a_log_that_fails_once_does_not_end_the_following(
         served.log.wait({(KEYS, 0): 1 << 40}, 0.05)
     assert not ring.closed
     served.log.append([Batch(KEYS, 0, b"", 1, now, now, b"nonsense")])
-    task = served.service._keys_task
-    assert task is not None
-    assert not task.done()
+    tasks = served.service._tasks
+    assert tasks
+    assert not any(task.done() for task in tasks)
 
 
 def test_a_key_above_its_rate_waits(served: Running) -> None:

@@ -41,6 +41,18 @@ def _until(running: Running, name: str, count: int) -> None:
         time.sleep(0.02)
 
 
+def _predicted(running: Running, amount: float, learnt: int) -> dict[str, Any]:
+    """The answer to an example, once snapshots in which more than so many were learnt are followed."""
+    deadline = time.monotonic() + 60
+    while True:
+        item = {"unit": "card-1", "x": {"amount": amount}}
+        one: dict[str, Any] = running.client.post("/v1/loops/cards/examples", json=item).json()
+        if one["predictions"][0]["learnt"] > learnt:
+            return one
+        assert time.monotonic() < deadline, one
+        time.sleep(0.02)
+
+
 def test_examples_are_answered_and_learnt(cards: Running) -> None:
     """Many at a time, labelled at once; then the answer is what was learnt, of the served model alone."""
     items = [{"unit": f"card-{i % 5}", "x": {"amount": i % 10 / 10}, "y": i % 10 > 4} for i in range(400)]
@@ -48,11 +60,8 @@ def test_examples_are_answered_and_learnt(cards: Running) -> None:
     assert answer.status_code == 200
     assert [len(each["predictions"]) for each in answer.json()] == [1] * 400
     _until(cards, "examples", 400)
-    time.sleep(0.3)  # an answer may come from snapshots that old
     for amount, fraud in ((0.9, True), (0.0, False)):
-        one = cards.client.post(
-            "/v1/loops/cards/examples", json={"unit": "card-1", "x": {"amount": amount}}
-        ).json()
+        one = _predicted(cards, amount, 100)
         (prediction,) = one["predictions"]
         assert prediction["model"] == "tree"
         assert prediction["value"] is fraud

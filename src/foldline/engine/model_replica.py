@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from foldline.engine.known import FoldStates
 from foldline.engine.root import Root
+from foldline.errors import FoldlineError
 from foldline.log.protocol import Log
 from foldline.loops.definition import LoopDefinition
 from foldline.models.definition import MODEL_KIND, ModelDefinition, model_definition
@@ -37,7 +38,12 @@ class ModelStates:
         self._partitions = loop.partitions
         self._states: FoldStates[KnownModel] = FoldStates(log, loop, self.fold)
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._looked = 0.0
+        self._followed = False
+        self._failure: FoldlineError | None = None
+        self._roots: list[Root | None] = [None] * loop.partitions
+        # Where snapshots are followed it is replaced, never changed: who predicts then waits for no snapshot.
         self._loaded: dict[tuple[int, int], tuple[Root | None, Any, int]] = {}
         self._known: dict[int, tuple[Root | None, KnownModel]] = {}
 
@@ -66,25 +72,55 @@ class ModelStates:
             self._states.read()
             return [self._part(partition) for partition in range(self._partitions)]
 
-    def predict(self, unit: str, x: Features) -> Prediction:
-        """What the model of the unit's partition and group says, or all partitions' together."""
+    def follow(self) -> None:
+        """Read newer snapshots and load their models; from the first time on `predict` does neither. Blocks.
+
+        What goes wrong is raised by `predict`, until it goes well again.
+        """
         with self._lock:
-            now = time.monotonic()
-            if now - self._looked >= LOOK_S:
-                self._looked = now
+            try:
                 self._states.follow()
-            own = partition_of(unit, self._partitions) if self._partitions > 1 else 0
-            group = int(hash128(unit)[1]) % self.definition.groups if self.definition.groups > 1 else 0
-            asked = range(self._partitions) if self.definition.serve == "ensemble" else (own,)
-            told = [
-                (self.fold.model.predict(state, x), learnt) for state, learnt in self._models(asked, group)
-            ]
+                loaded, roots = dict(self._loaded), list(self._states.roots)
+                for partition, root in enumerate(roots):
+                    if root is None or root is self._roots[partition]:
+                        continue
+                    known = self._part(partition)
+                    for group, data in known.saved.items():
+                        state = self.fold.model.load(data)
+                        loaded[partition, group] = (root, state, int(known.counts[Count.LEARNT]))
+            except FoldlineError as error:
+                self._failure = error
+            else:
+                self._loaded, self._roots, self._failure = loaded, roots, None
+            self._followed = True
+
+    def predict(self, unit: str, x: Features) -> Prediction:
+        """What the model of the unit's partition and group says, or all partitions' together.
+
+        Where snapshots are not followed it looks for newer ones now and then, and loads what is asked for.
+        """
+        own = partition_of(unit, self._partitions) if self._partitions > 1 else 0
+        group = int(hash128(unit)[1]) % self.definition.groups if self.definition.groups > 1 else 0
+        asked = range(self._partitions) if self.definition.serve == "ensemble" else (own,)
+        if self._followed:
+            if self._failure is not None:
+                raise self._failure
+            models = [self._loaded.get((partition, group)) or self._nothing() for partition in asked]
+        else:
+            with self._lock:
+                now = time.monotonic()
+                if now - self._looked >= LOOK_S:
+                    self._looked = now
+                    self._states.follow()
+                models = [self._model(partition, group) for partition in asked]
+        with self._asking:
+            told = [(self.fold.model.predict(state, x), learnt) for _, state, learnt in models]
         return _prediction(self.definition.name, told)
 
-    def _models(self, partitions: Sequence[int], group: int) -> list[tuple[Any, int]]:
-        return [self._model(partition, group) for partition in partitions]
+    def _nothing(self) -> tuple[None, Any, int]:
+        return None, self.fold.model.empty(), 0
 
-    def _model(self, partition: int, group: int) -> tuple[Any, int]:
+    def _model(self, partition: int, group: int) -> tuple[Root | None, Any, int]:
         """The model of a partition and a group, loaded when it is first asked for after a snapshot."""
         root = self._states.roots[partition]
         found = self._loaded.get((partition, group))
@@ -93,7 +129,7 @@ class ModelStates:
             data = known.saved.get(group)
             state = self.fold.model.empty() if data is None else self.fold.model.load(data)
             found = self._loaded[partition, group] = (root, state, int(known.counts[Count.LEARNT]))
-        return found[1], found[2]
+        return found
 
     def _part(self, partition: int) -> KnownModel:
         root = self._states.roots[partition]
@@ -118,6 +154,12 @@ class ModelReplica:
     def __init__(self, log: Log, loop: LoopDefinition, secret: Secret) -> None:
         definitions = [model_definition(values) for values in loop.folds if values.get("kind") == MODEL_KIND]
         self.models = {each.name: ModelStates(log, loop, each, secret) for each in definitions}
+
+    def follow(self) -> None:
+        """Read newer snapshots of those that are no shadows, see `ModelStates.follow`."""
+        for one in self.models.values():
+            if not one.definition.shadow:
+                one.follow()
 
     def predict(self, unit: str, x: Mapping[str, Value | None]) -> list[Prediction]:
         """What every model says that is not a shadow, in the definition's order."""

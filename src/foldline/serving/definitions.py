@@ -43,10 +43,10 @@ async def show_loop(service: Service, call: Call) -> Answer:
 
 async def show_models(service: Service, call: Call) -> Answer:
     """How a loop's models do, as of their newest snapshots."""
-    models = service.served(call.name).models
+    models = await service.models_of(service.served(call.name))
 
     def read() -> ModelList:
-        return ModelList([states.report() for states in models().models.values()])
+        return ModelList([states.report() for states in models.models.values()])
 
     return answer(await _in_thread(read))
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from foldline.errors import FoldlineError, RequestError
+from foldline.errors import FoldError, FoldlineError, RequestError
 from foldline.experiments.reasons import reason_of
 from foldline.loops.messages import (
     ActivationAnswer,
@@ -80,11 +80,6 @@ def accept_outcome(service: Service, call: Call) -> Accepted:
     return _accept(service, call, _OUTCOME, _outcome)
 
 
-def accept_example(service: Service, call: Call) -> Accepted:
-    """Predict examples, and take them in for the models to learn."""
-    return _accept(service, call, _EXAMPLE, _predicted)
-
-
 def accept_label(service: Service, call: Call) -> Accepted:
     """Take in what examples turned out to be."""
     return _accept(service, call, _LABEL, _labelled)
@@ -93,6 +88,15 @@ def accept_label(service: Service, call: Call) -> Accepted:
 def accept_observation(service: Service, call: Call) -> Accepted:
     """Take in values of units that no decision led to."""
     return _accept(service, call, _OBSERVATION, _observed)
+
+
+async def answer_example(service: Service, call: Call) -> Answer:
+    """Predict examples, and take them in for the models to learn; the first one waits until the models are there."""
+    await service.models_of(service.served(call.name))
+    reply, group = _accept(service, call, _EXAMPLE, _predicted)
+    if group is not None:
+        await group.landed
+    return reply
 
 
 def answering(accept: Accept) -> Callable[[Service, Call], Awaitable[Answer]]:
@@ -221,7 +225,11 @@ def _predicted(served: Served, request: ExampleRequest, now: int) -> tuple[Place
         request.unit, request.x, local, now, y=request.y, occurred=request.occurred
     )
     record: Any = placed.record
-    return placed, ExampleAnswer(record.id, served.models().predict(request.unit, request.x))
+    if served.models is None:
+        raise FoldError(
+            "fold.no_bundle", f"loop {served.definition.name!r} was defined anew just now; try again"
+        )
+    return placed, ExampleAnswer(record.id, served.models.predict(request.unit, request.x))
 
 
 def _labelled(served: Served, request: LabelRequest, now: int) -> tuple[Placed, LabelAnswer]:

@@ -66,11 +66,11 @@ from foldline.serving.reporting import (
     Accept,
     accept_activation,
     accept_decision,
-    accept_example,
     accept_label,
     accept_observation,
     accept_outcome,
     accept_reward,
+    answer_example,
     answering,
 )
 from foldline.serving.seldon import (
@@ -160,9 +160,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         ObservationRequest, True, ((200, ObservationAnswer),), _TAKES, (_DURABILITY,), accept=accept_observation,
     ),
     Route(
-        "POST", f"{LOOP}/examples", answering(accept_example), "decide", "predict",
+        "POST", f"{LOOP}/examples", answer_example, "decide", "predict",
         "Predict examples with the loop's models, which then learn them",
-        ExampleRequest, True, ((200, ExampleAnswer),), _TAKES, (_DURABILITY,), accept=accept_example,
+        ExampleRequest, True, ((200, ExampleAnswer),), _TAKES, (_DURABILITY,),
     ),
     Route(
         "POST", f"{LOOP}/labels", answering(accept_label), "reward", "label",

@@ -7,13 +7,12 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
 
 import msgspec
 
 from foldline.engine.host import Host
 from foldline.engine.learnt import Learnt
-from foldline.engine.model_replica import ModelReplica
+from foldline.engine.model_replica import LOOK_S, ModelReplica
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, FoldlineError, InputError, RequestError
 from foldline.log.protocol import Log
@@ -51,7 +50,7 @@ class Served:
         reports: makes its records.
         replica: holds its newest bundle.
         learnt: reads its estimates and counts.
-        models: gives what its models say; made when it is first asked for.
+        models: what its models say; None until it is first asked for, see `Service.models_of`.
         counts: of the service's decisions.
     """
 
@@ -60,8 +59,8 @@ class Served:
     reports: Reports
     replica: Replica
     learnt: Learnt
-    models: Callable[[], ModelReplica]
     counts: DecisionCounts
+    models: ModelReplica | None = None
 
     def decider(self) -> Chooser:
         """What decides now.
@@ -120,7 +119,8 @@ class Service:
         self.keyring.read()
         self._served: dict[str, Served] = {}
         self._swapped = asyncio.Event()
-        self._keys_task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._opening = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self.closing = asyncio.Event()
         self.definer = ThreadPoolExecutor(1, "foldline-define")
@@ -130,15 +130,15 @@ class Service:
         host.listeners.append(self._on_swap)
 
     def start(self) -> None:
-        """Follow the keys."""
-        self._keys_task = self._loop.create_task(self._follow_keys())
+        """Follow the keys, and the snapshots of the models that are asked for."""
+        self._tasks = [self._loop.create_task(each) for each in (self._follow_keys(), self._follow_models())]
 
     async def close(self) -> None:
         """Commit what was accepted; the host and the log stay open."""
         self.closing.set()
         self.wake()
-        if self._keys_task is not None:
-            self._keys_task.cancel()
+        for task in self._tasks:
+            task.cancel()
         self.host.listeners.remove(self._on_swap)
         self.definer.shutdown(wait=False)
         await self.appender.close()
@@ -161,12 +161,19 @@ class Service:
             raise FoldError("fold.no_bundle", f"loop {name!r} was defined just now; try again")
         reports = Reports(definition, catalogue.actions(name))
         learnt = served.learnt if served is not None else Learnt(self.log)
-        models = cache(partial(ModelReplica, self.log, definition, self.secret))
-        served = Served(
-            definition, topics_of(definition).events, reports, replica, learnt, models, self.counts
-        )
+        served = Served(definition, topics_of(definition).events, reports, replica, learnt, self.counts)
         self._served[name] = served
         return served
+
+    async def models_of(self, served: Served) -> ModelReplica:
+        """What a loop's models say; from then on a thread follows their snapshots, and no request waits for one."""
+        if served.models is None:
+            async with self._opening:
+                if served.models is None:
+                    served.models = await self._loop.run_in_executor(
+                        None, _followed, self.log, served.definition, self.secret
+                    )
+        return served.models
 
     def durable(self, call: Call) -> bool:
         """Whether the answer waits for the disk."""
@@ -220,3 +227,20 @@ class Service:
                 await self._loop.run_in_executor(None, self.keyring.read)
             except (FoldlineError, msgspec.MsgspecError) as error:
                 _logger.warning("reading the keys, trying again in %s s: %s", KEYS_EVERY_S, error)
+
+    async def _follow_models(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for served in list(self._served.values()):
+                if served.models is not None:
+                    try:
+                        await self._loop.run_in_executor(None, served.models.follow)
+                    except Exception:
+                        # Whoever asks is told what is wrong with a snapshot; this must go on, whatever else is.
+                        _logger.exception("following the models of loop %s", served.definition.name)
+
+
+def _followed(log: Log, definition: LoopDefinition, secret: Secret) -> ModelReplica:
+    made = ModelReplica(log, definition, secret)
+    made.follow()
+    return made

@@ -3,10 +3,15 @@
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 import foldline as fl
 from foldline.app.foldline import wall_clock
+from foldline.engine.defining import read_catalogue
+from foldline.engine.experimenting import Change, change_experiment, there
+from foldline.experiments.catalogue import ExperimentCatalogue
+from foldline.loops.catalogue import Catalogue
 from foldline.records.codec import decode_each
 from foldline.records.types import Decision, Observation, Reward
 from foldline.serving.keys import Key, Keyring
@@ -294,6 +299,48 @@ def test_a_token_decides_and_reports_in_its_loop_alone(served: Running) -> None:
     metrics = client.get("/metrics", headers=_bearer(admin)).text
     assert 'foldline_requests_total{route="decide",status="401"} 4.0' in metrics
     assert 'foldline_requests_total{route="decide",status="403"} 2.0' in metrics
+    refused_keys = {
+        ("", "missing"): 1, ("", "unknown"): 1, ("ctr", "expired"): 1, ("ctr", "revoked"): 1, ("ctr", "elsewhere"): 4,
+        ("ctr", "ended"): 1,
+    }  # fmt: skip
+    for (experiment, why), count in refused_keys.items():
+        line = f'foldline_refused_keys_total{{experiment="{experiment}",why="{why}"}} {count}.0'
+        assert line in metrics
+
+
+def test_a_token_is_of_the_version_it_was_made_for(served: Running) -> None:
+    """Starting, pausing and ramping keep it; a draft that is defined otherwise does not."""
+    client, (_, admin) = served.client, served.key("admin")
+    _ok(client.put(CTR, json={**SETTINGS, "coverage": 0.5}, headers=_bearer(admin)), 201)
+    made = _ok(client.post(f"{CTR}/tokens", json={}, headers=_bearer(admin)), 201)
+    assert made["version"] == 1
+
+    def ask(token: str) -> httpx.Response:
+        return client.post("/v1/loops/news/decisions", json={"unit": "u1"}, headers=_bearer(token))
+
+    def change(to: Change) -> None:
+        loops = Catalogue()
+        read_catalogue(served.log, loops)
+        now = served.service.clock()
+        change_experiment(served.log, ExperimentCatalogue(), loops, "ctr", to, holder="test", now=now)
+        served.host.round()
+
+    assert _ok(ask(made["token"]))
+    change(lambda old: msgspec.structs.replace(there(old, "ctr"), window_ms=1000))
+    refused = ask(made["token"])
+    assert refused.status_code == 403
+    assert (
+        "of version 1 of experiment 'ctr', and version 2 has another window_ms"
+        in refused.json()["error"]["message"]
+    )
+    second = _ok(client.post(f"{CTR}/tokens", json={}, headers=_bearer(admin)), 201)
+    _ok(client.post(f"{CTR}/start", headers=_bearer(admin)))
+    _ok(client.post(f"{CTR}/ramp", json={"coverage": 1.0}, headers=_bearer(admin)))
+    assert _ok(ask(second["token"]))["variant"]
+    listed = _ok(client.get(f"{CTR}/tokens", headers=_bearer(admin)))["tokens"]
+    assert [one["version"] for one in listed] == [1, 2]
+    metrics = client.get("/metrics", headers=_bearer(admin)).text
+    assert 'foldline_refused_keys_total{experiment="ctr",why="version"} 1.0' in metrics
 
 
 def test_an_open_service_is_not_closed_by_a_token(served: Running) -> None:

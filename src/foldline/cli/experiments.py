@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foldline.cli.experiment_segments import print_segments
+from foldline.cli.experiment_tokens import revoke, token, tokens
 from foldline.cli.experiment_units import aa, export
 from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
@@ -383,3 +384,6 @@ def _sentence(effect: "Effect") -> str:
 
 app.command("aa")(aa)
 app.command("export")(export)
+app.command("token")(token)
+app.command("tokens")(tokens)
+app.command("revoke")(revoke)

@@ -98,7 +98,7 @@ def list_keys(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
                 format_instant(key.created),
                 None if key.expires is None else format_instant(key.expires),
                 key.rate,
-                _state(key, now),
+                key.state(now),
             )
             for key in keys
         ],
@@ -134,11 +134,5 @@ def _described(key: "Key", now: int) -> dict[str, object]:
         "created": key.created,
         "expires": key.expires,
         "rate": key.rate,
-        "state": _state(key, now),
+        "state": key.state(now),
     }
-
-
-def _state(key: "Key", now: int) -> str:
-    if key.revoked:
-        return "revoked"
-    return "expired" if key.expires is not None and key.expires <= now else "valid"

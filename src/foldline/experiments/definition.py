@@ -280,11 +280,11 @@ def check_successor(old: ExperimentDefinition, new: ExperimentDefinition) -> Non
         raise _conflict(old, f"is {old.state} and cannot become {new.state}", "state")
     if old.state == "draft" and old.started is None:
         return
-    for name in old.__struct_fields__:
-        if name not in FREE and getattr(old, name) != getattr(new, name):
-            raise _conflict(
-                old, f"was started with {name}={getattr(old, name)!r}, asked for {getattr(new, name)!r}", name
-            )
+    name = fixed_difference(old, new)
+    if name is not None:
+        raise _conflict(
+            old, f"was started with {name}={getattr(old, name)!r}, asked for {getattr(new, name)!r}", name
+        )
     if new.coverage < old.coverage:
         raise _conflict(
             old,
@@ -305,6 +305,12 @@ def check_successor(old: ExperimentDefinition, new: ExperimentDefinition) -> Non
                 "rises: roll it back instead",
                 "promoted_share",
             )
+
+
+def fixed_difference(old: ExperimentDefinition, new: ExperimentDefinition) -> str | None:
+    """The first field that is fixed with the start and differs; None where two versions are one test."""
+    fixed = (name for name in old.__struct_fields__ if name not in FREE)
+    return next((name for name in fixed if getattr(old, name) != getattr(new, name)), None)
 
 
 def _conflict(old: ExperimentDefinition, what: str, field: str) -> DefinitionError:

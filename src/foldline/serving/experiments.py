@@ -26,7 +26,6 @@ from foldline.engine.experimenting import (
     there,
 )
 from foldline.engine.promoting import promote, roll_back
-from foldline.errors import DefinitionError, InputError
 from foldline.experiments.catalogue import ExperimentCatalogue
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.results import Results
@@ -36,6 +35,8 @@ from foldline.loops.definition import LoopName
 from foldline.serving.calls import Answer, Call, answer
 from foldline.serving.requests import read_body
 from foldline.serving.service import Service
+from foldline.serving.tokens import add_token, tokens_of
+from foldline.serving.tokens import revoke_token as take_back
 
 Result = TypeVar("Result")
 
@@ -72,6 +73,7 @@ class TokenAnswer(msgspec.Struct, frozen=True):
     id: str
     token: str
     experiment: str
+    version: int
     loop: str
     expires: int | None
 
@@ -81,6 +83,7 @@ class TokenLine(msgspec.Struct, frozen=True):
 
     id: str
     name: str
+    version: int | None
     created: int
     expires: int | None
     revoked: bool
@@ -240,37 +243,17 @@ async def make_token(service: Service, call: Call) -> Answer:
     """A token for its loop's decisions and rewards, until it has ended; shown this once."""
     request = read_body(_TOKEN, call.body)
     one = service.host.experiments.one(call.name)
-    if not service.keyring.closed:
-        raise DefinitionError(
-            "definition.conflict",
-            "this service is open to all: a token would close it, and nobody could ask it anything else; make a key "
-            "first: foldline keys add NAME --role admin",
-            field="token",
-        )
-    now = service.clock()
-    expires = None if request.days is None else now + round(request.days * 86_400_000)
-    key, token = await asyncio.get_running_loop().run_in_executor(
-        service.definer,
-        functools.partial(
-            service.keyring.add,
-            request.name,
-            ("decide", "reward"),
-            now=now,
-            expires=expires,
-            experiment=one.name,
-            loop=one.loop,
-        ),
-    )
-    return answer(TokenAnswer(key.id, token, one.name, one.loop, expires), 201)
+    add = functools.partial(add_token, service.keyring, one, request.name, request.days, now=service.clock())
+    key, token = await asyncio.get_running_loop().run_in_executor(service.definer, add)
+    return answer(TokenAnswer(key.id, token, one.name, one.version, one.loop, key.expires), 201)
 
 
 async def list_tokens(service: Service, call: Call) -> Answer:
     """Its tokens, those taken back too."""
     name = service.host.experiments.one(call.name).name
     lines = [
-        TokenLine(key.id, key.name, key.created, key.expires, key.revoked)
-        for key in service.keyring.all()
-        if key.experiment == name
+        TokenLine(key.id, key.name, key.version, key.created, key.expires, key.revoked)
+        for key in tokens_of(service.keyring, name)
     ]
     return answer(TokenList(lines))
 
@@ -278,15 +261,7 @@ async def list_tokens(service: Service, call: Call) -> Answer:
 async def revoke_token(service: Service, call: Call) -> Answer:
     """Take one back, by `?id=`."""
     id = call.parameters().get("id", "")
-    known = {key.id for key in service.keyring.all() if key.experiment == call.name}
-    if id not in known:
-        raise InputError(
-            "input.invalid",
-            f"id is {id!r}: no token of experiment {call.name!r} has it; expected one of {sorted(known)!r}",
-            field="id",
-            value=id,
-        )
-    revoke = functools.partial(service.keyring.revoke, id, now=service.clock())
+    revoke = functools.partial(take_back, service.keyring, call.name, id, now=service.clock())
     await asyncio.get_running_loop().run_in_executor(service.definer, revoke)
     return await list_tokens(service, call)
 

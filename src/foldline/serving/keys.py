@@ -36,6 +36,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="key"
         revoked: whether it was taken back.
         experiment: the experiment whose token it is: it then reports to that experiment's loop alone, until the
             experiment has ended.
+        version: of the experiment that it was made for; None in tokens made before it was written down.
         loop: of that experiment.
     """
 
@@ -48,11 +49,16 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="key"
     rate: Annotated[float, Meta(gt=0)] | None = None
     revoked: bool = False
     experiment: str | None = None
+    version: int | None = None
     loop: str | None = None
 
     def is_over(self, now: int) -> bool:
         """Whether it was revoked or has expired."""
         return self.revoked or (self.expires is not None and self.expires <= now)
+
+    def state(self, now: int) -> str:
+        """`valid`, `revoked` or `expired`."""
+        return "revoked" if self.revoked else "expired" if self.is_over(now) else "valid"
 
     def allows(self, role: Role | None) -> bool:
         """Whether it may act in a role; None asks for any key at all."""
@@ -91,6 +97,7 @@ class Keyring:
         expires: int | None = None,
         rate: float | None = None,
         experiment: str | None = None,
+        version: int | None = None,
         loop: str | None = None,
     ) -> tuple[Key, str]:
         """Make a key, or an experiment's token; the key and its token, which is stored nowhere."""
@@ -106,6 +113,7 @@ class Keyring:
             expires=expires,
             rate=rate,
             experiment=experiment,
+            version=version,
             loop=loop,
         )
         self._write(key, now)

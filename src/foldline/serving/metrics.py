@@ -65,6 +65,7 @@ class _ServiceCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._requests.metrics()
         yield from self._service.counts.metrics()
+        yield self._service.guard.metrics()
         yield from _appends(self._service)
         yield from _loops(self._service)
         if isinstance(self._service.log, OutboxLog):

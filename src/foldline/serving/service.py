@@ -113,7 +113,7 @@ class Service:
         self.clock = clock
         self.holder = f"service:{uuid.uuid4().hex[:8]}"
         self.keyring = Keyring(log)
-        self.guard = Guard(self.keyring, host.experiments.get)
+        self.guard = Guard(self.keyring, host.experiments.versions)
         self.outboxes = Outboxes(log)
         self.counts = DecisionCounts()
         self.keyring.read()

@@ -70,6 +70,17 @@ def test_three_give_the_fourth(run: Run, missing: str, options: tuple[str, ...])
         (("--power", "0.9", "--max-days", "7", "--traffic", "100"), "take 23 days, not 7"),
         (("--power", "0.9", "--sd", "3"), "leave out sd"),
         (("--power", "0.9", "--weights", "1,x"), "weights '1,x'"),
+        (("--power", "0.9", "--weights", "1"), "such as 1,1"),
+        (("--power", "0.9", "--coverage", "0.5"), "coverage is given without traffic"),
+        (("--power", "0.9", "--traffic", "0"), "0.0 new units a day"),
+        (("--power", "0.9", "--traffic", "9", "--coverage", "2"), "coverage is 2.0"),
+        (("--power", "0.9", "--numerator", "1,2"), "are of a ratio"),
+        (
+            ("--margin", "0.02"),
+            "a margin of 0.02 asks whether the treatment is not worse, which has one side",
+        ),
+        (("--margin", "-1"), "margin is -1.0"),
+        (("--margin", "0.02", "--alternative", "greater", "--method", "fleiss"), "give the method unpooled"),
         (("--power", "0.9", "--relative", "0.1"), "say the same"),
     ],
 )
@@ -80,6 +91,58 @@ def test_incoherent_requests_are_refused_in_one_line(run: Run, options: tuple[st
     assert ran.out == ""
     assert ran.err.count("\n") == 1
     assert words in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "a ratio needs numerator and denominator, each as MEAN,SD of a unit's sum, or sd"),
+        (("--numerator", "3"), "needs both numerator and denominator"),
+        (("--numerator", "3", "--denominator", "1,2"), "numerator is '3'; expected MEAN,SD"),
+        (("--numerator", "3,1", "--denominator", "0,1"), "denominator_mean is 0.0"),
+        (("--numerator", "3,1", "--denominator", "2,1", "--correlation", "2"), "correlation is 2.0"),
+        (("--numerator", "3,1", "--denominator", "2,1", "--sd", "1"), "or sd alone"),
+        (("--sd", "1", "--correlation", "0.5"), "give them in the place of sd"),
+    ],
+)
+def test_what_a_ratio_lacks_is_said(run: Run, options: tuple[str, ...], words: str) -> None:
+    """Exit status 2, and how it is given."""
+    ran = run("design", "--metric", "ratio", "--effect", "0.01", *options)
+    assert (ran.status, ran.out) == (2, "")
+    assert words in ran.err
+
+
+def test_what_is_missing_is_named(run: Run) -> None:
+    """Alpha and power have defaults; effect and sample size have none."""
+    ran = run("design", "--baseline", "0.07")
+    assert ran.status == 2
+    assert "effect and sample_size are not given" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "others"),
+    [
+        (
+            ("--effect", "0.04", "--sample-size", "500"),
+            {"fleiss": 0.598949, "unpooled": 0.600805, "arcsine": 0.603808},
+        ),
+        (("--sample-size", "1124"), {"fleiss": 0.0389966, "unpooled": 0.0389357, "arcsine": 0.0387924}),
+        (
+            ("--effect", "0.04", "--power", "0.9", "--sample-size", "1124"),
+            {"fleiss": 0.0418432, "unpooled": 0.041344, "arcsine": 0.0402008},
+        ),
+        (
+            ("--effect", "0.04", "--sample-size", "1200", "--power", "0.9", "--alpha", "0.05"),
+            {"fleiss": 1074},
+        ),
+    ],
+)
+def test_other_methods_solve_for_the_same(
+    run: Run, options: tuple[str, ...], others: dict[str, float]
+) -> None:
+    """For power, effect or alpha where that was asked for, not for a size at the power found."""
+    answer = json.loads(run("design", "--baseline", "0.07", *options, "--json").out)
+    assert {name: answer["other_methods"][name] for name in others} == pytest.approx(others, abs=6e-5)
 
 
 def test_a_fall_and_a_hyphen(run: Run) -> None:
@@ -97,7 +160,10 @@ def test_text_shows_method_alternatives_and_curve(run: Run) -> None:
     assert "fleiss_cc, to be analysed by yates (exact power 0.9027)" in out
     assert "fleiss 1074, unpooled 1071, arcsine 1063" in out
     assert "6 days" in out
-    assert "▁" in out
+    lines = out.splitlines()
+    assert lines[-9].startswith("    power 1 |")
+    assert lines[-3].index("^") == 13 + 29
+    assert lines[-2].split() == ["0", "1124", "2248"]
 
 
 def test_the_curve_is_drawn(run: Run, tmp_path: Path) -> None:

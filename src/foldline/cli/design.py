@@ -1,5 +1,6 @@
 """`foldline design`: sample sizes, power, and what contradicts what."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 from foldline.cli.noun import noun
 from foldline.cli.options import AsJson
 from foldline.cli.output import print_json
-from foldline.errors import InputError
+from foldline.errors import DefinitionError, InputError
 
 if TYPE_CHECKING:
     from foldline.experiments.design import Design
@@ -75,6 +76,17 @@ def design(
     Values that contradict each other are refused with status 2, and the nearest that do not are named.
 
     Example: foldline design --baseline 0.07 --effect 0.04 --power 0.9 --traffic 400
+
+    Revenue: foldline design --metric mean --sd 15 --effect 0.7
+
+    Clicks per session, by user: foldline design --metric ratio --numerator 0.6,1.2 --denominator 3,2 --correlation
+    0.5 --effect 0.01
+
+    What 500 units can show: foldline design --baseline 0.07 --sample-size 500
+
+    Two challengers, half of all units to the control: foldline design --baseline 0.07 --effect 0.04 --weights 2,1,1
+
+    Not worse by two points: foldline design --baseline 0.07 --margin 0.02 --alternative greater
     """
     from foldline.experiments.design import design as solve
     from foldline.experiments.power_curve import duration_days, power_curve
@@ -86,10 +98,9 @@ def design(
     absolute = _absolute(measured, effect, relative)
     if margin and absolute is None and (power is None or sample_size is None):
         absolute = 0.0
-    given = (absolute is not None) + (power is not None) + (sample_size is not None)
-    if alpha is None and given < 3:
+    if alpha is None and (power is None or absolute is None or sample_size is None):
         alpha = ALPHA
-    if power is None and sum(value is None for value in (alpha, absolute, sample_size)) == 1:
+    if power is None and (absolute is None or sample_size is None):
         power = POWER
     plan = solve(
         measured,
@@ -105,18 +116,21 @@ def design(
         raise InputError(
             "input.invalid", "max_days is given without traffic; give the units a day too", field="traffic"
         )
+    if coverage != 1.0 and traffic is None:
+        raise InputError(
+            "input.invalid", "coverage is given without traffic; give the units a day too", field="traffic"
+        )
     days = None if traffic is None else duration_days(plan, traffic, coverage=coverage, max_days=max_days)
     others = _other_methods(plan)
-    curve = power_curve(plan)
     if out is not None:
         from foldline.cli.power_plot import draw_power
 
         draw_power(plan, out)
     if json:
-        points = [[point.sample_size, point.power] for point in curve]
+        points = [[point.sample_size, point.power] for point in power_curve(plan)]
         print_json(plan.as_json() | {"duration_days": days, "other_methods": others, "power_curve": points})
     else:
-        _show(plan, days, others, [point.power for point in curve], out)
+        _show(plan, days, others, out)
 
 
 def _metric(
@@ -137,6 +151,12 @@ def _metric(
         raise InputError(
             "input.invalid", f"metric {kind!r}; expected one of {', '.join(METRICS)}", field="metric"
         )
+    if kind != "ratio" and (numerator is not None or denominator is not None or correlation):
+        raise InputError(
+            "input.invalid",
+            f"numerator, denominator and correlation are of a ratio; leave them out of a {kind}, or give metric ratio",
+            field="metric",
+        )
     if kind == "proportion":
         if sd is not None or covariate:
             raise InputError(
@@ -156,14 +176,25 @@ def _metric(
     if kind == "ratio" and (numerator is not None or denominator is not None):
         if numerator is None or denominator is None or sd is not None:
             raise InputError(
-                "input.invalid", "a ratio needs numerator and denominator, or sd alone", field="sd"
+                "input.invalid",
+                "a ratio needs both numerator and denominator, each as MEAN,SD of a unit's sum, or sd alone",
+                field="sd",
             )
         above, below = _pair("numerator", numerator), _pair("denominator", denominator)
         spread = ratio_sd(*above, *below, correlation)
         return MeanMetric(spread, above[0] / below[0] if baseline is None else baseline, covariate, "ratio")
     if sd is None:
+        parts = "numerator and denominator, each as MEAN,SD of a unit's sum, or " if kind == "ratio" else ""
         raise InputError(
-            "input.invalid", f"a {kind} needs sd, the standard deviation of a unit's value", field="sd"
+            "input.invalid",
+            f"a {kind} needs {parts}sd, the standard deviation of a unit's value",
+            field="sd",
+        )
+    if correlation:
+        raise InputError(
+            "input.invalid",
+            "correlation is of numerator and denominator; give them in the place of sd",
+            field="correlation",
         )
     return MeanMetric(sd, baseline, covariate, "ratio" if kind == "ratio" else "mean")
 
@@ -199,33 +230,45 @@ def _weights(text: str) -> tuple[int, ...]:
         ) from None
 
 
-def _other_methods(plan: "Design") -> dict[str, int]:
-    """Sample sizes by the other methods for proportions: what another calculator may say."""
+def _other_methods(plan: "Design") -> dict[str, float]:
+    """What was solved for, by the other methods for proportions: what another calculator may say."""
     from foldline.experiments.design import design as solve
     from foldline.experiments.metrics import ProportionMetric
     from foldline.stats.sample_size import PROPORTION_METHODS
 
     if not isinstance(plan.metric, ProportionMetric) or plan.margin:
         return {}
-    return {
-        method: solve(
-            ProportionMetric(plan.metric.baseline, method),
-            alpha=plan.alpha,
-            power=plan.power,
-            effect=plan.effect,
-            alternative=plan.alternative,
-            weights=plan.weights,
-        ).sample_size_per_variant
-        for method in PROPORTION_METHODS
-        if method != plan.metric.method
+    solved = plan.solved or "sample_size"
+    given = {
+        "alpha": plan.alpha,
+        "power": plan.power,
+        "effect": plan.effect,
+        "sample_size": plan.sample_size_per_variant,
     }
+    found: dict[str, float] = {}
+    for method in PROPORTION_METHODS:
+        if method == plan.metric.method:
+            continue
+        metric = ProportionMetric(plan.metric.baseline, method)
+        # A method that has no answer to the question is left out.
+        with contextlib.suppress(DefinitionError):
+            other = solve(
+                metric,
+                **{name: value for name, value in given.items() if name != solved},  # type: ignore[arg-type]  # by name
+                alternative=plan.alternative,
+                weights=plan.weights,
+            )
+            found[method] = (
+                other.sample_size_per_variant if solved == "sample_size" else getattr(other, solved)
+            )
+    return found
 
 
-def _show(
-    plan: "Design", days: int | None, others: dict[str, int], curve: list[float], out: Path | None
-) -> None:
+def _show(plan: "Design", days: int | None, others: dict[str, float], out: Path | None) -> None:
+    from foldline.cli.power_plot import power_lines
+
     metric = plan.metric
-    print(f"{_question(plan)}, {plan.alternative.replace('_', '-')}")
+    print(_question(plan))
     sizes = " + ".join(map(str, plan.sample_sizes))
     rows: list[tuple[str, Any]] = [
         ("alpha", f"{plan.alpha:.6g}" + _solved(plan, "alpha") + _per_comparison(plan)),
@@ -235,26 +278,29 @@ def _show(
         ("method", f"{metric.method}, to be analysed by {metric.analysis}" + _exact(plan)),
     ]
     if others:
-        rows.append(("by others", ", ".join(f"{method} {size}" for method, size in others.items())))
+        which = "" if plan.solved in (None, "sample_size") else f"{plan.solved}: "
+        found = ", ".join(f"{method} {value:.6g}" for method, value in others.items())
+        rows.append(("by others", which + found))
     if days is not None:
         rows.append(("duration", f"{days} days"))
-    rows.append(
-        ("power curve", f"{sparkline(curve)}  to {2 * plan.sample_size_per_variant} units of control")
-    )
     if out is not None:
         rows.append(("drawn in", out))
     for name, value in rows:
         print(f"  {name:<12}{value}")
+    print(*power_lines(plan), sep="\n")
 
 
 def _question(plan: "Design") -> str:
-    metric = plan.metric
-    base = (
-        "" if metric.baseline is None else f" from {metric.baseline:g} to {metric.baseline + plan.effect:g}"
-    )
+    metric, sides = plan.metric, plan.alternative.replace("_", "-")
     spread = "" if metric.kind == "proportion" else f", sd {metric.sd:g}"  # type: ignore[union-attr]  # of a mean
-    aim = f"not worse by {plan.margin:g}" if plan.margin else f"a difference of {plan.effect:.6g}"
-    return f"{metric.kind}: {aim}{base}{spread}"
+    base = metric.baseline
+    if plan.margin:
+        than = "" if base is None else f" than {base:g}"
+        return (
+            f"{metric.kind}: not worse{than} by {plan.margin:g}, expected {plan.effect:+g}{spread}, {sides}"
+        )
+    way = "" if base is None else f" from {base:g} to {base + plan.effect:g}"
+    return f"{metric.kind}: a difference of {plan.effect:.6g}{way}{spread}, {sides}"
 
 
 def _solved(plan: "Design", name: str) -> str:
@@ -277,14 +323,3 @@ def _relative(plan: "Design") -> str:
 def _exact(plan: "Design") -> str:
     exact = plan.exact_power()
     return "" if exact is None else f" (exact power {exact:.4f})"
-
-
-def sparkline(shares: list[float]) -> str:
-    """Shares from 0 to 1 as bars of eight heights.
-
-    Example:
-        >>> sparkline([0.0, 0.5, 1.0])
-        '▁▅█'
-    """
-    bars = "▁▂▃▄▅▆▇█"
-    return "".join(bars[min(int(share * len(bars)), len(bars) - 1)] for share in shares)

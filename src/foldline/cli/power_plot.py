@@ -1,10 +1,38 @@
-"""The power curve as a figure."""
+"""The power curve, in the terminal and as a figure."""
 
 from pathlib import Path
 
 from foldline.errors import InputError, MissingExtra
 from foldline.experiments.design import Design
 from foldline.experiments.power_curve import power_curve
+
+WIDTH, HEIGHT = 60, 6
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def power_lines(plan: Design) -> list[str]:
+    """The curve in characters: power against units of the control, the planned ones marked below.
+
+    Example:
+        >>> from foldline.experiments.design import design
+        >>> from foldline.experiments.metrics import ProportionMetric
+        >>> power_lines(design(ProportionMetric(0.07), alpha=0.05, power=0.9, effect=0.04))[1]
+        '            |                 ▁▃▄▅▆▇▇████████████████████████████████████'
+    """
+    planned = plan.sample_size_per_variant
+    most = 2 * planned
+    powers = [plan.power_at(max(2, most * (column + 1) / WIDTH)) for column in range(WIDTH)]
+    rows = []
+    for row in reversed(range(HEIGHT)):
+        filled = (min(max(power * HEIGHT - row, 0.0), 1.0) for power in powers)
+        said = {HEIGHT - 1: "power 1 ", HEIGHT // 2 - 1: "0.5 "}.get(row, "")
+        rows.append(f"{said:>12}|" + "".join(_BLOCKS[round(8 * share)] for share in filled).rstrip())
+    at = WIDTH // 2
+    rows.append(f"{'0 ':>12}+{'-' * (at - 1)}^{'-' * (WIDTH - at)}")
+    sizes = f"0{planned:^{WIDTH - 1 - len(str(most))}}{most}"
+    rows.append(f"{'':>13}{sizes}")
+    rows.append(f"{'':>13}{'units of the control':^{WIDTH}}".rstrip())
+    return rows
 
 
 def draw_power(plan: Design, path: Path) -> None:

@@ -44,7 +44,7 @@ def check_request(
     if len(missing) > 1:
         raise InputError(
             "input.invalid",
-            f"{' and '.join(missing)} are not given; three of alpha, power, effect and sample size give the fourth",
+            f"{' and '.join(missing)} are not given; three of alpha, power, effect and sample_size give the fourth",
             field=missing[0],
         )
     if alpha is not None and power is not None and power <= alpha:
@@ -89,7 +89,7 @@ def _check_weights(weights: tuple[int, ...]) -> None:
     if len(weights) < 2 or any(type(weight) is not int or weight < 1 for weight in weights):
         raise InputError(
             "input.invalid",
-            f"weights {weights!r}; expected integers above 0, of the control and of each challenger, such as 1 1",
+            f"weights {weights!r}; expected integers above 0, of the control and of each challenger, such as 1,1",
             field="weights",
         )
 

@@ -60,11 +60,13 @@ def duration_days(
         >>> duration_days(design(ProportionMetric(0.07), alpha=0.05, power=0.9, effect=0.04), 400)
         6
     """
-    if not 0 < units_per_day < math.inf or not 0 < coverage <= 1:
+    if not 0 < units_per_day < math.inf:
         raise InputError(
-            "input.invalid",
-            f"units_per_day={units_per_day!r}, coverage={coverage!r}; expected above 0, and at most 1 for coverage",
-            field="units_per_day",
+            "input.invalid", f"{units_per_day!r} new units a day; expected above 0", field="units_per_day"
+        )
+    if not 0 < coverage <= 1:
+        raise InputError(
+            "input.invalid", f"coverage is {coverage!r}; expected above 0, at most 1", field="coverage"
         )
     if max_days is not None and not 0 < max_days < math.inf:
         raise InputError("input.invalid", f"max_days is {max_days!r}; expected above 0", field="max_days")

@@ -1,20 +1,24 @@
 """Experiments over HTTP: from the draft to results, what is refused, and who may."""
 
+from collections import Counter
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 import foldline as fl
 from foldline.app.foldline import wall_clock
 from foldline.engine.defining import read_catalogue
 from foldline.engine.experimenting import Change, change_experiment, there
 from foldline.experiments.catalogue import ExperimentCatalogue
+from foldline.log.protocol import Batch
 from foldline.loops.catalogue import Catalogue
-from foldline.records.codec import decode_each
-from foldline.records.types import Decision, Observation, Reward
+from foldline.records.codec import decode_each, encode
+from foldline.records.types import Decision, Observation, Reward, Tick
 from foldline.serving.keys import Key, Keyring
+from foldline.stats.sample_ratio import SampleRatio, sequential_ratio
 from tests.serving.running import Running
 
 SETTINGS: dict[str, Any] = {
@@ -167,6 +171,56 @@ def test_units_that_are_none_are_refused_and_counted(
         if line.startswith("foldline_refused_units_total{")
     )
     assert line == f'foldline_refused_units_total{{error="{error}",loop="news"}} 2.0'
+
+
+def test_metrics_say_what_the_tally_holds(served: Running) -> None:
+    """Exposures, records, units, values, limits, shares, progress, verdict; no unit's id, no number where none is."""
+    client = served.client
+    _started(served, window_s=0, sample_size=8, goal={**SETTINGS["goal"], "effect": 0.9})
+    samples = _samples(served)
+    assert samples["foldline_experiment_running", "ctr"] == 1
+    assert not [
+        name for name, *_ in samples if name in ("foldline_experiment_estimate", "foldline_experiment_value")
+    ]
+    seen: Counter[str] = Counter()
+    for n in range(60):
+        made = _ok(client.post("/v1/loops/news/decisions", json={"unit": f"secret-{n}"}))
+        seen[made["variant"]] += 1
+        if made["variant"] == "challenger":
+            _ok(client.post("/v1/loops/news/rewards", json={"decision": made["decision"], "value": 1}))
+    later = served.service.clock() + 59_000
+    tick = Batch("news.events", 0, encode(Tick(time=later)), 1, later, later)
+    served.log.append([tick])
+    while (samples := _samples(served))["foldline_experiment_units", "ctr", "matured", "control"] < seen[
+        "control"
+    ]:
+        served.log.wait({("news.roots", 0): 1 << 40}, 0.05)
+    for variant, count in seen.items():
+        assert samples["foldline_experiment_exposures_total", "ctr", variant] == count
+        assert samples["foldline_experiment_units", "ctr", "enrolled", variant] == count
+        assert samples["foldline_experiment_units", "ctr", "planned", variant] == 8
+    assert samples["foldline_experiment_records_total", "ctr", "outside"] >= 0
+    assert samples["foldline_experiment_sample_progress", "ctr"] == 1
+    assert samples["foldline_experiment_mixed_units_ratio", "ctr"] == 0
+    factor = sequential_ratio([seen["control"], seen["challenger"]], [1, 1])
+    assert isinstance(factor, SampleRatio)
+    assert samples["foldline_experiment_srm_log_bayes_factor", "ctr"] == pytest.approx(factor.statistic)
+    low, high = (
+        samples[f"foldline_experiment_limit_{end}", "challenger", "ctr", "proportion", "reward"]
+        for end in ("low", "high")
+    )
+    assert low < samples["foldline_experiment_estimate", "challenger", "ctr", "proportion", "reward"] < high
+    assert sum(name == "foldline_experiment_verdict" for name, *_ in samples) == 1
+    assert "secret" not in client.get("/metrics").text
+
+
+def _samples(served: Running) -> dict[tuple[str, ...], float]:
+    """Every sample by name and label values, in the order of their labels' names."""
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(served.client.get("/metrics").text)
+        for sample in family.samples
+    }
 
 
 def test_a_ramp_only_rises(served: Running) -> None:

@@ -11,7 +11,7 @@ from foldline.engine.known import FoldStates
 from foldline.engine.root import page_hash
 from foldline.errors import LogError
 from foldline.experiments.course import Course, Point
-from foldline.experiments.definition import FREE, ExperimentDefinition
+from foldline.experiments.definition import ExperimentDefinition, fixed_difference
 from foldline.experiments.results import Results, results_of
 from foldline.experiments.tally import Tally
 from foldline.log.protocol import Log
@@ -54,7 +54,7 @@ class ExperimentReader:
     def read(self, loop: LoopDefinition, definition: ExperimentDefinition) -> ExperimentView:
         """The experiment now; the same object as before where nothing has changed."""
         with self._turn:
-            if self._definition is None or not _same_tally(definition, self._definition):
+            if self._definition is None or fixed_difference(definition, self._definition) is not None:
                 self._states, self._course = tallies(self._log, loop, definition), Course()
             self._definition = definition
             self._states.read()
@@ -91,9 +91,3 @@ class ExperimentReader:
             if error.code != "log.topic_missing":
                 raise
             return 0, 0
-
-
-def _same_tally(one: ExperimentDefinition, other: ExperimentDefinition) -> bool:
-    """Whether two versions are counted by one fold: always, once started; a draft may change in everything."""
-    fixed = [name for name in one.__struct_fields__ if name not in FREE]
-    return all(getattr(one, name) == getattr(other, name) for name in fixed)

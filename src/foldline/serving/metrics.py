@@ -68,6 +68,9 @@ class _ServiceCollector(Collector):
         yield self._service.guard.metrics()
         yield from _appends(self._service)
         yield from _loops(self._service)
+        host = self._service.host
+        experiments = [host.experiments.one(name) for name in host.experiments.names()]
+        yield from self._service.experiment_gauges.metrics(host.catalogue, experiments)
         if isinstance(self._service.log, OutboxLog):
             yield from _outbox(self._service.log.status())
         yield GaugeMetricFamily(

@@ -24,6 +24,7 @@ from foldline.models.signing import Secret, no_secret
 from foldline.serving.appender import Appender
 from foldline.serving.calls import Call
 from foldline.serving.decision_counts import DecisionCounts
+from foldline.serving.experiment_metrics import ExperimentGauges
 from foldline.serving.guard import Guard
 from foldline.serving.keys import Keyring
 from foldline.serving.outboxes import Outboxes
@@ -116,6 +117,7 @@ class Service:
         self.guard = Guard(self.keyring, host.experiments.versions)
         self.outboxes = Outboxes(log)
         self.counts = DecisionCounts()
+        self.experiment_gauges = ExperimentGauges(log)
         self.keyring.read()
         self._served: dict[str, Served] = {}
         self._swapped = asyncio.Event()

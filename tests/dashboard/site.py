@@ -167,7 +167,7 @@ def learn_experiments(app: fl.Foldline, clock: list[int]) -> None:
     tests.append(
         learn_test(
             app, clock, 500, loop="front", name="banner", rates=(0.07, 0.08), guardrails=rails,
-            challenger=fl.EpsilonGreedy(0.2),
+            challenger=fl.EpsilonGreedy(0.2), learns={"challenger": "frozen"},
         )
     )  # fmt: skip
     app.loop("checkout").experiment(

@@ -25,6 +25,7 @@ VALUES = {
 }
 MEAN = {"goal.kind": "mean", "goal.sd": "15", "goal.effect": "0.7", "goal.baseline": ""}
 RATIO = {
+    "variants[1].policy": "random",
     "goal.kind": "ratio",
     "goal.per": "views",
     "goal.baseline": "",
@@ -59,7 +60,15 @@ def asked(site: str, control: dict[str, str], changed: dict[str, str]) -> httpx.
         (THIRD, [1318, 1318, 2636]),
         (MEAN, [9650, 9650]),
         ({**MEAN, "power": "0.8"}, [7209, 7209]),
-        ({**MEAN, "goal.covariate": "before", "goal.covariate_correlation": "0.5"}, [7238, 7238]),
+        (
+            {
+                **MEAN,
+                "goal.covariate": "before",
+                "goal.covariate_correlation": "0.5",
+                "variants[1].policy": "random",
+            },
+            [7238, 7238],
+        ),
         (RATIO, [26152, 26152]),
         ({"sample_size": "2000"}, [2000, 2000]),
         ({"goal.direction": "decrease"}, [671, 671]),

@@ -62,11 +62,11 @@ def test_a_draft_is_defined_in_the_page(page: Page, service: Running) -> None:
 
 
 def test_everything_the_form_has_is_defined(page: Page, service: Running) -> None:
-    """Two challengers, one that learns, a ratio, a guardrail: what the service then has."""
+    """Two challengers, one of a bandit that is frozen, a ratio, a guardrail: what the service then has."""
     page.fill("[name=name]", "all")
     page.click("[data-add=variants]")
     page.fill("[name='variants[2].policy']", "thompson")
-    page.select_option("[name='variants[2].learns']", "shared")
+    page.select_option("[name='variants[2].learns']", "frozen")
     page.fill("[name='variants[2].weight']", "3")
     page.select_option("[name='goal.kind']", "ratio")
     page.fill("[name='goal.per']", "views")
@@ -82,7 +82,7 @@ def test_everything_the_form_has_is_defined(page: Page, service: Running) -> Non
     definition = service.service.host.experiments.one("all")
     assert definition.weights == (1, 1, 3)
     assert [variant.policy["kind"] for variant in definition.variants] == ["fixed", "fixed", "thompson"]
-    assert definition.variants[2].learns == "shared"
+    assert definition.variants[2].learns == "frozen"
     assert (definition.goal.kind, definition.goal.per, definition.rule) == ("ratio", "views", "always_valid")
     assert [(rail.name, rail.kind, rail.margin) for rail in definition.guardrails] == [
         ("seconds", "mean", 0.2)

@@ -59,12 +59,12 @@ def test_the_page_says_of_what_each_variant_learns(client: Client) -> None:
     """The data-sharing rule stands beside the verdict."""
     text = re.sub(r"\s+", " ", client.get("/experiments/banner").text)
     assert "(fixed) does not learn" in text
-    assert "(epsilon_greedy) learns of the decisions of its own units" in text
+    assert "(epsilon_greedy) learns of only the decisions before the start" in text
     verdict = text[text.index('<div id="verdict">') : text.index('<dl id="tiles"')]
     assert "does not learn" in verdict
     variants = text[text.index('<div id="variants">') : text.index('<div id="guardrails">')]
     assert "nothing: it is fixed" in variants
-    assert "the decisions of its own units" in variants
+    assert "only the decisions before the start" in variants
 
 
 def test_a_guardrail_shows_what_it_tolerates(client: Client) -> None:

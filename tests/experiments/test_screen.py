@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from foldline.experiments.course import Course
+from foldline.experiments.definition import Variant
 from foldline.experiments.effects import breach, final_effects, live_effect
 from foldline.experiments.measure import Goal, Guardrail
 from foldline.experiments.tally import Tally
@@ -45,6 +46,16 @@ ONE_SIDED: tuple[dict[str, Any], ...] = (
         "margin": 0.5,
     },
 )
+
+
+LEARNING: dict[str, Any] = {
+    "rule": "always_valid",
+    "variants": (
+        Variant(key="control", policy={"kind": "fixed", "action": "a"}),
+        Variant(key="b", policy={"kind": "epsilon_greedy"}, weight=2),
+        Variant(key="c", policy={"kind": "fixed", "action": "c"}),
+    ),
+}
 
 
 def plan(**changes: Any) -> Any:
@@ -115,6 +126,15 @@ def every_minute(wanted: Any, tally: Tally) -> tuple[int | None, float, list[tup
             for seed, goal in enumerate(ONE_SIDED)
         ),
         ({"srm_alpha": 0.4, "unit_bits": 0}, 7),
+        ({**LEARNING, "guardrails": RAILS[:2]}, 14),
+        (
+            {
+                **LEARNING,
+                "goal": Goal(name="revenue", kind="mean", sd=1.0, effect=0.1, baseline=0.5),
+                "guardrails": (),
+            },
+            15,
+        ),
     ],
 )
 def test_what_is_passed_over_changes_nothing(changes: dict[str, Any], seed: int) -> None:

@@ -16,7 +16,7 @@ from foldline.experiments.design import Design, design
 from foldline.experiments.hashes import Hash
 from foldline.experiments.layer import Holdout, LayerRange
 from foldline.experiments.measure import Goal, Guardrail, Measure, check_measure
-from foldline.policies.registry import policy_from
+from foldline.policies.registry import SETTLED, policy_from
 from foldline.records.types import Phase
 
 ExperimentName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -70,7 +70,7 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
         power: chance to find the goal's effect.
         sample_sizes: planned matured units of each variant, in their order.
         rule: `fixed`: tested once, when every variant has its planned matured units; `always_valid`: at every minute
-            by an interval that holds at all of them.
+            by an interval that holds at all of them; the only one while a variant learns.
         max_duration_ms: the verdict comes at latest this long after the start.
         window_ms: what happens to a unit this long after its first exposure counts.
         maturity_ms: how long, after its window, a unit waits for what is still on its way.
@@ -140,6 +140,11 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
         return tuple(variant.weight for variant in self.variants)
 
     @property
+    def adaptive(self) -> tuple[bool, ...]:
+        """Whether each variant goes on learning while the experiment runs, so that what it does depends on outcomes."""
+        return tuple(is_adaptive(variant) for variant in self.variants)
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         """The goal, then the guardrails."""
         return self.goal, *self.guardrails
@@ -197,6 +202,11 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
         return Phase(
             time=time, experiment=self.name, version=self.version, state=self.state, by=self.ended_by
         )
+
+
+def is_adaptive(variant: Variant) -> bool:
+    """Whether a variant's policy learns from what happens while the experiment runs."""
+    return variant.learns != "frozen" and variant.policy.get("kind") not in SETTLED
 
 
 def planned_design(
@@ -264,10 +274,37 @@ def checked(definition: ExperimentDefinition) -> ExperimentDefinition:
     for i, guardrail in enumerate(definition.guardrails):
         with within(f"guardrails[{i}]"):
             check_measure(guardrail, definition.unit_bits)
+    if definition.state == "draft":
+        _check_learning(definition)
     planned_design(
         definition.goal, definition.alpha, definition.power, definition.weights, definition.sample_sizes[0]
     )
     return definition
+
+
+def _check_learning(definition: ExperimentDefinition) -> None:
+    """Refuse what would analyse a variant that learns as if its units were alike."""
+    learning = [key for key, adapts in zip(definition.keys, definition.adaptive, strict=True) if adapts]
+    if not learning:
+        return
+    what = f"experiment {definition.name!r}: {', '.join(map(repr, learning))} learns while it runs"
+    if definition.rule == "fixed":
+        raise DefinitionError(
+            "definition.incoherent",
+            f'{what}, so its outcomes change and no test of one look is the designed one; give rule = "always_valid" '
+            '(weighted by the variants\' probabilities), or learns = "frozen"',
+            field="rule",
+        )
+    for i, measure in enumerate(definition.measures):
+        if measure.kind == "ratio" or measure.covariate is not None:
+            odd = "a ratio" if measure.kind == "ratio" else "adjusted for a covariate"
+            place = "goal" if i == 0 else f"guardrails[{i - 1}]"
+            raise DefinitionError(
+                "definition.incoherent",
+                f"{what}, and metric {measure.name!r} is {odd}: only plain proportions and means can be weighted by "
+                'the variants\' probabilities; measure one of those, or give learns = "frozen"',
+                field=f"{place}.{'kind' if measure.kind == 'ratio' else 'covariate'}",
+            )
 
 
 def check_successor(old: ExperimentDefinition, new: ExperimentDefinition) -> None:

@@ -32,7 +32,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         method: the test: `normal_mixture` at any moment; at the end `yates`, `pooled_z` or `unpooled_z` of a
             proportion, `welch` of a mean, and Welch's test of what was estimated otherwise: `delta` of a ratio,
             `cuped` of a mean with a covariate.
-        estimator: of both values: `plain`, `delta` or `cuped` (`pairs.Pair`).
+        estimator: of both values: `plain`, `delta`, `cuped` or `ipw` (`pairs.Pair`).
         control_units: matured units of the control.
         units: matured units of the challenger.
         control: the control's rate, mean or ratio; None where there is none.
@@ -101,7 +101,7 @@ def live_effect(
     """
     measure = definition.measures[which]
     none = _nothing(definition, measure, "normal_mixture", totals, challenger, 1.0 - alpha)
-    pair = paired(measure, kept.of_measure[which], kept.pairs, totals, challenger, definition.unit_bits)
+    pair = paired(definition, kept, totals, which, challenger)
     if isinstance(pair, NotEstimable):
         return msgspec.structs.replace(none, reason=pair.reason)
     error = math.sqrt(pair.control.squared_error + pair.challenger.squared_error)
@@ -161,7 +161,7 @@ def _final(
     goal = definition.goal
     confidence = 1.0 - (alpha if goal.alternative == "two_sided" else 2.0 * alpha)
     none = _nothing(definition, goal, _planned_method(goal), totals, challenger, confidence)
-    pair = paired(goal, kept.of_measure[0], kept.pairs, totals, challenger, definition.unit_bits)
+    pair = paired(definition, kept, totals, 0, challenger)
     if isinstance(pair, NotEstimable):
         return msgspec.structs.replace(none, reason=pair.reason)
     if goal.kind == "proportion":

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.measure import Goal, Guardrail, Measure
+from foldline.experiments.pairs import weighting
 from foldline.experiments.tally import Tally, Totals
 from foldline.experiments.tally_fold import ValuesKept
 from foldline.experiments.tally_layout import Count
@@ -122,6 +123,14 @@ def may_exclude(
             spread = square - mean * mean
             unsure = np.any((spread <= _CANCELLED * square) & (square > 0.0), axis=1)
             variance = np.maximum(spread, 0.0) * units / (units - 1.0)
+        weighted = weighting(definition, which, challenger)
+        if weighted is not None:
+            # The samples of `pairs`, for all minutes at once.
+            p, whole = np.array(weighted[:2]), units.sum(axis=1, keepdims=True)
+            apart = mean - weighted.centre
+            about = variance if measure.kind == "proportion" else np.maximum(spread, 0.0)
+            variance = units * units * (about + apart * apart) / (p * whole) ** 2
+            mean = weighted.centre + units * apart / (p * whole)
         error = np.sqrt((variance / units).sum(axis=1))
         difference = mean[:, 1] - mean[:, 0]
         planned = definition.sample_sizes[0] + definition.sample_sizes[challenger]

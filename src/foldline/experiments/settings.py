@@ -15,6 +15,7 @@ from foldline.experiments.definition import (
     ExperimentName,
     Rule,
     Variant,
+    is_adaptive,
     planned_design,
 )
 from foldline.experiments.hashes import OURS, Hash
@@ -38,7 +39,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         alpha: chance of a false win (default 0.05).
         power: chance to find the effect (default 0.9; where a sample size is given, what it gives).
         sample_size: units of the control (default: what the design needs).
-        rule: `fixed` (default) or `always_valid`.
+        rule: `fixed`, the default, or `always_valid`, the default and the only one where a variant learns.
         window_s: seconds after a unit's first exposure in which its rewards count (default 3600).
         maturity_s: seconds a unit waits after its window for what is on its way (default 0).
         late_s: seconds after maturity in which late records still correct the tally (default 3600).
@@ -75,7 +76,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     alpha: Annotated[float, Meta(gt=0, lt=0.5)] = 0.05
     power: Annotated[float, Meta(gt=0, lt=1)] | None = None
     sample_size: Annotated[int, Meta(ge=2)] | None = None
-    rule: Rule = "fixed"
+    rule: Rule | None = None
     window_s: Seconds = 3600.0
     maturity_s: Seconds = 0.0
     late_s: Seconds = 3600.0
@@ -129,7 +130,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             alpha=self.alpha,
             power=found.power,
             sample_sizes=found.sample_sizes,
-            rule=self.rule,
+            rule=self._rule(),
             max_duration_ms=round(self.max_days * DAY_MS),
             window_ms=round(self.window_s * 1000),
             maturity_ms=round(self.maturity_s * 1000),
@@ -144,6 +145,11 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             hash=self.hash,
             unit_bits=self.unit_bits,
         )
+
+    def _rule(self) -> Rule:
+        if self.rule is not None:
+            return self.rule
+        return "always_valid" if any(map(is_adaptive, self.variants)) else "fixed"
 
 
 def read_settings(data: bytes, form: str) -> ExperimentSettings:

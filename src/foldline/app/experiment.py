@@ -1,7 +1,8 @@
 """An experiment's handle: start, pause, stop, see what is known."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from foldline.engine.announcer import Announcement, read_announcements
 from foldline.engine.examining import AssignmentCheck, check_assignments, read_results
@@ -21,12 +22,15 @@ from foldline.engine.promoting import promote, roll_back
 from foldline.engine.segmenting import SegmentReader
 from foldline.errors import FoldError, InputError
 from foldline.experiments.catalogue import ExperimentCatalogue
-from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.definition import ExperimentDefinition, Learns
+from foldline.experiments.goals import Mean, Proportion, Ratio
+from foldline.experiments.measure import Goal
 from foldline.experiments.results import Results
 from foldline.experiments.segments import Segmented
-from foldline.experiments.settings import ExperimentSettings
+from foldline.experiments.settings import ExperimentSettings, settings_of
 from foldline.log.protocol import Log
 from foldline.loops.cut import Cut
+from foldline.policies.protocol import Policy
 
 READY_TIMEOUT_S = 30.0
 """Generous: the first fold on a new machine compiles its kernels."""
@@ -209,3 +213,50 @@ class Experiment:
     def _is_decided_with(self) -> bool:
         replica = self._host.replica(self._loop)
         return replica is not None and replica.tries(self.name)
+
+
+def settings_given(
+    name: str,
+    policies: Mapping[str, Policy],
+    goal: Proportion | Mean | Ratio | Goal | None,
+    max_days: float | None,
+    learns: Learns | Mapping[str, Learns],
+    others: Mapping[str, Any],
+) -> ExperimentSettings:
+    """What `Loop.experiment` was given, as one value.
+
+    Args:
+        name: of the experiment.
+        policies: by the variant's key.
+        goal: what decides.
+        max_days: at most so long.
+        learns: from which decisions the variants' policies learn; or by variant.
+        others: further settings by name.
+
+    Raises:
+        InputError: `input.invalid` without a goal or a greatest duration, or where `learns` names no variant.
+    """
+    if goal is None or max_days is None:
+        raise InputError(
+            "input.invalid",
+            f"experiment {name!r} has no {'goal' if goal is None else 'max_days'}; it is fixed before the "
+            "start",
+            field="goal" if goal is None else "max_days",
+        )
+    share = {} if isinstance(learns, str) else dict(learns)
+    variants = [
+        {
+            "key": key,
+            "policy": policy,
+            "learns": learns if isinstance(learns, str) else share.pop(key, "own"),
+        }
+        for key, policy in policies.items()
+    ]
+    if share:
+        raise InputError(
+            "input.invalid",
+            f"experiment {name!r}: learns names {sorted(share)}; its variants are {sorted(policies)}",
+            field="learns",
+        )
+    whole = goal if isinstance(goal, Goal) else goal.goal()
+    return settings_of({"variants": variants, "goal": whole, "max_days": max_days, **others})

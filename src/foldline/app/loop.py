@@ -1,15 +1,15 @@
 """A loop's handle: decide, reward, see what was learnt."""
 
-import threading
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from foldline.app.experiment import Experiment
+from foldline.app.appending import Appending, Position
+from foldline.app.experiment import Experiment, settings_given
 from foldline.app.models import Models
 from foldline.engine.host import Host
 from foldline.engine.learnt import Learnt
@@ -19,39 +19,22 @@ from foldline.errors import FoldError, InputError
 from foldline.experiments.definition import Learns
 from foldline.experiments.goals import Mean, Proportion, Ratio
 from foldline.experiments.measure import Goal
-from foldline.experiments.settings import settings_of
-from foldline.log.places import appended_places
-from foldline.log.protocol import Batch, Log
+from foldline.log.protocol import Log
 from foldline.loops.bundle import Bundle
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.estimate import Counts, Estimate
-from foldline.loops.reports import Made, Placed, Reports, followed
+from foldline.loops.reports import Made, Reports, followed
 from foldline.loops.topics import topics_of
 from foldline.loops.trying import Chooser
 from foldline.models.inference import Prediction
 from foldline.models.report import ModelReport
 from foldline.models.signing import Secret, no_secret
 from foldline.policies.protocol import Policy
-from foldline.records.codec import encode
 from foldline.records.ids import parse_decision_id
-from foldline.records.types import Decision, Example, Label, Value
+from foldline.records.types import Decision, Value
 
 BUNDLE_TIMEOUT_S = 30.0
 """Generous: the first fold on a new machine compiles its kernels."""
-
-
-class Position(NamedTuple):
-    """Where a record stands on the loop's event topic.
-
-    Attributes:
-        partition: by the unit's hash.
-        offset: on that partition.
-        record: which of the records at that offset, where the log has several at one.
-    """
-
-    partition: int
-    offset: int
-    record: int = 0
 
 
 class Loop:
@@ -82,11 +65,8 @@ class Loop:
         self._name = definition.name
         self._replica = replica
         self._clock = clock
-        self._topic = topics_of(definition).events
         self._made = Reports(definition)
-        self._appended: dict[int, int] = {}
-        self._examined: dict[int, int] = {}
-        self._collected = threading.local()
+        self._appending = Appending(log, topics_of(definition).events)
         self._learnt = Learnt(log)
         self._models = Models(log, host, definition.name, secret)
 
@@ -149,7 +129,7 @@ class Loop:
             anonymous=anonymous,
         )
         if log:
-            self._append(placed)
+            self._appending.append(placed)
         return placed.record  # type: ignore[return-value]  # a decision, by either way
 
     def reward(
@@ -186,7 +166,7 @@ class Loop:
             unit=unit if unit is None else followed(unit, anonymous),
             name=name,
         )
-        self._append(placed)
+        self._appending.append(placed)
 
     def outcome(self, decision: Decision, reward: float) -> None:
         """Report a decision made with `log=False` together with its reward; durable when this returns.
@@ -205,12 +185,12 @@ class Loop:
             context=decision.context,
             occurred=decision.occurred,
         )
-        self._append(self._reports().outcome(made, reward, time=self._clock()))
+        self._appending.append(self._reports().outcome(made, reward, time=self._clock()))
 
     def activate(self, decision: Decision | str) -> None:
         """Report that a decision was shown; needed where the loop asks for activations."""
         id = decision.id if isinstance(decision, Decision) else decision
-        self._append(self._reports().activation(id, time=self._clock()))
+        self._appending.append(self._reports().activation(id, time=self._clock()))
 
     @contextmanager
     def batch(self) -> Iterator[list[Position]]:
@@ -231,17 +211,8 @@ class Loop:
             ...     len(written)
             3
         """
-        if getattr(self._collected, "records", None) is not None:
-            raise InputError("input.invalid", "a batch of this loop is open in this thread; end it first")
-        collected: list[tuple[int, int, bytes]] = []
-        positions: list[Position] = []
-        self._collected.records = collected
-        try:
+        with self._appending.batch() as positions:
             yield positions
-        finally:
-            self._collected.records = None
-        if collected:
-            positions.extend(self._append_all(collected))
 
     def estimates(self) -> list[Estimate]:
         """What was learnt about each action, as the newest roots on the log say. Reads the log."""
@@ -275,7 +246,7 @@ class Loop:
         local = uuid.uuid4().hex if id is None else id
         placed = self._reports().example(unit, x, local, self._clock(), y=y)
         prediction = self._models.predict(unit, x, placed.record.id)  # type: ignore[union-attr]  # an example
-        self._append(placed)
+        self._appending.append(placed)
         return prediction
 
     def example(
@@ -290,7 +261,7 @@ class Loop:
         """
         local = uuid.uuid4().hex if id is None else id
         placed = self._reports().example(unit, x, local, self._clock(), y=y)
-        self._append(placed)
+        self._appending.append(placed)
         return placed.record.id  # type: ignore[union-attr]  # an example
 
     def label(self, example: Prediction | str, y: Value, *, unit: str | None = None) -> None:
@@ -302,7 +273,7 @@ class Loop:
             unit: see `example`.
         """
         named = example.example if isinstance(example, Prediction) else example
-        self._append(self._reports().label(named, y, time=self._clock(), unit=unit))
+        self._appending.append(self._reports().label(named, y, time=self._clock(), unit=unit))
 
     def models(self, partitions: Collection[int] | None = None) -> dict[str, ModelReport]:
         """How the loop's models do, by name, as of their newest snapshots. Reads the log.
@@ -375,32 +346,7 @@ class Loop:
         if not given and goal is None:
             experiment.attach()
             return experiment
-        if goal is None or max_days is None:
-            raise InputError(
-                "input.invalid",
-                f"experiment {name!r} has no {'goal' if goal is None else 'max_days'}; it is fixed before the start",
-                field="goal" if goal is None else "max_days",
-            )
-        share = {} if isinstance(learns, str) else dict(learns)
-        variants = [
-            {
-                "key": key,
-                "policy": policy,
-                "learns": learns if isinstance(learns, str) else share.pop(key, "own"),
-            }
-            for key, policy in given.items()
-        ]
-        if share:
-            raise InputError(
-                "input.invalid",
-                f"experiment {name!r}: learns names {sorted(share)}; its variants are {sorted(given)}",
-                field="learns",
-            )
-        wanted = settings_of({
-            "variants": variants, "goal": goal if isinstance(goal, Goal) else goal.goal(), "max_days": max_days,
-            **settings,
-        })  # fmt: skip
-        experiment.define(wanted)
+        experiment.define(settings_given(name, given, goal, max_days, learns, settings))
         if start:
             experiment.start()
         return experiment
@@ -411,10 +357,10 @@ class Loop:
         Raises:
             FoldError: `fold.no_bundle` if they do not within the time.
         """
-        self._models.await_cut(self._examined, timeout_s)
+        self._models.await_cut(self._appending.examined, timeout_s)
         if not self.definition.decides:
             return
-        self._await(lambda b: all(b.cut[p] >= end for p, end in self._appended.items()), timeout_s)
+        self._await(lambda b: all(b.cut[p] >= end for p, end in self._appending.ends.items()), timeout_s)
 
     def await_definition(self, version: int, timeout_s: float = BUNDLE_TIMEOUT_S) -> None:
         """Wait for a bundle of at least this definition version; a loop that only has models needs none."""
@@ -455,43 +401,3 @@ class Loop:
         if self._made.definition is not definition:
             self._made = Reports(definition, self._host.catalogue.actions(self._name))
         return self._made
-
-    def _append(self, placed: Placed) -> None:
-        partition, record = placed
-        collected: list[tuple[int, int, bytes]] | None = getattr(self._collected, "records", None)
-        if collected is not None:
-            collected.append((partition, record.time, encode(record)))
-            return
-        batch = Batch(self._topic, partition, encode(record), 1, record.time, record.time)
-        self._note(partition, self._log.append([batch])[0] + 1, isinstance(record, Example | Label))
-
-    def _append_all(self, collected: list[tuple[int, int, bytes]]) -> list[Position]:
-        """One batch a partition, in one append; where each record stands, in the order collected."""
-        lines: dict[int, list[bytes]] = {}
-        times: dict[int, list[int]] = {}
-        for partition, time, line in collected:
-            lines.setdefault(partition, []).append(line)
-            times.setdefault(partition, []).append(time)
-        batches = [
-            Batch(self._topic, p, b"\n".join(lines[p]), len(lines[p]), min(times[p]), max(times[p]))
-            for p in lines
-        ]
-        standing = {
-            batch.partition: appended_places(self._log, offset, batch.count)
-            for batch, offset in zip(batches, self._log.append(batches), strict=True)
-        }
-        for partition, places in standing.items():
-            self._note(
-                partition, places[-1][0] + 1, any(line.startswith(_EXAMINED) for line in lines[partition])
-            )
-        following = {partition: iter(places) for partition, places in standing.items()}
-        return [Position(partition, *next(following[partition])) for partition, _, _ in collected]
-
-    def _note(self, partition: int, end: int, examined: bool) -> None:
-        self._appended[partition] = max(self._appended.get(partition, 0), end)
-        if examined:
-            self._examined[partition] = self._appended[partition]
-
-
-_EXAMINED = (b'{"type":"example"', b'{"type":"label"')
-"""How lines begin that models learn."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import foldline as fl
-from foldline.app.loop import Position
+from foldline.app.appending import Position
 from foldline.engine.learner import Pace
 from foldline.errors import InputError
 from foldline.log.shown_url import shown_url

@@ -3,7 +3,9 @@
 A new page is a function that returns its text, and a line in `PAGES`.
 """
 
+import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from foldline.cli.noun import SETTINGS
 from foldline.cli.program import app
 from foldline.errors import CODES
 from foldline.policies.registry import POLICIES, describe
+from foldline.records.schemas import RECORD_TYPES, schema
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100
@@ -59,6 +62,14 @@ _POLICIES = """\
 On the command line: `--policy KIND` or `--policy KIND:name=value,name=value`.
 In JSON: `{"kind": "epsilon_greedy", "epsilon": 0.05}`. In Python: `fl.EpsilonGreedy(0.05)`.
 A *dial* may be turned while the loop runs; changing any other parameter starts a new fold.
+"""
+
+
+_SCHEMAS = """\
+What stands on an event topic: one JSON object a line, its `type` first as Foldline writes it, absent fields left out.
+[schemas/](schemas/) has the JSON Schema (2020-12) of each type; `foldline topics schema TYPE` prints it.
+Any program may write such records, as [kafka.md](kafka.md) shows; fields that a type does not have are passed over.
+A line that does not fit is a dead letter (`record.undecodable`, `record.schema`), and the fold goes on.
 """
 
 
@@ -110,10 +121,34 @@ def policies_page() -> str:
     return "\n".join(parts)
 
 
+def schemas_page() -> str:
+    """Every record type with its fields."""
+    parts = [f"# Records\n\n{GENERATED}", _SCHEMAS]
+    for name in RECORD_TYPES:
+        found = schema(name)
+        parts.append(f"## {name}\n\n{found['description']} [Schema](schemas/{name}.json).\n")
+        rows = [
+            f"| `{field}` | {_cell(_type_of(each))} | {'yes' if field in found['required'] else 'no'} "
+            f"| {_cell(each.get('description', '–'))} |"
+            for field, each in found["properties"].items()
+            if field != "type"
+        ]
+        parts.append("\n".join(["| field | type | required | meaning |\n|---|---|---|---|", *rows]) + "\n")
+    parts.append("A reward names exactly one of `decision` and `unit`.\n")
+    return "\n".join(parts)
+
+
+def schema_file(name: str) -> str:
+    """The JSON Schema of one record type."""
+    return json.dumps(schema(name), indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/errors.md": errors_page,
     "docs/cli.md": cli_page,
     "docs/policies.md": policies_page,
+    "docs/schemas.md": schemas_page,
+    **{f"docs/schemas/{name}.json": partial(schema_file, name) for name in RECORD_TYPES},
 }
 """The generated pages, by path."""
 
@@ -136,6 +171,7 @@ def stale(root: Path) -> list[str]:
 def main() -> None:
     """Write every page that is stale."""
     for path in stale(ROOT):
+        (ROOT / path).parent.mkdir(exist_ok=True)
         (ROOT / path).write_text(PAGES[path](), encoding="utf-8")
         print(f"wrote {path}")
 
@@ -152,6 +188,21 @@ def _helps(path: str, command: Any, above: typer.Context | None) -> Iterator[tup
     yield path, command.get_help(context).rstrip()
     for verb in getattr(command, "commands", {}):
         yield from _helps(f"{path} {verb}", command.commands[verb], context)
+
+
+def _type_of(field: dict[str, Any]) -> str:
+    """A field's type in words, with its bounds."""
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(map(_type_of, field["anyOf"])))
+    if "enum" in field:
+        return ", ".join(map(repr, field["enum"])).replace("'", "`")
+    word = str(field.get("type", "any"))
+    if "minimum" in field:
+        least, most = field["minimum"], field.get("maximum")
+        word += f", at least {least}" if most is None else f", {least} to {most}"
+    if "maxLength" in field:
+        word += f", {field['minLength']} to {field['maxLength']} characters"
+    return word
 
 
 def _cell(text: str) -> str:

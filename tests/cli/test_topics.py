@@ -216,3 +216,13 @@ def test_list_shows_how_far_folds_have_come(run: Run, tmp_path: Path) -> None:
     assert topics["foldline.loops"]["folds"] == []
     rows = [line.split()[:6] for line in run("topics", "list", "--log", url).out.splitlines()]
     assert ["policy", "news.events", "0", str(ends[0] - 1), str(ends[0]), "1"] in rows
+
+
+def test_schemas_are_printed(run: Run) -> None:
+    """One type's whole, all of them as one object, or a list; another name is refused with those there are."""
+    reward = json.loads(run("topics", "schema", "reward").out)
+    assert (reward["title"], reward["properties"]["type"]["enum"]) == ("Reward", ["reward"])
+    assert json.loads(run("topics", "schema", "--json").out)["reward"] == reward
+    assert any(line.split()[0] == "reward" for line in run("topics", "schema").out.splitlines())
+    refused = run("topics", "schema", "click")
+    assert (refused.status, "'click', expected one of decision, reward" in refused.err) == (2, True)

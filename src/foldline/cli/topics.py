@@ -12,6 +12,7 @@ from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
 from foldline.cli.output import print_json, print_table
+from foldline.cli.topic_schema import schema
 from foldline.errors import InputError, LogError
 from foldline.log.follow import follow as rows_of
 from foldline.log.protocol import Log, Row
@@ -26,6 +27,7 @@ FOLLOW_S = 1.0
 """How long one wait for new records lasts; between waits Ctrl-C is noticed."""
 
 app = noun("What stands on the log.", "foldline topics list --log sqlite:///shop.db")
+app.command("schema")(schema)
 
 
 @app.command("list")

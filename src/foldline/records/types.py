@@ -90,7 +90,20 @@ class Reward(Record, frozen=True, kw_only=True):
 
 
 class Outcome(Record, frozen=True, kw_only=True):
-    """A decision and its reward in one record, as agents that know both report them. Learnt at once."""
+    """A decision and its reward in one record, as agents that know both report them. Learnt at once.
+
+    Attributes:
+        id: as of a decision.
+        unit: who or what was decided for; also the record's key.
+        action: the action chosen.
+        propensity: P(action | available actions).
+        reward: what came of it, finite, within the loop's range.
+        bundle: content hash of the bundle decided with, or a name of the agent's own.
+        definition: version of the loop's definition.
+        available: the actions allowed, where they were fewer than the definition's.
+        context: features, by value.
+        occurred: the time the client claims.
+    """
 
     id: Id
     unit: Id
@@ -105,7 +118,11 @@ class Outcome(Record, frozen=True, kw_only=True):
 
 
 class Activation(Record, frozen=True, kw_only=True):
-    """A decision was shown; where a loop asks for activations, only such decisions count."""
+    """A decision was shown; where a loop asks for activations, only such decisions count.
+
+    Attributes:
+        decision: its full id.
+    """
 
     decision: Id
 
@@ -115,7 +132,15 @@ class Tick(Record, frozen=True, kw_only=True):
 
 
 class Observation(Record, frozen=True, kw_only=True):
-    """A unit's value without a decision, such as revenue."""
+    """A unit's value without a decision, such as revenue.
+
+    Attributes:
+        id: idempotency key; the same id within the joins' span counts once.
+        unit: whose it is; also the record's key.
+        name: of the metric.
+        value: finite.
+        occurred: the time the client claims.
+    """
 
     id: Id
     unit: Id

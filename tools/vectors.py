@@ -286,9 +286,32 @@ def gaussian_cases() -> Iterator[Case]:
     yield Case("gaussian-needles", "gaussian_thompson", names(3), parameters, [names(3), names(3)[:2]])
 
 
+def mixture_cases() -> Iterator[Case]:
+    """Bandits mixed with even choice, by a share that stays and one that falls."""
+    for name, policy, share, decay in (
+        ("thompson", {"kind": "thompson"}, 0.1, "none"),
+        ("greedy", {"kind": "epsilon_greedy", "epsilon": 1 / 3}, 1 / 3, "fourth_root"),
+        ("ucb", {"kind": "ucb1"}, 5e-324, "none"),
+        ("even", {"kind": "kl_ucb", "ties": "first"}, 1.0, "none"),
+    ):
+        parameters = learnt(
+            {"kind": "mixture", "policy": policy, "share": share, "decay": decay}, near(7, 0.1, 0.4)
+        )
+        yield Case(
+            f"mixture-{name}", "mixture", names(7), parameters, [names(7)[1:], names(7)[:2], names(7)[3:4]]
+        )
+
+
 def cases() -> list[Case]:
     """All of them."""
-    return [*plain_cases(), *greedy_cases(), *bound_cases(), *thompson_cases(), *gaussian_cases()]
+    return [
+        *plain_cases(),
+        *greedy_cases(),
+        *bound_cases(),
+        *thompson_cases(),
+        *gaussian_cases(),
+        *mixture_cases(),
+    ]
 
 
 def texts() -> list[str]:

@@ -14,6 +14,7 @@ from foldline.policies.epsilon_greedy import EpsilonGreedy
 from foldline.policies.fixed import Fixed
 from foldline.policies.gaussian_thompson import GaussianThompson
 from foldline.policies.kl_ucb import KlUcb
+from foldline.policies.mixture import Mixture
 from foldline.policies.protocol import Parameters, Policy
 from foldline.policies.random import Random
 from foldline.policies.registry import POLICIES
@@ -44,6 +45,10 @@ CASES: list[Policy] = [
     Ucb1(bonus=0.1, ties="first"),
     KlUcb(),
     KlUcb(c=3.0, ties="first"),
+    Mixture({"kind": "thompson"}),
+    Mixture({"kind": "discounted", "half_life_s": 60.0}, share=0.3, decay="fourth_root"),
+    Mixture({"kind": "constant_step"}, share=1.0),
+    Mixture({"kind": "ucb1", "ties": "first"}, share=1e-9),
 ]
 
 

@@ -9,6 +9,7 @@ from foldline.errors import DefinitionError, InputError
 from foldline.policies.discounted import Discounted
 from foldline.policies.epsilon_greedy import EpsilonGreedy
 from foldline.policies.fixed import Fixed
+from foldline.policies.mixture import Mixture
 from foldline.policies.protocol import Policy
 from foldline.policies.random import Random
 from foldline.policies.registry import POLICIES, describe, parse_policy, policy_from
@@ -27,6 +28,7 @@ from foldline.policies.thompson import Thompson
         ("epsilon_greedy:epsilon=0.05,ties=first", EpsilonGreedy(0.05, ties="first")),
         ("discounted:half_life_s=200", Discounted(half_life_s=200.0)),
         ("thompson:half_life_s=null, prior_count = 2", Thompson(prior_count=2.0)),
+        ("mixture:policy=thompson,share=0.2", Mixture({"kind": "thompson"}, share=0.2)),
     ],
 )
 def test_policies_are_parsed(text: str, expected: Policy) -> None:
@@ -57,6 +59,9 @@ def test_policies_survive_json(policy: Policy) -> None:
         ("epsilon_greedy:epsilon=0,epsilon=1", "input.invalid", "given twice"),
         ("epsilon_greedy:ties=last", "input.invalid", "ties='last'"),
         ("fixed", "input.invalid", "needs action"),
+        ("mixture:policy=random", "input.unknown_policy", "expected one of epsilon_greedy, constant_step"),
+        ("mixture:policy=mixture", "input.unknown_policy", "policy 'mixture' is not known"),
+        ("mixture:policy=thompson,share=0", "input.invalid", "> 0"),
         ("split", "input.invalid", "shares"),
         ("split:a=0", "input.invalid", "at least one above 0"),
         ("split:a=-1", "input.invalid", ">= 0.0"),

@@ -62,6 +62,21 @@ export function greedy(values, allowed, epsilon, ties) {
 }
 
 /**
+ * A table mixed with even choice: every allowed action gets share/n rounded down, the table the rest in proportion.
+ *
+ * Each of its weights is scaled and rounded down; what remains goes to the first of the greatest.
+ */
+export function mixed(weights, share, allowed) {
+  const count = marked(allowed);
+  const [even] = divided(Math.trunc(share * WHOLE), count);
+  const rest = WHOLE - even * count;
+  const found = weights.map((weight) => Math.floor((weight / WHOLE) * rest));
+  const left = found.reduce((remaining, weight) => remaining - weight, rest);
+  found[indexOfGreatest(found)] += left;
+  return found.map((weight, i) => (allowed[i] ? weight + even : weight));
+}
+
+/**
  * A table ready to be drawn from.
  *
  * `find(draw)` is the first action whose cumulative weight exceeds the draw. A guide says where to begin (Chen and

@@ -74,6 +74,10 @@ class ConstantStep(Policy, frozen=True, tag="constant_step"):
             "run its loop on one partition, or use 'discounted'",
         )
 
+    def floor(self, actions: int, decisions: int) -> float:
+        """See `Policy.floor`."""
+        return self.epsilon / actions
+
     def compile(
         self, state: Arrays, columns: Sequence[int], *, as_of: int, unit_bits: int, low: float, high: float
     ) -> Parameters:

@@ -80,6 +80,10 @@ class Discounted(Policy, frozen=True, tag="discounted"):
         """See `Policy.merge`."""
         return merge_decayed(left, right)
 
+    def floor(self, actions: int, decisions: int) -> float:
+        """See `Policy.floor`."""
+        return self.epsilon / actions
+
     def compile(
         self, state: Arrays, columns: Sequence[int], *, as_of: int, unit_bits: int, low: float, high: float
     ) -> Parameters:

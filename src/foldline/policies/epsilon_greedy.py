@@ -49,6 +49,10 @@ class EpsilonGreedy(ExactSums, frozen=True, tag="epsilon_greedy"):
     dials: ClassVar[frozenset[str]] = frozenset({"epsilon", "q0", "ties"})
     summary: ClassVar[str] = "explore with probability epsilon, else the best average"
 
+    def floor(self, actions: int, decisions: int) -> float:
+        """See `Policy.floor`."""
+        return self.epsilon / actions
+
     def compile(
         self, state: Arrays, columns: Sequence[int], *, as_of: int, unit_bits: int, low: float, high: float
     ) -> Parameters:

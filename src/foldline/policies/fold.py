@@ -52,9 +52,7 @@ class PolicyFold(EventFold[Known]):
 
     def parameters(self) -> dict[str, Any]:
         """The learning parameters: the policy without its dials, and the reward rule."""
-        fields = msgspec.to_builtins(self.policy)
-        learning = {name: value for name, value in fields.items() if name not in self.policy.dials}
-        return {"policy": learning, **super().parameters()}
+        return {"policy": self.policy.learning(), **super().parameters()}
 
     def nothing(self) -> Known:
         """See `EventFold.nothing`."""

@@ -90,6 +90,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=False, tag_field="kind", omit_
         """The same for replacing a learnt reward by the truth; where `none`, CORRECTED emits change nothing."""
         return "exact"
 
+    def learning(self) -> dict[str, Any]:
+        """The learning parameters, as JSON values with `kind`: all but the dials. Part of the fold's identity."""
+        return {name: value for name, value in msgspec.to_builtins(self).items() if name not in self.dials}
+
+    def floor(self, actions: int, decisions: int) -> float:
+        """The least probability that any of so many allowed actions has, whatever was learnt of so many decisions.
+
+        0 where there is none: then effects between actions cannot be estimated from what it logs.
+        """
+        return 0.0
+
     def check(self, actions: Sequence[str], low: float, high: float) -> None:
         """Refuse a loop whose actions or range this policy cannot serve; by default it serves all.
 

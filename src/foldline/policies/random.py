@@ -22,6 +22,10 @@ class Random(ExactSums, frozen=True, tag="random"):
 
     summary: ClassVar[str] = "every action equally often"
 
+    def floor(self, actions: int, decisions: int) -> float:
+        """See `Policy.floor`."""
+        return 1.0 / actions
+
     def compile(
         self, state: Arrays, columns: Sequence[int], *, as_of: int, unit_bits: int, low: float, high: float
     ) -> Parameters:

@@ -1,43 +1,26 @@
 """The policies by kind: what TOML, HTTP, help pages and `--policy` know of them."""
 
 import contextlib
-import difflib
 from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args
 
 import msgspec
 
 from foldline.errors import InputError
-from foldline.policies.constant_step import ConstantStep
-from foldline.policies.discounted import Discounted
-from foldline.policies.epsilon_greedy import EpsilonGreedy
+from foldline.policies.bandits import BANDITS, by_kind, class_among, made_of
 from foldline.policies.fixed import Fixed
-from foldline.policies.gaussian_thompson import GaussianThompson
-from foldline.policies.kl_ucb import KlUcb
+from foldline.policies.mixture import Mixture
 from foldline.policies.protocol import Policy, field_types
 from foldline.policies.random import Random
 from foldline.policies.split import Split
-from foldline.policies.thompson import Thompson
-from foldline.policies.ucb1 import Ucb1
 
-POLICIES: tuple[type[Policy], ...] = (
-    Random,
-    Fixed,
-    Split,
-    EpsilonGreedy,
-    ConstantStep,
-    Discounted,
-    Thompson,
-    GaussianThompson,
-    Ucb1,
-    KlUcb,
-)
+POLICIES: tuple[type[Policy], ...] = (Random, Fixed, Split, *BANDITS, Mixture)
 """Every policy there is, in the order of listings."""
 
 SETTLED = frozenset({"fixed", "random", "split"})
 """Kinds whose probabilities follow from their definition: nothing they learn changes how they choose."""
 
-_BY_KIND = {str(policy.__struct_config__.tag): policy for policy in POLICIES}
+_BY_KIND = by_kind(POLICIES)
 
 
 class Parameter(NamedTuple):
@@ -66,13 +49,7 @@ def policy_class(kind: str) -> type[Policy]:
     Raises:
         InputError: `input.unknown_policy`, with the nearest name.
     """
-    if kind in _BY_KIND:
-        return _BY_KIND[kind]
-    raise InputError(
-        "input.unknown_policy",
-        f"policy {kind!r} is not known{_nearest(kind, _BY_KIND)}; expected one of {', '.join(_BY_KIND)}",
-        field="kind",
-    )
+    return class_among(_BY_KIND, kind)
 
 
 def policy_from(source: Mapping[str, Any] | str | bytes) -> Policy:
@@ -86,26 +63,14 @@ def policy_from(source: Mapping[str, Any] | str | bytes) -> Policy:
         >>> policy_from({"kind": "random"})
         Random()
     """
-    fields = dict(_decoded(source)) if isinstance(source, str | bytes) else dict(source)
-    kind = fields.pop("kind", None)
-    if not isinstance(kind, str):
-        raise InputError("input.invalid", f"a policy needs a kind, got {source!r}", field="kind")
-    known = field_types(policy_class(kind))
-    for name in fields:
-        if name not in known:
-            raise InputError(
-                "input.invalid",
-                f"policy {kind!r} has no parameter {name!r}{_nearest(name, known)}; "
-                f"expected {', '.join(known) or 'none'}",
-                field=name,
-            )
-    return _built(kind, fields)
+    return made_of(_BY_KIND, _decoded(source) if isinstance(source, str | bytes) else source)
 
 
 def parse_policy(text: str) -> Policy:
     """The policy of `KIND` or `KIND:name=value,name=value`, as given to `--policy`.
 
-    Values are numbers or null where they read as such, and text otherwise. For `split` the names are actions.
+    Values are numbers or null where they read as such, and text otherwise. For `split` the names are actions; for
+    `mixture` the policy mixed is named by its kind, and has that kind's defaults.
 
     Raises:
         InputError: as `policy_from`.
@@ -131,6 +96,8 @@ def parse_policy(text: str) -> Policy:
         fields[name] = _value(value, text_only=kind == "fixed")
     if kind == "split" and "shares" not in fields:
         fields = {"shares": fields}
+    if kind == "mixture" and isinstance(fields.get("policy"), str):
+        fields["policy"] = {"kind": fields["policy"]}
     return policy_from({"kind": kind, **fields})
 
 
@@ -159,28 +126,11 @@ def _decoded(source: str | bytes) -> dict[str, Any]:
         raise InputError("input.invalid", f"a policy as JSON: {error}; got {source!r}") from error
 
 
-def _built(kind: str, fields: dict[str, Any]) -> Policy:
-    policy = _BY_KIND[kind]
-    missing = [
-        field.name for field in msgspec.structs.fields(policy) if field.required and field.name not in fields
-    ]
-    if missing:
-        raise InputError(
-            "input.invalid", f"policy {kind!r} needs {', '.join(missing)}, got {fields!r}", field=missing[0]
-        )
-    return policy(**fields)
-
-
 def _value(text: str, *, text_only: bool = False) -> Any:
     for read in () if text_only else (msgspec.json.decode, float):
         with contextlib.suppress(msgspec.DecodeError, ValueError):
             return read(text)
     return text
-
-
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _described(field: msgspec.structs.FieldInfo, annotation: Any, dial: bool) -> Parameter:

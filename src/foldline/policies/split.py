@@ -50,6 +50,11 @@ class Split(ExactSums, frozen=True, tag="split"):
         """See `Policy.check`."""
         _shares(self.shares, actions)
 
+    def floor(self, actions: int, decisions: int) -> float:
+        """See `Policy.floor`."""
+        total, least = sum(self.shares.values()), min(self.shares.values())
+        return least / total if len(self.shares) >= actions else 0.0
+
     def compile(
         self, state: Arrays, columns: Sequence[int], *, as_of: int, unit_bits: int, low: float, high: float
     ) -> Parameters:

@@ -85,6 +85,29 @@ def greedy(values: npt.NDArray[np.float64], allowed: Mask, epsilon: float, ties:
     return weights
 
 
+def mixed(weights: Weights, share: float, allowed: Mask) -> Weights:
+    """A table mixed with even choice: every allowed action gets share/n rounded down, the table the rest in proportion.
+
+    Each of its weights is scaled and rounded down; what remains goes to the first of the greatest.
+
+    Args:
+        weights: (n,) over `WHOLE`, zero where not allowed.
+        share: 0 to 1.
+        allowed: (n,) at least one True.
+
+    Example:
+        >>> (mixed(np.array([WHOLE, 0, 0]), 0.25, np.array([True, True, False])) / WHOLE).tolist()
+        [0.875, 0.125, 0.0]
+    """
+    count = int(allowed.sum())
+    even = int(share * WHOLE) // count
+    rest = WHOLE - even * count
+    found: Weights = np.floor(weights / float(WHOLE) * float(rest)).astype(np.int64)
+    found[int(found.argmax())] += rest - int(found.sum())
+    found[allowed] += even
+    return found
+
+
 def quotient(
     total: npt.NDArray[np.int64], count: npt.NDArray[np.int64], unit_bits: int
 ) -> npt.NDArray[np.float64]:

@@ -8,6 +8,7 @@ import { EdgeError, shown } from '../errors.js';
 import { greatestBound } from './bound.js';
 import { fixed, random } from './equal.js';
 import { epsilonGreedy } from './greedy.js';
+import { mixtureOf } from './mixture.js';
 import { split } from './split.js';
 import { gaussianThompson, thompson } from './thompson.js';
 
@@ -22,6 +23,7 @@ const RULES = new Map([
   ['gaussian_thompson', gaussianThompson],
   ['ucb1', greatestBound],
   ['kl_ucb', greatestBound],
+  ['mixture', mixtureOf((kind) => ruleOf(kind))],
 ]);
 
 export const kinds = [...RULES.keys()];

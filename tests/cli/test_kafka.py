@@ -1,12 +1,14 @@
 """The command line on a real Apache Kafka."""
 
 import json
+import threading
 from collections.abc import Callable
 
 import foldline as fl
 from foldline.log.open import open_log
 from foldline.log.protocol import Batch, Topic
 from tests.cli.conftest import Ran
+from tests.cli.test_topics import NOON, outcome
 from tests.log.kafka.altering import alter
 from tools.kafka.sharing import Shared
 
@@ -22,7 +24,7 @@ def test_topics_are_listed_and_read(run: Run, kafka_url: str) -> None:
         log.append([Batch("news.events", 0, b'{"n":1}\n{"n":2}', 2, 5, 6)])
         log.append([Batch("news.roots", 0, b"\xff", 1, 5, 5, b"root")])
     listed = [line.split() for line in run("topics", "list", "--log", kafka_url).out.splitlines()]
-    assert ["news.events", "2", "delete", "0", "2", "2", "-"] in listed
+    assert ["news.events", "2", "delete", "0", "2", "2", "~22"] in listed
     assert ["news.roots", "1", "compact", "0", "1", "1", "-"] in listed
     read = run("topics", "read", "news.events", "--log", kafka_url).out.splitlines()
     assert read == ['0:0\t{"n":0}', '0:1.0\t{"n":1}', '0:1.1\t{"n":2}']
@@ -72,3 +74,80 @@ def test_topics_changed_by_others_are_found_at_start(run: Run, broker: Shared, k
     assert learner.status == 1
     assert "cleanup.policy is compact,delete, expected compact" in learner.err
     assert "log.topic_conflict" in learner.err
+
+
+def _unlearnable(url: str) -> None:
+    """A loop that has met a record of an action it did not know, and knows it by now."""
+    with fl.open(url) as app:
+        app.loop("news", actions=["a"])
+        app.log.append([outcome("u", "b")])
+        news = app.loop("news", actions=["a", "b"])
+        news.outcome(news.decide(unit="x"), 0.0)
+        news.catch_up()
+        assert news.counts()["dead"] == 1
+
+
+def test_letters_are_listed_and_sent_again(run: Run, kafka_url: str) -> None:
+    """Each once, with its key; then it counts."""
+    _unlearnable(kafka_url)
+    [letter] = map(json.loads, run("topics", "dead", "--json", "--log", kafka_url).out.splitlines())
+    assert (letter["topic"], letter["code"], letter["resent"]) == (
+        "news.events",
+        "record.unknown_action",
+        False,
+    )
+    for sent in (1, 0):
+        said = json.loads(run("topics", "resend", "news.events", "--json", "--log", kafka_url).out)
+        assert (said["letters"], said["sent"]) == (1, sent)
+    assert "(sent again)" in run("topics", "dead", "news.events", "--log", kafka_url).out
+    with fl.open(kafka_url) as app:
+        news = app.loop("news")
+        news.outcome(news.decide(unit="y"), 0.0)
+        news.catch_up()
+        assert (news.counts()["outcomes"], news.counts()["dead"]) == (3, 1)
+
+
+def test_namespaces_are_told_apart(run: Run, kafka_url: str) -> None:
+    """A log that sees topics of another namespace shows its folds and letters under full names, and sends none."""
+    inner = f"{kafka_url}.shop"
+    for url in (kafka_url, inner):
+        _unlearnable(url)
+    topics = {
+        each["topic"]: each for each in json.loads(run("topics", "list", "--json", "--log", kafka_url).out)
+    }
+    for name in ("news.events", "shop.news.events"):
+        assert {(each["fold"], each["lag"]) for each in topics[name]["folds"]} == {
+            ("policy", 0),
+            ("timeline", 0),
+        }
+    letters = map(json.loads, run("topics", "dead", "--json", "--log", kafka_url).out.splitlines())
+    assert sorted(letter["topic"] for letter in letters) == ["news.events", "shop.news.events"]
+    refused = run("topics", "resend", "shop.news.events", "--log", kafka_url)
+    assert (refused.status, "--log kafka://host:port/shop" in refused.err) == (2, True), refused.err
+    assert json.loads(run("topics", "resend", "news.events", "--json", "--log", inner).out)["sent"] == 1
+
+
+def test_topics_are_read_from_a_time_and_followed(run: Run, kafka_url: str) -> None:
+    """What is older is left to the brokers; what comes meanwhile is printed, until the limit."""
+    hour = 3_600_000
+    noon, came = NOON + 12 * hour, threading.Event()
+    with open_log(kafka_url) as log:
+        log.create(Topic("t", 2))
+        for p, hours in ((0, 0), (0, 5), (0, 9), (1, 3)):
+            time = NOON + hours * hour
+            log.append([Batch("t", p, b'{"time":%d}' % time, 1, time, time)])
+        assert (log.since("t", 0, NOON + 4 * hour), log.since("t", 1, NOON + 4 * hour)) == (1, 1)
+        read = run("topics", "read", "t", "--since", str(NOON + 4 * hour), "--log", kafka_url).out
+        assert [line.split("\t")[0] for line in read.splitlines()] == ["0:1", "0:2"]
+
+        def append() -> None:
+            while not came.wait(0.05):
+                log.append([Batch("t", 1, b'{"time":%d}' % noon, 1, noon, noon)])
+
+        appending = threading.Thread(target=append)
+        appending.start()
+        arguments = ("--since", str(noon), "--follow", "--limit", "2")
+        followed = run("topics", "read", "t", *arguments, "--log", kafka_url).out.splitlines()
+        came.set()
+        appending.join()
+    assert [line.split("\t")[1] for line in followed] == [f'{{"time":{noon}}}'] * 2

@@ -86,6 +86,10 @@ def test_read_prints_every_record(run: Run, url: str) -> None:
         (["--offset", "-9", "--limit", "2"], [(0, 0), (0, 1)]),
         (["--since", str(NOON + 2)], [(0, 2), (1, 0)]),
         (["--since", "2026-01-01T12:01"], [(1, 0)]),
+        (["--offset", "2"], [(0, 2)]),
+        (["--offset", "1", "--follow", "--limit", "2"], [(0, 1), (0, 2)]),
+        (["--since", "2026-01-01T12:00", "--offset", "-1"], [(0, 2), (1, 0)]),
+        (["--since", "2027-01-01"], []),
     ],
 )
 def test_read_from_a_point(run: Run, url: str, arguments: list[str], places: list[tuple[int, int]]) -> None:
@@ -130,6 +134,7 @@ def test_dead_in_words(run: Run, url: str) -> None:
         (["read", "nowhere"], "log.topic_missing"),
         (["dead", "nowhere"], "log.topic_missing"),
         (["read", "news.events", "--offset", "99"], "log.offset_out_of_range"),
+        (["read", "news.events", "--offset", "2", "--partition", "1"], "log.offset_out_of_range"),
         (["read", "news.events", "--since", "yesterday"], "input.invalid"),
     ],
 )
@@ -147,7 +152,8 @@ def test_reading_makes_no_log(run: Run, tmp_path: Path) -> None:
     assert str(missing) in ran.err
 
 
-def _outcome(unit: str, action: str) -> Batch:
+def outcome(unit: str, action: str) -> Batch:
+    """An outcome in the first partition."""
     record = Outcome(
         time=NOON, id=f"0.0.{unit}", unit=unit, action=action, propensity=0.5, reward=1.0, bundle="b", definition=1
     )  # fmt: skip
@@ -159,7 +165,7 @@ def test_letters_are_sent_again_once_what_was_wrong_is_mended(run: Run, tmp_path
     url = f"sqlite:///{tmp_path}/resend.db"
     with fl.open(url) as app:
         app.loop("news", actions=["a"])
-        app.log.append([_outcome("u", "b"), _outcome("v", "a"), _outcome("w", "b")])
+        app.log.append([outcome("u", "b"), outcome("v", "a"), outcome("w", "b")])
         app.log.append([Batch("news.events", 0, b"nonsense", 1, NOON, NOON, b"its own key")])
         news = app.loop("news", actions=["a", "b"])
         news.outcome(news.decide(unit="x"), 0.0)
@@ -205,7 +211,7 @@ def test_list_shows_how_far_folds_have_come(run: Run, tmp_path: Path) -> None:
             news.outcome(news.decide(unit=f"u{n}"), 1.0)
         news.catch_up()
     with open_log(url) as log:
-        log.append([_outcome("x", "a")])
+        log.append([outcome("x", "a")])
         ends = [log.offsets("news.events", p)[1] for p in (0, 1)]
     listed = json.loads(run("topics", "list", "--log", url, "--json").out)
     topics = {topic["topic"]: topic for topic in listed}

@@ -15,7 +15,8 @@ from foldline.cli.output import print_json, print_table
 from foldline.cli.topic_schema import schema
 from foldline.errors import InputError, LogError
 from foldline.log.follow import follow as rows_of
-from foldline.log.protocol import Log, Row
+from foldline.log.protocol import Log, Row, Topic
+from foldline.log.validation import out_of_range
 from foldline.loops.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
@@ -36,10 +37,13 @@ def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
 
     Topics: partitions, cleanup, first and end offsets, and their span: on a compacted topic, and on Kafka, fewer
     records may stand than the offsets span. Offsets are summed over the partitions; JSON has them one by one. Bytes
-    are those of the payloads, which Kafka does not tell.
+    are those of the payloads; Kafka does not tell them, and ~ marks an estimate from the newest of a topic that is
+    not compacted.
 
     Folds: the offset that the newest root covers, the partition's end, and the lag between. Ingests: the offset of the
     source that is copied next, its end where the source is a topic of this log, and what became of its records.
+
+    A log on Kafka without a namespace has the topics of all; folds of a namespace stand under its topics' full names.
 
     Example: foldline topics list --log sqlite:///news.db
     """
@@ -49,19 +53,7 @@ def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
     with open_existing(log) as opened:
         progress = progress_of(opened)
         ingests = [_ingested(opened, mark) for mark in marks_on(opened)]
-        topics = [
-            {
-                "topic": topic.name,
-                "partitions": topic.partitions,
-                "cleanup": topic.cleanup,
-                "retention_ms": topic.retention_ms,
-                "bytes": opened.size(topic.name),
-                "offsets": [opened.offsets(topic.name, p) for p in range(topic.partitions)],
-                "folds": [_folded(each) for each in progress if each.topic == topic.name],
-                "ingests": [each for each in ingests if each["topic"] == topic.name],
-            }
-            for topic in opened.topics()
-        ]
+        topics = [_described(opened, topic, progress, ingests) for topic in opened.topics()]
     if json:
         here = {topic["topic"] for topic in topics}
         elsewhere = [each for each in ingests if each["topic"] not in here]
@@ -79,6 +71,27 @@ def list_topics(log: LogUrl = DEFAULT_LOG, json: AsJson = False) -> None:
         print()
         columns = ["ingest", "topic", "partition", "loop", "offset", "end", "lag", "copied", "passed", "dead"]
         print_table(columns, [[each[column] for column in columns] for each in ingests])
+
+
+def _described(
+    log: Log, topic: Topic, progress: list["Progress"], ingests: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """A topic as shown."""
+    from foldline.engine.topic_sizes import estimated_bytes
+
+    offsets = [log.offsets(topic.name, p) for p in range(topic.partitions)]
+    size = log.size(topic.name)
+    return {
+        "topic": topic.name,
+        "partitions": topic.partitions,
+        "cleanup": topic.cleanup,
+        "retention_ms": topic.retention_ms,
+        "bytes": size,
+        "bytes_estimated": estimated_bytes(log, topic, offsets) if size is None else None,
+        "offsets": offsets,
+        "folds": [_folded(each) for each in progress if each.topic == topic.name],
+        "ingests": [each for each in ingests if each["topic"] == topic.name],
+    }
 
 
 def _ingested(log: Log, mark: "IngestMark") -> dict[str, Any]:
@@ -111,7 +124,7 @@ def read_topic(
     offset: Annotated[
         int | None,
         typer.Option(
-            help="Start here in each partition; counted from the end where negative; else the first kept."
+            help="Start here in each partition that holds it; counted from the end where negative; else the first."
         ),
     ] = None,
     since: Annotated[
@@ -136,8 +149,9 @@ def read_topic(
     Example: foldline topics read news.events --offset -10 --follow
     """
     with open_existing(log) as opened:
-        starts = _starts(opened, topic, partition, offset)
-        records = _records(opened, topic, starts, since_ms=parse_instant(since, field="since"), follow=follow)
+        since_ms = parse_instant(since, field="since")
+        starts = _starts(opened, topic, partition, offset, since_ms)
+        records = _records(opened, topic, starts, since_ms=since_ms, offset=offset, follow=follow)
         for count, (of, at, key, line) in enumerate(records, start=1):
             if json:
                 print_json(_as_json(of, at, key, line))
@@ -160,17 +174,17 @@ def dead_letters(
 
     Example: foldline topics dead news.events
     """
-    from foldline.engine.resend import letters_of, place_of_letter, resent_places
+    from foldline.engine.resend import letters_of, place_of_letter, resent_places, source_of_letter
 
     with open_existing(log) as opened:
         for dead in _dead_topics(opened, topic):
             resent = resent_places(opened, dead)
             for letter in letters_of(opened, dead):
-                again = place_of_letter(letter) in resent
+                again, source = place_of_letter(letter) in resent, source_of_letter(letter, dead)
                 if json:
-                    print_json(_letter_as_json(letter) | {"resent": again})
+                    print_json(_letter_as_json(letter) | {"topic": source, "resent": again})
                 else:
-                    print(_worded(letter, again))
+                    print(_worded(letter, source, again))
 
 
 @app.command("resend")
@@ -197,12 +211,13 @@ def resend_letters(
     Example: foldline topics resend news.events --code record.unknown_action
     """
     from foldline.app.foldline import wall_clock
-    from foldline.engine.resend import letters_of, place_of_letter, resend, resent_places
+    from foldline.engine.resend import check_own, letters_of, place_of_letter, resend, resent_places
 
     with open_existing(log) as opened:
         [dead] = _dead_topics(opened, topic) or [""]
         # What an ingest could not use stands on another's topic, and is copied again by the ingest.
         standing = list(letters_of(opened, dead)) if dead else []
+        check_own(standing, dead)
         letters = [letter for letter in standing if letter.topic == topic]
         places = {f"{topic}/{each if '.' in each else each + '.0'}" for each in place or ()}
         wanted = [
@@ -240,17 +255,30 @@ def resend_letters(
 
 def _listed(topic: dict[str, Any]) -> list[object]:
     first, end = (sum(offsets[side] for offsets in topic["offsets"]) for side in (0, 1))
-    return [topic["topic"], topic["partitions"], topic["cleanup"], first, end, end - first, topic["bytes"]]
+    estimated = topic["bytes_estimated"]
+    size = topic["bytes"] if estimated is None else f"~{estimated}"
+    return [topic["topic"], topic["partitions"], topic["cleanup"], first, end, end - first, size]
 
 
-def _starts(log: Log, topic: str, partition: int | None, offset: int | None) -> dict[int, int]:
-    """The offset to start from, by partition."""
-    partitions = range(log.topic(topic).partitions) if partition is None else [partition]
+def _starts(
+    log: Log, topic: str, partition: int | None, offset: int | None, since_ms: int | None
+) -> dict[int, int]:
+    """The offset to start from, by partition.
+
+    Of several partitions one that ends before the offset is read from its end, one that begins after it from its
+    first; where all end before it, or the one asked for does not hold it, that is an error.
+    """
+    partitions = list(range(log.topic(topic).partitions)) if partition is None else [partition]
+    held = {one: log.offsets(topic, one) for one in partitions}
     starts = {}
-    for one in partitions:
-        first, end = log.offsets(topic, one)
-        wanted = first if offset is None else offset
-        starts[one] = wanted if wanted >= 0 else max(first, end + wanted)
+    for one, (first, end) in held.items():
+        wanted = first if offset is None else offset if offset >= 0 else max(first, end + offset)
+        starts[one] = wanted if len(held) == 1 else min(max(wanted, first), end)
+        if since_ms is not None and first <= starts[one] <= end:
+            starts[one] = max(starts[one], log.since(topic, one, since_ms))
+    if offset is not None and len(held) > 1 and all(end < offset for _, end in held.values()):
+        longest = max(held, key=lambda one: held[one][1])
+        raise out_of_range(topic, longest, offset, *held[longest])
     return starts
 
 
@@ -259,10 +287,13 @@ Record = tuple[int, str, bytes | None, bytes]
 
 
 def _records(
-    log: Log, topic: str, starts: dict[int, int], *, since_ms: int | None, follow: bool
+    log: Log, topic: str, starts: dict[int, int], *, since_ms: int | None, offset: int | None, follow: bool
 ) -> Iterator[Record]:
+    least = max(0, offset or 0)
     for partition, row in rows_of(log, topic, starts, wait_s=FOLLOW_S if follow else None):
-        yield from _opened(partition, row, since_ms)
+        # A partition that was shorter is followed from its end.
+        if row.end > least:
+            yield from _opened(partition, row, since_ms)
 
 
 def _opened(partition: int, row: Row, since_ms: int | None) -> Iterator[Record]:
@@ -335,10 +366,8 @@ def _letter_as_json(letter: "DeadLetter") -> dict[str, Any]:
     return shown | {"index": letter.index}
 
 
-def _worded(letter: "DeadLetter", resent: bool) -> str:
-    where = f"{letter.topic}/{letter.partition}:{letter.offset}" + (
-        f".{letter.index}" if letter.index else ""
-    )
+def _worded(letter: "DeadLetter", source: str, resent: bool) -> str:
+    where = f"{source}/{letter.partition}:{letter.offset}" + (f".{letter.index}" if letter.index else "")
     payload = letter.payload.decode(errors="backslashreplace")
     note = "  (sent again)" if resent else ""
     return f"{format_instant(letter.time)}  {where}  {letter.code}  {letter.error}{note}\n    {payload}"

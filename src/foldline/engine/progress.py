@@ -20,7 +20,7 @@ class Progress:
 
     Attributes:
         fold: its name.
-        topic: that it folds.
+        topic: that it folds; where the fold is of another namespace than the log, as it is called in the log.
         partition: of it.
         n: the offset its newest root covers.
         end: the partition's end; None where the topic it folded is gone.
@@ -46,15 +46,28 @@ def progress_of(log: Log) -> list[Progress]:
     Of two folds that differ in their learning parameters only, the one that wrote last stands.
     """
     topics = {topic.name: topic for topic in log.topics()}
+    by_id = {topic.id: name for name, topic in topics.items()}
     newest: dict[tuple[str, str, int], Root] = {}
     for name in sorted(topics):
         if name.endswith(SUFFIX) and topics[name].cleanup == "compact":
             for root in _roots(log, topics[name]):
-                place = (root.identity.topic, root.identity.fold, root.identity.partition)
+                identity = root.identity
+                folded = by_id.get(identity.topic_id) or _beside(name, identity.topic)
+                place = (folded, identity.fold, identity.partition)
                 known = newest.get(place)
                 if known is None or (root.time, root.n) >= (known.time, known.n):
                     newest[place] = root
-    return [_progress(log, topics, root) for _, root in sorted(newest.items())]
+    return [_progress(log, topics.get(place[0]), place[0], root) for place, root in sorted(newest.items())]
+
+
+def _beside(roots: str, topic: str) -> str:
+    """A topic that has gone as it would be called in a log that sees other namespaces, by its roots' name there.
+
+    >>> _beside("shop.news.roots", "news.events"), _beside("news.roots", "news.events")
+    ('shop.news.events', 'news.events')
+    """
+    namespace, found, _ = f".{roots}".partition(f".{topic.partition('.')[0]}.")
+    return f"{namespace.removeprefix('.')}.{topic}" if found and namespace else topic
 
 
 def _roots(log: Log, topic: Topic) -> list[Root]:
@@ -69,9 +82,8 @@ def _roots(log: Log, topic: Topic) -> list[Root]:
     return found
 
 
-def _progress(log: Log, topics: dict[str, Topic], root: Root) -> Progress:
+def _progress(log: Log, topic: Topic | None, name: str, root: Root) -> Progress:
     identity = root.identity
-    topic = topics.get(identity.topic)
     same = topic is not None and topic.id == identity.topic_id
-    end = log.offsets(identity.topic, identity.partition)[1] if same else None
-    return Progress(identity.fold, identity.topic, identity.partition, root.n, end, root.time)
+    end = log.offsets(name, identity.partition)[1] if same else None
+    return Progress(identity.fold, name, identity.partition, root.n, end, root.time)

@@ -11,6 +11,7 @@ import msgspec
 
 from foldline.engine.copies import INGEST
 from foldline.engine.restore import rows_from
+from foldline.errors import InputError
 from foldline.log.protocol import Batch, Log, Topic
 from foldline.records.dead_letter import DeadLetter
 
@@ -37,6 +38,37 @@ def place_of_letter(letter: DeadLetter) -> str:
     """What identifies a letter, as text; of several ingests each may have one of the same record."""
     place = f"{letter.topic}/{letter.partition}:{letter.offset}.{letter.index}"
     return f"{letter.fold}/{place}" if letter.fold.startswith(INGEST) else place
+
+
+def source_of_letter(letter: DeadLetter, dead: str) -> str:
+    """Where a letter's record stood, as the log that holds the letter calls it.
+
+    A log on Kafka without a namespace has dead-letter topics of every namespace, whose letters name topics as they
+    are called within.
+
+    Args:
+        letter: of the dead-letter topic.
+        dead: its name.
+    """
+    return letter.topic if letter.fold.startswith(INGEST) else dead.removesuffix(SUFFIX)
+
+
+def check_own(letters: Sequence[DeadLetter], dead: str) -> None:
+    """Refuse to send letters again that another namespace's learners wrote: they stand there under other names.
+
+    Raises:
+        InputError: `input.invalid`, with the namespace.
+    """
+    for letter in letters:
+        source = source_of_letter(letter, dead)
+        if source != letter.topic:
+            namespace = source.removesuffix(f".{letter.topic}")
+            raise InputError(
+                "input.invalid",
+                f"letters of {source!r} were written in a namespace, where it is {letter.topic!r}; name the namespace, "
+                f"as in --log kafka://host:port/{namespace}, and send those of {letter.topic!r} again",
+                field="topic",
+            )
 
 
 def letters_of(log: Log, topic: str) -> Iterator[DeadLetter]:

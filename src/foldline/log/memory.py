@@ -138,6 +138,12 @@ class MemoryLog:
             found = self._partition(self._stored(topic), partition)
             return found.first, found.end
 
+    def since(self, topic: str, partition: int, time: int) -> int:
+        """See `Log.since`. O(rows before)."""
+        with self._changed:
+            found = self._partition(self._stored(topic), partition)
+            return next((row.offset for row in found.rows if row.greatest >= time), found.end)
+
     def size(self, topic: str) -> int:
         """See `Log.size`."""
         with self._changed:

@@ -207,6 +207,18 @@ class Log(Protocol):
         """
         ...
 
+    def since(self, topic: str, partition: int, time: int) -> int:
+        """Where to start reading what was written from a time on: no row before bears it or a later one as `greatest`.
+
+        The end where no row does. Rows from there on may be older, since times need not rise.
+
+        Args:
+            topic: its name.
+            partition: of it.
+            time: milliseconds.
+        """
+        ...
+
     def size(self, topic: str) -> int | None:
         """Bytes of the payloads that stand on a topic; None where the log cannot tell, as on Kafka. O(rows)."""
         ...

@@ -24,6 +24,7 @@ LOG_CHECKS: dict[str, Callable[[LogSubject], None]] = {
         rows.records_have_places,
         rows.any_bytes_survive,
         rows.sizes_are_told,
+        rows.times_are_found,
         rows.append_is_atomic,
         rows.reading_splits_rows,
         rows.max_records_keeps_rows_whole,

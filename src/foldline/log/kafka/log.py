@@ -20,7 +20,7 @@ from foldline.log.kafka.messages import in_avro, to_message
 from foldline.log.kafka.reader import Reader
 from foldline.log.kafka.transactions import Fenced, Outgoing, Transactor
 from foldline.log.kafka.writer import Writer
-from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
+from foldline.log.protocol import AHEAD_MS, Batch, Counts, Lease, Row, Topic, leases_of
 from foldline.log.shares import Share
 from foldline.log.shown_url import shown_url
 
@@ -123,6 +123,12 @@ class KafkaLog:
         """See `Log.offsets`. Asks the partition's leader; the end is that of the last committed transaction."""
         self._check_open()
         return self._reader.ends(*self._place(topic, partition))
+
+    def since(self, topic: str, partition: int, time: int) -> int:
+        """See `Log.since`. The partition's leader finds it by the timestamps of messages."""
+        self._check_open()
+        # A message's timestamp is its greatest time, or what the brokers' clocks took in its place.
+        return self._reader.since(*self._place(topic, partition), max(0, time - AHEAD_MS))
 
     def size(self, topic: str) -> None:
         """See `Log.size`. The client has no question for it."""

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -44,6 +44,8 @@ VISIBLE_S: Final = 0.002
 
 IDLE_S: Final = 60.0
 """A stream that nobody has read for so long is closed."""
+
+Answer = TypeVar("Answer")
 
 _EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's own code
 
@@ -170,14 +172,31 @@ class _Asker:
         self._closed = False
 
     def ask(self, place: Place) -> tuple[int, int]:
-        """First and end offset; tries again while leaders change."""
+        """First and end offset."""
+        return self._asked(
+            place, lambda consumer: consumer.get_watermark_offsets(TopicPartition(*place), timeout=ASK_S)
+        )
+
+    def since(self, place: Place, time: int) -> int | None:
+        """The offset of the first message with a timestamp, milliseconds, or a later one; None where there is none."""
+
+        def asked(consumer: Consumer) -> int | None:
+            [found] = consumer.offsets_for_times([TopicPartition(*place, time)], timeout=ASK_S)
+            if found.error is not None:
+                raise KafkaException(found.error)
+            return found.offset if found.offset >= 0 else None
+
+        return self._asked(place, asked)
+
+    def _asked(self, place: Place, ask: Callable[[Consumer], Answer]) -> Answer:
+        """Tries again while leaders change."""
         deadline = time.monotonic() + CALL_S
         while True:
             pause = POLL_S
             with self._asking:
                 consumer = self._ready()
                 try:
-                    return consumer.get_watermark_offsets(TopicPartition(*place), timeout=ASK_S)
+                    return ask(consumer)
                 except KafkaException as error:
                     if error_of(error).code() in UNKNOWN_TOPIC:
                         # What a broker that has just started did not know, a client takes for unknown for minutes.
@@ -250,6 +269,16 @@ class Reader:
             LogError: `log.unavailable`.
         """
         return self._written.ask((topic, partition))[1]
+
+    def since(self, topic: str, partition: int, time: int) -> int:
+        """Where the first message with that timestamp or a later one stands, the end where there is none.
+
+        Raises:
+            LogError: `log.unavailable`.
+        """
+        end = self.ends(topic, partition)[1]
+        found = self._committed.since((topic, partition), time)
+        return end if found is None else min(found, end)
 
     def appended(self, topic: str, partition: int, offset: int) -> None:
         """A message of ours stands at an offset: readers wait until they have it."""

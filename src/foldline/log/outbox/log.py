@@ -190,6 +190,10 @@ class OutboxLog:
             lambda: (0, self._mirror.end((topic, partition))) if self._mirror.covers(topic) else None,
         )
 
+    def since(self, topic: str, partition: int, time: int) -> int:
+        """See `Log.since`."""
+        return self._asked(lambda cluster: cluster.since(topic, partition, time))
+
     def size(self, topic: str) -> int | None:
         """See `Log.size`."""
         return self._asked(lambda cluster: cluster.size(topic))

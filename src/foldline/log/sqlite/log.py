@@ -16,7 +16,7 @@ from foldline.log.shares import Seats, Share
 from foldline.log.sqlite import catalogue, cleaning, forks, leases
 from foldline.log.sqlite.connections import Connections
 from foldline.log.sqlite.opening import check_library
-from foldline.log.sqlite.reading import end_offset, first_offset, read_rows
+from foldline.log.sqlite.reading import end_offset, first_offset, offset_since, read_rows
 from foldline.log.sqlite.writer import Writer
 
 POLL_S = 0.002
@@ -106,6 +106,11 @@ class SqliteLog:
         with self._connections.snapshot() as connection:
             place = catalogue.find_place(connection, topic, partition)
             return first_offset(connection, place), end_offset(connection, place)
+
+    def since(self, topic: str, partition: int, time: int) -> int:
+        """See `Log.since`. O(rows before), without their payloads."""
+        with self._connections.snapshot() as connection:
+            return offset_since(connection, catalogue.find_place(connection, topic, partition), time)
 
     def size(self, topic: str) -> int:
         """See `Log.size`."""

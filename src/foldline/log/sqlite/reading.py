@@ -14,6 +14,10 @@ _LAST = "SELECT position + count FROM batches WHERE position BETWEEN ? AND ? ORD
 
 _BEFORE = "SELECT position, count FROM batches WHERE position BETWEEN ? AND ? ORDER BY position DESC LIMIT 1"
 
+_SINCE = (
+    "SELECT position FROM batches WHERE position BETWEEN ? AND ? AND greatest >= ? ORDER BY position LIMIT 1"
+)
+
 _ROWS = (
     "SELECT position, count, payload, least, greatest, key FROM batches "
     "WHERE position BETWEEN ? AND ? ORDER BY position"
@@ -30,6 +34,15 @@ def first_offset(connection: apsw.Connection, place: Place) -> int:
     """The offset of the first record kept, the end where none is."""
     first = fetch(connection, _FIRST, (place.base, place.last))
     return int(first[0][0]) - place.base if first else end_offset(connection, place)
+
+
+def offset_since(connection: apsw.Connection, place: Place, time: int) -> int:
+    """The first offset of the first row that bears a time or a later one, the end where none does.
+
+    Looks at every row before it, but at none's payload.
+    """
+    found = fetch(connection, _SINCE, (place.base, place.last, time))
+    return int(found[0][0]) - place.base if found else end_offset(connection, place)
 
 
 def read_rows(

@@ -84,6 +84,24 @@ def any_bytes_survive(subject: LogSubject) -> None:
             )
 
 
+def times_are_found(subject: LogSubject) -> None:
+    """From where `since` says on stands all that bears a time or a later one; what is much older is left out."""
+    hour, ago = 3_600_000, (9, 5, 7, 2, 2, 4)
+    with open_new(subject) as log:
+        log.create(Topic("t", 2))
+        equal(log.since("t", 1, 0), 0, "where an empty partition begins")
+        rows = [(NOW - hours * hour, NOW - hours * hour + 20_000) for hours in ago]
+        offsets = [log.append([Batch("t", 0, b"a\nb", 2, least, most)])[0] for least, most in rows]
+        end = log.offsets("t", 0)[1]
+        for hours, first in ((10, 0), (9, 0), (8, 1), (6, 1), (5, 1), (3, 3), (2, 3), (1, None)):
+            expected = end if first is None else offsets[first]
+            equal(log.since("t", 0, NOW - hours * hour), expected, f"offset of {hours} hours ago")
+        found = log.since("t", 0, NOW - 2 * hour + 20_000)
+        expect(offsets[2] < found <= offsets[3], f"offset of the greatest time is {found}")
+        equal(log.since("t", 1, 0), 0, "the other partition's")
+        refused("log.topic_missing", lambda: log.since("none", 0, 0), "a missing topic")
+
+
 def append_is_atomic(subject: LogSubject) -> None:
     """Of an append that is refused for one batch, nothing is visible."""
     with open_new(subject) as log:

@@ -4,6 +4,8 @@ import json
 import threading
 from collections.abc import Callable
 
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
 import foldline as fl
 from foldline.log.open import open_log
 from foldline.log.protocol import Batch, Topic
@@ -105,6 +107,33 @@ def test_letters_are_listed_and_sent_again(run: Run, kafka_url: str) -> None:
         news.outcome(news.decide(unit="y"), 0.0)
         news.catch_up()
         assert (news.counts()["outcomes"], news.counts()["dead"]) == (3, 1)
+
+
+def test_letters_keep_what_stood_beside_them(run: Run, kafka_url: str) -> None:
+    """Sent again, a message has its raw bytes, key and headers; the attributes of CloudEvents are its own."""
+    servers, namespace = kafka_url.partition("://")[2].split("/")
+    name = f"{namespace}.news.events"
+    own: list[tuple[str, str | bytes | None]] = [("trace", b"\xfe"), ("ce_id", b"7"), ("trace", b"2")]
+    with fl.open(kafka_url) as app:
+        news = app.loop("news", actions=["a"])
+        producer = Producer({"bootstrap.servers": servers})
+        producer.produce(name, b"\xffraw", b"its key", partition=0, headers=own)
+        producer.produce(name, b"no record", partition=0)
+        assert producer.flush(30) == 0
+        news.outcome(news.decide(unit="x"), 0.0)
+        news.catch_up()
+        assert news.counts()["dead"] == 2
+    said = json.loads(run("topics", "resend", "news.events", "--json", "--log", kafka_url).out)
+    assert said["sent"] == 2
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "other", "enable.auto.commit": False})
+    consumer.assign([TopicPartition(name, 0, 0)])
+    found: list[Message] = []
+    while len(found) < 4:
+        found += [each for each in consumer.consume(20, 1.0) if each.value() in (b"\xffraw", b"no record")]
+    consumer.close()
+    assert [(each.value(), each.key(), each.headers()) for each in found] == [
+        (b"\xffraw", b"its key", own), (b"no record", None, None),
+    ] * 2  # fmt: skip
 
 
 def test_namespaces_are_told_apart(run: Run, kafka_url: str) -> None:

@@ -133,7 +133,7 @@ def note_of(dead: str, place: str, now: int) -> Batch:
 def _again(dead: str, place: str, letter: DeadLetter, now: int) -> list[Batch]:
     time = _time(letter.payload, now)
     return [
-        Batch(letter.topic, letter.partition, letter.payload, 1, time, time, letter.key),
+        Batch(letter.topic, letter.partition, letter.payload, 1, time, time, letter.key, letter.headers),
         note_of(dead, place, now),
     ]
 

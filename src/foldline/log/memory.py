@@ -28,7 +28,17 @@ class _Partition:
 
     def add(self, batch: Batch) -> int:
         offset = self.end
-        self.rows.append(Row(offset, batch.count, batch.payload, batch.least, batch.greatest, batch.key))
+        self.rows.append(
+            Row(
+                offset,
+                batch.count,
+                batch.payload,
+                batch.least,
+                batch.greatest,
+                batch.key,
+                headers=batch.headers,
+            )
+        )
         self.end += batch.count
         return offset
 

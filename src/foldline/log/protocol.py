@@ -58,6 +58,7 @@ class Batch:
         least: least `time` of its records, milliseconds since 1970-01-01 UTC.
         greatest: greatest `time` of its records.
         key: required on compacted topics (there count is 1, and an empty payload is a tombstone).
+        headers: names and values to stand beside it, on a log that has room for them; the embedded one has none.
     """
 
     topic: str
@@ -67,6 +68,7 @@ class Batch:
     least: int
     greatest: int
     key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):

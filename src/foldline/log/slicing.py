@@ -26,4 +26,4 @@ def part(row: Row, start: int, stop: int) -> Row:
         payload = payload.split(b"\n", skip)[skip]
     if skip + count < row.count:
         payload = b"\n".join(payload.split(b"\n", count)[:count])
-    return Row(row.offset + skip, count, payload, row.least, row.greatest, row.key)
+    return Row(row.offset + skip, count, payload, row.least, row.greatest, row.key, headers=row.headers)

@@ -25,6 +25,7 @@ LOG_CHECKS: dict[str, Callable[[LogSubject], None]] = {
         rows.any_bytes_survive,
         rows.sizes_are_told,
         rows.times_are_found,
+        rows.headers_come_back_or_not_at_all,
         rows.append_is_atomic,
         rows.reading_splits_rows,
         rows.max_records_keeps_rows_whole,

@@ -106,6 +106,7 @@ def test_a_schema_named_in_a_header_is_found() -> None:
     )  # the GUID before the value, where an id would stand
     rows = [row, Row(5, 1, payload, 0, 0, headers=by_id), before]
     assert [each.payload for each in form.read(rows)] == [encode(ACTIVATION)] * 3
+    assert [each.headers for each in form.read(rows)] == [()] * 3
     unknown = Row(5, 1, payload, 0, 0, headers=(("__value_schema_id", b"\x01" + b"g" * 16),))
     assert form.read([unknown]) == [unknown]
 

@@ -91,7 +91,9 @@ class AvroForm:
             line = self._line(row)
         except InputError:
             return row
-        return msgspec.structs.replace(row, payload=line)
+        # A header that names the schema of bytes which stand here no more would have the line read as such.
+        headers = tuple(pair for pair in row.headers if pair[0] != HEADER)
+        return msgspec.structs.replace(row, payload=line, headers=headers)
 
     def _line(self, row: Row) -> bytes:
         """The record as JSON.

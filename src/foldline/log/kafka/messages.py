@@ -13,7 +13,7 @@ from typing import Any, Final
 from confluent_kafka import Message
 
 from foldline.log.kafka.avro import CONTENT_TYPE
-from foldline.log.kafka.cloud_events import attributes_of, without_own
+from foldline.log.kafka.cloud_events import ATTRIBUTES, attributes_of, without_own
 from foldline.log.kafka.connect import from_connect, is_letter, to_connect
 from foldline.log.protocol import AHEAD_MS, Batch, Row
 
@@ -33,7 +33,9 @@ def to_message(batch: Batch, *, compact: bool, now: int, source: str | None = No
     stamp = batch.greatest if 0 < batch.greatest <= now else 0
     value: bytes | None = batch.payload
     key = batch.key
-    headers: list[tuple[str, bytes]] = []
+    # What our own header says of another message is not said of this one.
+    headers = [pair for pair in batch.headers if pair[0] != HEADER]
+    described = not ATTRIBUTES.isdisjoint(name for name, _ in headers)
     if not stamp or batch.least != stamp:
         headers.append((HEADER, b"%d %d %d" % (batch.count, batch.least, batch.greatest)))
     elif batch.count != 1:
@@ -43,7 +45,7 @@ def to_message(batch: Batch, *, compact: bool, now: int, source: str | None = No
     elif batch.count == 1 and is_letter(batch):
         key, value, more = to_connect(batch.payload)
         headers += more
-    elif batch.count == 1 and source is not None:
+    elif batch.count == 1 and source is not None and not described:
         headers += attributes_of(batch.payload, source)
     message: dict[str, Any] = {
         "value": value,

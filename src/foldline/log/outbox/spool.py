@@ -129,8 +129,8 @@ def joined(appends: Sequence[Append]) -> list[Batch]:
     for batch in (batch for append in appends for batch in append.batches):
         place = (batch.topic, batch.partition)
         at = open_at.get(place)
-        # One with a key stands for itself, and so does one record that has newlines in it.
-        alone = batch.key is not None or (batch.count == 1 and b"\n" in batch.payload)
+        # One with a key or headers stands for itself, and so does one record that has newlines in it.
+        alone = batch.key is not None or batch.headers or (batch.count == 1 and b"\n" in batch.payload)
         if at is None or alone or sizes[at] + len(batch.payload) > JOINED_BYTES:
             groups.append([batch])
             sizes.append(len(batch.payload))

@@ -102,6 +102,21 @@ def times_are_found(subject: LogSubject) -> None:
         refused("log.topic_missing", lambda: log.since("none", 0, 0), "a missing topic")
 
 
+def headers_come_back_or_not_at_all(subject: LogSubject) -> None:
+    """What stands beside a batch is kept whole, in its order, or the log has no room for it."""
+    given = (("trace", b"\xfe\x00"), ("a", b"1"), ("content-type", b"text/plain"), ("a", b""))
+    with open_new(subject) as log:
+        log.create(Topic("t"))
+        log.append(
+            [Batch("t", 0, b"one", 1, 5, 5, b"k", given), Batch("t", 0, b"two\nthree", 2, 5, 9, None, given)]
+        )
+        one, *others = read_all(log, "t")
+        expect(one.headers in ((), given), f"headers are {one.headers!r}, expected {given!r} or none")
+        equal((one.payload, one.key, one.least, one.greatest), (b"one", b"k", 5, 5), "the row beside them")
+        equal(lines_of(others), [b"two", b"three"], "the records of the other")
+        expect(all(row.headers == one.headers for row in others), "of two rows one has lost its headers")
+
+
 def append_is_atomic(subject: LogSubject) -> None:
     """Of an append that is refused for one batch, nothing is visible."""
     with open_new(subject) as log:

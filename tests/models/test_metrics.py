@@ -16,7 +16,7 @@ from foldline.fold.arrays import dump_arrays, load_arrays
 from foldline.models.classification_metrics import ClassificationMetrics
 from foldline.models.ranking import Ranking
 from foldline.models.regression_metrics import RegressionMetrics
-from foldline.models.window import Window
+from foldline.models.window import Window, WindowReport
 
 theirs: Any = river_metrics  # not typed
 
@@ -149,20 +149,36 @@ def test_damaged_bytes_are_refused() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_the_window_holds_the_last_ones(size: int) -> None:
-    """In batches smaller and larger than it, and restored between."""
+    """In batches smaller and larger than it, restored between, and reported within a batch."""
     rng = np.random.default_rng(4)
     positive, guessed, score = rng.random(90) < 0.4, rng.random(90) < 0.5, rng.random(90)
     wrong = (positive != guessed).astype(float)
+    wrong[10], score[20:22] = np.nan, np.nan
     window = Window(size)
     start = 0
     for batch in (1, 2, 3, 30, 40, 14):
         part = slice(start, start + batch)
-        window.add(wrong[part], positive[part], guessed[part], score[part])
+        stops = sorted({1, batch // 2 or 1, batch})
+        told = window.reports(wrong[part], positive[part], guessed[part], score[part], stops)
+        for stop, report in zip(stops, told, strict=True):
+            _check_report(report, wrong, positive, guessed, score, start + stop, size)
         window = Window.load(load_arrays(dump_arrays(window.dump())), size)
         start += batch
-    last = slice(max(0, 90 - size), 90)
-    report = window.report()
-    assert report.count == min(size, 90)
-    assert report.accuracy == pytest.approx(1 - wrong[last].mean())
-    expected = ranking_of(list(zip(score[last].tolist(), positive[last].tolist(), strict=True)), size).area()
-    assert report.roc_auc == expected.value
+    _check_report(window.report(), wrong, positive, guessed, score, 90, size)
+    assert Window(size).report() == WindowReport(count=0)
+
+
+def _check_report(
+    report: WindowReport, wrong: np.ndarray, positive: np.ndarray, guessed: np.ndarray, score: np.ndarray,
+    end: int, size: int,
+) -> None:  # fmt: skip
+    last = slice(max(0, end - size), end)
+    judged = not np.isnan(wrong[last]).any()
+    hit, true = (positive[last] & guessed[last]).sum(), positive[last].sum()
+    assert report.count == min(size, end)
+    assert report.accuracy == (pytest.approx(1 - wrong[last].mean()) if judged else None)
+    assert report.recall == (pytest.approx(hit / true) if judged and true else None)
+    both = true + guessed[last].sum()
+    assert report.f1 == (pytest.approx(2 * hit / both) if judged and both else None)
+    pairs = [(s, p) for s, p in zip(score[last].tolist(), positive[last].tolist(), strict=True) if s == s]
+    assert report.roc_auc == (ranking_of(pairs, size).area().value if pairs else None)

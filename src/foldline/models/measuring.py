@@ -39,7 +39,7 @@ Point = tuple[int, int, WindowReport]
 
 
 def measure(known: KnownModel, measured: Measured, task: Task) -> list[tuple[int, Point]]:
-    """Take the examples into the metrics; the window in pieces that end where the course has a point.
+    """Take the examples into the metrics, the window and its course.
 
     Returns:
         Each point, after how many output lines it comes.
@@ -49,30 +49,24 @@ def measure(known: KnownModel, measured: Measured, task: Task) -> list[tuple[int
     if not total:
         return points
     off, positive, guessed, score = (_numbers if task == "regression" else _classes)(known, measured, task)
+    before = int(known.counts[Count.LABELLED])
     if task != "anomaly":
-        before = int(known.counts[Count.LABELLED])
         known.drift.add(off, measured.time, before, regression=task == "regression")
-    start = 0
-    while start < total:
-        count = int(known.counts[Count.LABELLED])
-        stop = min(total, start + known.course.left(count))
-        part = slice(start, stop)
-        known.window.add(off[part], positive[part], guessed[part], score[part])
-        known.counts[Count.LABELLED] += stop - start
-        count += stop - start
-        if count % known.course.every == 0:
-            time, report = measured.time[stop - 1], known.window.report(regression=task == "regression")
-            first = report.mae if task == "regression" else report.accuracy
-            known.course.add([time, count, first, report.f1, report.recall, report.roc_auc])
-            points.append((measured.line[stop - 1], (time, count, report)))
-        start = stop
+    known.counts[Count.LABELLED] += total
+    stops = known.course.stops(before, total)
+    reports = known.window.reports(off, positive, guessed, score, stops, regression=task == "regression")
+    for stop, report in zip(stops, reports, strict=True):
+        time, count = measured.time[stop - 1], before + stop
+        first = report.mae if task == "regression" else report.accuracy
+        known.course.add([time, count, first, report.f1, report.recall, report.roc_auc])
+        points.append((measured.line[stop - 1], (time, count, report)))
     return points
 
 
 Windowed = tuple[
     npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.float64]
 ]
-"""What the window takes, see `Window.add`."""
+"""What the window takes, see `Window.reports`."""
 
 
 def _classes(known: KnownModel, measured: Measured, task: Task) -> Windowed:

@@ -144,23 +144,20 @@ class RiverModel:
         learn = model.learn_one
         probable = model.predict_proba_one if self._has_probabilities else None
         label = model.predict_one if self._has_labels or probable is None else None
-        values: list[Any] = []
-        probabilities: list[Mapping[Any, float] | None] = []
+        values: list[Any] = [None] * len(steps)
+        probabilities: list[Mapping[Any, float] | None] = [None] * len(steps)
         failures: dict[int, str] = {}
         for at, (x, y, predicts) in enumerate(zip(steps.x, steps.y, steps.predicts, strict=True)):
-            value = found = None
             try:
                 if predicts:
                     if probable is not None:
-                        found = probable(x)
+                        probabilities[at] = probable(x)
                     if label is not None:
-                        value = label(x)
+                        values[at] = label(x)
                 if y is not None:
                     learn(x, y)
             except Exception as error:  # noqa: BLE001 - told with the example, and counted
                 failures[at] = repr(error)
-            values.append(value)
-            probabilities.append(found)
         if probable is None:
             return Predictions(values, failures=failures)
         table = ClassTable.from_mappings(probabilities)

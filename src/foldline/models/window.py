@@ -1,6 +1,7 @@
 """The same metrics over the last labelled examples only, and their course: how they went over time."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -40,81 +41,108 @@ class WindowReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Window:
-    """The last labelled examples of one partition, in a ring.
+    """The last labelled examples of one partition.
 
     Args:
         size: how many.
 
     Example:
         >>> window = Window(2)
-        >>> window.add(np.array([0.0, 0.0, 1.0]), np.array([True, True, False]), np.array([True, True, True]),
-        ...            np.array([0.1, 0.9, 0.2]))
-        >>> window.report()
-        WindowReport(count=2, accuracy=0.5, f1=0.6666666666666666, recall=1.0, roc_auc=1.0, mae=None)
+        >>> window.reports(np.array([0.0, 0.0, 1.0]), np.array([True, True, False]), np.array([True, True, True]),
+        ...                np.array([0.1, 0.9, 0.2]), [3])
+        [WindowReport(count=2, accuracy=0.5, f1=0.6666666666666666, recall=1.0, roc_auc=1.0, mae=None)]
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._at = 0
-        self._rows = np.zeros((4, size))
+        self._rows: Float64s = np.zeros((4, 0))
 
-    def add(
+    def reports(
         self,
         error: Float64s,
         positive: npt.NDArray[np.bool_],
         guessed: npt.NDArray[np.bool_],
         score: Float64s,
-    ) -> None:
-        """Take labelled examples in.
+        stops: Sequence[int],
+        *,
+        regression: bool = False,
+    ) -> list[WindowReport]:
+        """Take labelled examples in; what is known of the last ones after so many of them.
+
+        O(n + size), and O(size log size) a report.
 
         Args:
             error: (n,) 1 where the class was predicted wrong, else 0; or how far a number was off. NaN for none.
             positive: (n,) whether each is of the positive class.
             guessed: (n,) whether each was predicted so.
             score: (n,) of the positive class, NaN for none.
+            stops: rising, 1 to n: after how many of the examples to report.
+            regression: whether it is a regressor's.
         """
-        n = min(len(error), self._size)
-        self._at += len(error) - n
-        places = np.arange(self._at, self._at + n) % self._size
-        for row, given in enumerate((error, positive, guessed, score)):
-            self._rows[row, places] = given[len(given) - n :]
-        self._at += n
+        before = self._rows.shape[1]
+        rows: Float64s = np.concatenate((self._rows, np.stack((error, positive, guessed, score))), axis=1)
+        self._rows = rows[:, max(rows.shape[1] - self._size, 0) :].copy()
+        if not len(stops):
+            return []
+        ends = np.array(stops, np.int64) + before
+        starts = np.maximum(ends - self._size, 0)
+        if regression:
+            return [_of_numbers(rows[0, start:end]) for start, end in zip(starts, ends, strict=True)]
+        error, truth, guess, score = rows
+        nothing = np.isnan(error)
+        # Whole numbers, so that differences of running sums are the windows' own sums.
+        wrong, unjudged, hit, true, guesses = (
+            _sums(each, starts, ends)
+            for each in (np.where(nothing, 0.0, error), nothing, truth * guess, truth, guess)
+        )
+        there, of = ~np.isnan(score), truth > 0.0
+        areas = [
+            area_of(score[start:end][there[start:end]], of[start:end][there[start:end]])
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        return [
+            WindowReport(
+                count=count,
+                accuracy=1.0 - wrong / count if not unjudged else None,
+                f1=2 * hit / (true + guesses) if not unjudged and true + guesses else None,
+                recall=hit / true if not unjudged and true else None,
+                roc_auc=area,
+            )
+            for count, wrong, unjudged, hit, true, guesses, area in zip(
+                (ends - starts).tolist(), wrong, unjudged, hit, true, guesses, areas, strict=True
+            )
+        ]
 
     def report(self, *, regression: bool = False) -> WindowReport:
-        """What is known of them. O(size log size)."""
-        count = min(self._at, self._size)
-        error, positive, guessed, score = self._rows[:, :count]
+        """What is known of the last ones. O(size log size)."""
+        error, positive, guessed, score = self._rows
+        count = len(error)
         if not count:
             return WindowReport(count=0)
-        if regression:
-            known = error[~np.isnan(error)]
-            return WindowReport(count=count, mae=float(known.sum() / len(known)) if len(known) else None)
-        hit, true, guesses = int(positive @ guessed), int(positive.sum()), int(guessed.sum())
-        there = ~np.isnan(score)
-        if not there.all():
-            score, of = score[there], positive[there] > 0.0
-        else:
-            of = positive > 0.0
-        judged = not np.isnan(error).any()
-        return WindowReport(
-            count=count,
-            accuracy=1.0 - float(error.sum()) / count if judged else None,
-            f1=2 * hit / (true + guesses) if judged and true + guesses else None,
-            recall=hit / true if judged and true else None,
-            roc_auc=area_of(score, of),
-        )
+        now = Window(count)
+        (found,) = now.reports(error, positive > 0.0, guessed > 0.0, score, [count], regression=regression)
+        return found
 
     def dump(self) -> Arrays:
         """As arrays."""
-        return {"rows": self._rows[:, : min(self._at, self._size)], "at": np.array([self._at])}
+        return {"rows": self._rows}
 
     @classmethod
     def load(cls, arrays: Arrays, size: int) -> "Window":
         """What was dumped."""
         loaded = cls(size)
-        loaded._at = int(arrays["at"][0])
-        loaded._rows[:, : arrays["rows"].shape[1]] = arrays["rows"]
+        loaded._rows = arrays["rows"].astype(np.float64)
         return loaded
+
+
+def _sums(values: npt.NDArray[Any], starts: Int64s, ends: Int64s) -> list[int]:
+    running = np.concatenate((np.zeros(1, np.int64), np.cumsum(values.astype(np.int64))))
+    return list((running[ends] - running[starts]).tolist())
+
+
+def _of_numbers(error: Float64s) -> WindowReport:
+    known = error[~np.isnan(error)]
+    return WindowReport(count=len(error), mae=float(known.sum() / len(known)) if len(known) else None)
 
 
 class Course:
@@ -129,9 +157,17 @@ class Course:
         self.every = FIRST_EVERY
         self.points = np.zeros((0, width))
 
-    def left(self, count: int) -> int:
-        """Examples from `count` on until the next point."""
-        return self.every - count % self.every
+    def stops(self, count: int, more: int) -> list[int]:
+        """After how many of `more` examples a point is to be added, where `count` were labelled before. O(points)."""
+        found, points, every = list[int](), len(self.points), self.every
+        at = count + every - count % every
+        while at <= count + more:
+            found.append(at - count)
+            points += 1
+            if points > POINTS:
+                points, every = points // 2, 2 * every
+            at += every - at % every
+        return found
 
     def add(self, point: list[float | None]) -> None:
         """A point, taken when as many examples as a multiple of `every` are labelled; None for no number."""

@@ -6,7 +6,7 @@ What stands here is what `scan_examples` reads; a batch with any other example h
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, Final, overload
 
 import numpy as np
@@ -131,7 +131,7 @@ class FeatureTable(Sequence[Mapping[str, Value]]):
                     for row in rows
                 ]
             else:
-                yield from [dict(zip(names, row, strict=False)) for row in rows]
+                yield from map(dict, map(zip, repeat(names), rows))
 
     @overload
     def __getitem__(self, at: int) -> Mapping[str, Value]: ...

@@ -103,13 +103,17 @@ def unit_schema(fold: TallyFold) -> Any:
 def unit_writer(file: Path, fold: TallyFold) -> Any:
     """An open `pyarrow.parquet.ParquetWriter` of that schema.
 
-    Only what is seldom read is packed: values are read fastest as they are.
+    Only what is seldom read is packed: the rest is read fastest as it is, by dictionary where values repeat, as
+    counts and prices do; where they do not, a dictionary is given up after its first megabyte.
     """
     import pyarrow.parquet as pq
 
     schema = unit_schema(fold)
     packing = dict.fromkeys(schema.names, "none") | {"unit": "zstd"}
-    return pq.ParquetWriter(file, schema, compression=packing, use_dictionary=["variant"])
+    repeated = [name for name in schema.names if name not in ("unit", "exposed")]
+    return pq.ParquetWriter(
+        file, schema, compression=packing, use_dictionary=repeated, data_page_version="2.0"
+    )
 
 
 def unit_columns(fold: TallyFold, table: UnitTable, partition: int) -> dict[str, Any]:

@@ -31,8 +31,11 @@ def dump_pages(rule: RewardRule, state: State) -> list[bytes]:
     for ring in RINGS:
         rows: Int64s = getattr(state, ring.field)
         for first, last in _blocks(state.marks, ring):
-            at = np.arange(first, last) & (len(rows) - 1)
-            pages.append(dump_arrays({ring.field: rows[at]}))
+            start = first & (len(rows) - 1)
+            block = rows[start : start + last - first]
+            if len(block) < last - first:  # the ring's end stands within it
+                block = np.concatenate((block, rows[: last - first - len(block)]))
+            pages.append(dump_arrays({ring.field: block}))
     return pages
 
 

@@ -109,9 +109,14 @@ def narrowed_rings(state: AnyState, rings: Sequence[Ring], tables: Sequence[Tabl
 def resized(state: AnyState, ring: Ring, capacity: int) -> AnyState:
     """The state with its ring in a new array of that capacity. O(capacity)."""
     rows: Int64s = getattr(state, ring.field)
-    sequences = np.arange(state.marks[ring.head], state.marks[ring.tail])
     moved = np.zeros((capacity, ring.width), np.int64)
-    moved[sequences & (capacity - 1)] = rows[sequences & (len(rows) - 1)]
+    place, tail = int(state.marks[ring.head]), int(state.marks[ring.tail])
+    while place < tail:
+        # As many as stand together on both sides: a slice is moved for much less than rows picked one by one.
+        old, new = place & (len(rows) - 1), place & (capacity - 1)
+        count = min(tail - place, len(rows) - old, capacity - new)
+        moved[new : new + count] = rows[old : old + count]
+        place += count
     changed: AnyState = state._replace(**{ring.field: moved})
     return changed
 

@@ -112,8 +112,9 @@ class Patient(Loop):
 class Operation:
     """An operation of the machine, for use in compiled loops; its generator is asked for when one is compiled."""
 
-    def __init__(self, generator: Callable[..., Any]) -> None:
+    def __init__(self, generator: Callable[..., Any], plain: Callable[..., Any] | None = None) -> None:
         self._generator = generator
+        self._plain = plain
         self._type: Any = None
         update_wrapper(self, generator)
 
@@ -128,14 +129,25 @@ class Operation:
             self._type = cpu_target.typing_context.resolve_value_type(made)
         return self._type
 
-    def __call__(self, *_: Any) -> Any:
-        """Only compiled loops have it."""
-        raise NotImplementedError(f"{self._generator.__name__} is an operation for compiled loops only")
+    def __call__(self, *args: Any) -> Any:
+        """What stands for it where a loop runs as it stands; an operation without that is for compiled ones only."""
+        if self._plain is None:
+            raise NotImplementedError(f"{self._generator.__name__} is an operation for compiled loops only")
+        return self._plain(*args)
 
 
 def operation(generator: Callable[..., Any]) -> Callable[..., Any]:
     """Makes an operation of the machine callable in kernels; written as `numba.extending.intrinsic` has it."""
     return Operation(generator)
+
+
+def operation_like(plain: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An operation for loops that also run as they stand, where `plain` does the same."""
+
+    def generates(generator: Callable[..., Any]) -> Callable[..., Any]:
+        return Operation(generator, plain)
+
+    return generates
 
 
 def kernel(function: _Function) -> _Function:
@@ -149,17 +161,20 @@ def numeric(function: _Function) -> _Function:
 
 
 def patient(
-    turns: Callable[..., int], plain: Callable[..., Any] | None = None
+    turns: Callable[..., int], plain: Callable[..., Any] | None = None, *, nogil: bool = False
 ) -> Callable[[_Function], _Function]:
     """Compiles a loop as `kernel` does, once a process has had enough turns of such loops.
 
     Args:
         turns: how many turns a call makes, given its arguments.
         plain: what to run before in its place, with equal results; by default the function as it stands.
+        nogil: whether other threads may run meanwhile, once compiled; what it is given must be the caller's alone.
     """
 
     def compiles(function: _Function) -> _Function:
-        return cast("_Function", Patient(function, {"cache": True, "_nrt": False}, turns, plain))
+        return cast(
+            "_Function", Patient(function, {"cache": True, "_nrt": False, "nogil": nogil}, turns, plain)
+        )
 
     return compiles
 

@@ -43,12 +43,12 @@ def test_sqlite_log_passes(name: str, tmp_path: Path) -> None:
     assert LOG_CHECKS[name](sqlite_subject(tmp_path)) is None
 
 
-def kafka_subject(url: str) -> LogSubject:
+def kafka_subject(url: str, query: str = "") -> LogSubject:
     """New namespaces on a cluster."""
     numbers = count()
 
     def make(*, clock: Clock) -> Log:
-        return open_log(f"{url}-{next(numbers)}", clock=clock)
+        return open_log(f"{url}-{next(numbers)}{query}", clock=clock)
 
     def reopen(log: Log, *, clock: Clock) -> Log:
         return open_log(log.url, clock=clock)
@@ -60,6 +60,12 @@ def kafka_subject(url: str) -> LogSubject:
 def test_kafka_log_passes(name: str, kafka_url: str) -> None:
     """The log on a real Apache Kafka does what every log must."""
     assert LOG_CHECKS[name](kafka_subject(kafka_url)) is None
+
+
+@pytest.mark.parametrize("name", LOG_CHECKS)
+def test_kafka_log_passes_by_the_clients_objects(name: str, kafka_url: str) -> None:
+    """Where librdkafka itself cannot be reached, messages are read as objects, and nothing else changes."""
+    assert LOG_CHECKS[name](kafka_subject(kafka_url, "?foldline.native=false")) is None
 
 
 def outbox_subject(folder: Path) -> LogSubject:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from foldline.log.block import Block, ReadsBlocks, block_of
 from foldline.log.protocol import AHEAD_MS, Log, Row
-from foldline.records.codec import decode, decode_each
+from foldline.records.codec import decode, decode_each, decode_lines
 from foldline.records.columns import Columns
 from foldline.records.types import AnyRecord
 
@@ -15,28 +16,46 @@ class Reading:
 
     Attributes:
         start: the offset asked for; the first row may stand beyond it.
-        rows: as they stand on the log, at least one.
+        block: as they stand on the log, at least one row.
         columns: their records.
-        size: bytes of their payloads.
     """
 
     start: int
-    rows: list[Row]
+    block: Block
     columns: Columns
-    size: int
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows; made when first asked for."""
+        return self.block.rows
+
+    @property
+    def size(self) -> int:
+        """Bytes of their payloads."""
+        return self.block.size
 
     @property
     def end(self) -> int:
         """The offset after the last record."""
-        return self.rows[-1].end
+        return self.block.end
 
 
 def read_batch(log: Log, topic: str, partition: int, offset: int, max_records: int) -> Reading | None:
     """The rows from an offset on, decoded; None at the end. See `Log.read`."""
-    rows = log.read(topic, partition, offset, max_records=max_records)
-    if not rows:
+    block = _block(log, topic, partition, offset, max_records)
+    if block is None:
         return None
-    return Reading(offset, rows, columns_of(rows), sum([len(row.payload) for row in rows]))
+    lines = block.lines
+    if lines is None:
+        return Reading(offset, block, columns_of(block.rows))
+    return Reading(offset, block, decode_lines(lines.text, lines.counts, latest=lines.greatest + AHEAD_MS))
+
+
+def _block(log: Log, topic: str, partition: int, offset: int, max_records: int) -> Block | None:
+    if isinstance(log, ReadsBlocks):
+        return log.read_block(topic, partition, offset, max_records=max_records)
+    rows = log.read(topic, partition, offset, max_records=max_records)
+    return block_of(rows) if rows else None
 
 
 def columns_of(rows: Sequence[Row]) -> Columns:

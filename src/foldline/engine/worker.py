@@ -251,11 +251,11 @@ class Worker:
             )
 
     def _apply(self, reading: Reading, now: int) -> None:
-        rows, columns = reading.rows, reading.columns
+        columns = reading.columns
         applied: Applied = self.fold.apply(self.state, columns)
         if self._topics.dead is not None and (applied.dead or columns.dead):
             dead = sorted(columns.dead + applied.dead, key=lambda dead: dead.row)
-            self._bury(self._topics.dead, rows, dead, now)
+            self._bury(self._topics.dead, reading.rows, dead, now)
         if applied.outputs is not None and len(applied.outputs):
             self._note_outputs(applied.outputs, reading)
         self._changed |= applied.changed

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from foldline.errors import InputError, RecordError
 from foldline.kernels import is_ready
@@ -169,11 +170,14 @@ def _decoded(data: bytes) -> Columns:
     return _scanned(data) if _worth_scanning(len(data)) else decode_plainly(data)
 
 
-def _ahead(times: lines.Rows, counts: Sequence[int], latest: Sequence[int]) -> tuple[lines.Rows, lines.Rows]:
+def _ahead(
+    times: lines.Rows, counts: Sequence[int] | lines.Rows, latest: Sequence[int] | lines.Rows
+) -> tuple[lines.Rows, lines.Rows]:
     """The rows whose times lie beyond the latest of their payloads, and those latest times."""
-    if times.max(initial=0) <= min(latest):
+    of_payloads = np.asarray(latest, np.int64)
+    if times.max(initial=0) <= of_payloads.min():
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    limits = np.repeat(np.array(latest, np.int64), counts)
+    limits = np.repeat(of_payloads, counts)
     rows = np.flatnonzero(times > limits)
     return rows, limits[rows]
 
@@ -196,6 +200,22 @@ def _without(data: bytes, columns: Columns, rows: lines.Rows, limits: lines.Rows
     }
     columns.dead = [errors.get(dead.row, dead) for dead in columns.dead]
     return columns
+
+
+def decode_lines(
+    data: npt.NDArray[np.uint8], counts: npt.NDArray[np.int64], *, latest: npt.NDArray[np.int64]
+) -> Columns:
+    """What `decode` gives for payloads that stand in an array; the cheaper as nothing is joined or counted.
+
+    Args:
+        data: (m,) read-only, newline-joined records, a line each.
+        counts: (n,) records of each payload; must be right.
+        latest: (n,) see `decode`.
+    """
+    scanned = _worth_scanning(len(data))
+    columns = _scanned(data, int(counts.sum())) if scanned else decode_plainly(data.tobytes())
+    rows, limits = _ahead(columns.time, counts, latest)
+    return _without(data.tobytes(), columns, rows, limits) if len(rows) else columns
 
 
 def _worth_scanning(size: int) -> bool:
@@ -227,10 +247,11 @@ def decode_plainly(data: bytes) -> Columns:
     return columns
 
 
-def _scanned(data: bytes) -> Columns:
+def _scanned(data: bytes | npt.NDArray[np.uint8], count: int | None = None) -> Columns:
     """Columns by the scanner, and by msgspec where it leaves lines."""
     buffer = np.frombuffer(data, np.uint8)
-    count = count_lines(buffer)
+    if count is None:
+        count = count_lines(buffer)
     kind, time = np.empty(count, np.int8), np.empty(count, np.int64)
     hashes, numbers = np.empty((5, count, 2), np.uint64), np.empty((3, count))
     codes, tables = np.empty((2, count), np.int32), np.zeros((2, 2 << count.bit_length()), np.int32)
@@ -244,16 +265,17 @@ def _scanned(data: bytes) -> Columns:
     columns = Columns(
         kind, time, hashes[0], hashes[1], hashes[2], codes[0], codes[1], numbers[0], numbers[1],
         hashes[3], hashes[4], numbers[2],
-        actions=_texts(data, spans[0, : found[ACTIONS]], ""),
-        names=_texts(data, spans[1, : found[NAMES]], "reward"),
+        actions=_texts(buffer, spans[0, : found[ACTIONS]], ""),
+        names=_texts(buffer, spans[1, : found[NAMES]], "reward"),
     )  # fmt: skip
     if found[LEFT_ROWS]:
-        _read_left(data, columns, left[:, : found[LEFT_ROWS]])
+        text = data if isinstance(data, bytes) else data.tobytes()
+        _read_left(text, columns, left[:, : found[LEFT_ROWS]])
     return columns
 
 
-def _texts(data: bytes, spans: lines.Rows, default: str) -> list[str]:
-    return [data[start:end].decode() if end else default for start, end in spans.tolist()]
+def _texts(buffer: npt.NDArray[np.uint8], spans: lines.Rows, default: str) -> list[str]:
+    return [buffer[start:end].tobytes().decode() if end else default for start, end in spans.tolist()]
 
 
 def _read_left(data: bytes, columns: Columns, left: lines.Rows) -> None:

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from foldline.errors import LogError
 from foldline.log.kafka import catalogue
+from foldline.log.kafka.fetcher import Fetcher
 from foldline.log.kafka.log import KafkaLog
 from foldline.log.protocol import Batch, Topic
 
@@ -60,16 +61,16 @@ def test_a_topic_whose_making_was_not_answered_is_asked_for_again(log: KafkaLog)
 class _Blind:
     """The client's consumer, after a broker that had just started has told it that a partition is unknown."""
 
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+    def __init__(self, client: Any) -> None:
+        self._client = client
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._consumer, name)
+        return getattr(self._client, name)
 
     def get_watermark_offsets(self, *_: Any, **__: Any) -> Any:
         raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
 
-    def list_topics(self, *_: Any, **__: Any) -> Any:
+    def know(self, *_: Any) -> None:
         raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
 
@@ -92,7 +93,7 @@ def test_a_topic_that_cannot_be_looked_for_is_an_error_of_the_log(log: KafkaLog)
     log.read("s", 0, 0)
     assert log._reader._slots
     for slot in log._reader._slots:
-        slot._consumer = cast("Consumer", _Blind(slot._consumer))
+        slot._fetcher = cast("Fetcher", _Blind(slot._fetcher))
     with pytest.raises(LogError, match=r"looking for .*_TRANSPORT") as raised:
         log.read("t", 0, 0)
     assert raised.value.code == "log.unavailable"

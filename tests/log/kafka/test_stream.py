@@ -3,6 +3,7 @@
 import pytest
 
 from foldline.log.kafka import stream as module
+from foldline.log.kafka.chunk import RowChunk
 from foldline.log.kafka.stream import Stream
 from foldline.log.protocol import Row
 
@@ -12,13 +13,13 @@ def _row(offset: int, count: int = 1) -> Row:
 
 
 def _offsets(stream: Stream, offset: int, max_records: int = 1000, end: int | None = None) -> list[int]:
-    return [row.offset for row in stream.peek(offset, max_records, end)[0]]
+    return [row.offset for row in stream.peek(offset, max_records, end)[0].rows()]
 
 
 def test_rows_are_found_by_offset_across_gaps() -> None:
     """Reading starts at the first row at or beyond an offset, and stops before an end."""
     stream = Stream(5)
-    stream.feed([_row(5), _row(7, 3), _row(8)])
+    stream.feed(RowChunk([_row(5), _row(7, 3), _row(8)]))
     assert (stream.low, stream.high) == (5, 9)
     assert _offsets(stream, 5) == [5, 7, 8]
     assert _offsets(stream, 6) == [7, 8]
@@ -32,8 +33,8 @@ def test_rows_are_found_by_offset_across_gaps() -> None:
 def test_rows_of_one_record_after_packed_ones_count_alike() -> None:
     """Where no row is packed any more, rows are records; bounds hold on either side, and across."""
     stream = Stream(0)
-    stream.feed([_row(0, 3), _row(1, 3)])
-    stream.feed([_row(offset) for offset in (2, 3, 5, 6)])
+    stream.feed(RowChunk([_row(0, 3), _row(1, 3)]))
+    stream.feed(RowChunk([_row(offset) for offset in (2, 3, 5, 6)]))
     assert _offsets(stream, 2) == [2, 3, 5, 6]
     assert _offsets(stream, 2, max_records=2) == [2, 3]
     assert _offsets(stream, 3, end=6) == _offsets(stream, 3, max_records=2) == [3, 5]
@@ -45,9 +46,9 @@ def test_rows_of_one_record_after_packed_ones_count_alike() -> None:
 def test_what_comes_again_is_left_out() -> None:
     """After going on from where it stood, a consumer may bring rows that are there."""
     stream = Stream(0)
-    stream.feed([_row(0), _row(1)])
-    stream.feed([_row(0), _row(1), _row(2)])
-    stream.feed([_row(1)])
+    stream.feed(RowChunk([_row(0), _row(1)]))
+    stream.feed(RowChunk([_row(0), _row(1), _row(2)]))
+    stream.feed(RowChunk([_row(1)]))
     assert _offsets(stream, 0) == [0, 1, 2]
     stream.reach(9)
     stream.reach(4)
@@ -57,7 +58,7 @@ def test_what_comes_again_is_left_out() -> None:
 def test_whether_more_could_add_to_what_is_asked_for() -> None:
     """Complete is a read whose end, or number of records, is reached."""
     stream = Stream(0)
-    stream.feed([_row(0), _row(1)])
+    stream.feed(RowChunk([_row(0), _row(1)]))
     assert stream.peek(0, 2, None)[1]
     assert not stream.peek(0, 3, None)[1]
     assert stream.peek(0, 9, 2)[1]
@@ -70,7 +71,7 @@ def test_it_is_full_until_half_is_read_and_keeps_some(monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "KEPT_ROWS", 4)
     stream = Stream(0)
     for low in range(0, 12, 2):
-        stream.feed([_row(low), _row(low + 1)])
+        stream.feed(RowChunk([_row(low), _row(low + 1)]))
     levels = []
     for reached in (0, 4, 8):
         stream.passed(reached)
@@ -88,7 +89,7 @@ def test_large_rows_fill_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes count as well as rows."""
     monkeypatch.setattr(module, "FULL_BYTES", 1000)
     stream = Stream(0)
-    stream.feed([Row(0, 1, b"x" * 1000, 0, 0)])
+    stream.feed(RowChunk([Row(0, 1, b"x" * 1000, 0, 0)]))
     assert stream.is_full
     stream.passed(1)
     assert stream.is_half_empty

@@ -28,6 +28,9 @@ REGISTRY_USER = "foldline.registry.secret"
 FORMAT = "foldline.format"
 """`avro`: records appended one at a time are written in that form; `json` by default."""
 
+NATIVE = "foldline.native"
+"""`false`: messages are read through the client's Python objects, as where its C library cannot be reached."""
+
 INSTANCE = "foldline.instance"
 """This process's lasting name among learners: one that is started again under it takes up its share at once."""
 
@@ -67,6 +70,7 @@ class Address:
         registry: URL of a schema registry; empty for none.
         registry_user: `name:password` for it.
         writes_avro: whether records appended one at a time are written in Avro.
+        native: whether messages are read from librdkafka itself, where it can be reached.
     """
 
     servers: str
@@ -78,6 +82,7 @@ class Address:
     registry: str = ""
     registry_user: str = field(default="", repr=False)
     writes_avro: bool = False
+    native: bool = True
 
     def on_cluster(self, topic: str) -> str:
         """What a topic is called on the cluster."""
@@ -129,6 +134,9 @@ def parse_address(url: str, rest: str) -> Address:
     events = given.pop(CLOUD_EVENTS, "true")
     if events not in ("true", "false"):
         raise LogError("log.url", f"{shown_url(url)!r}: {CLOUD_EVENTS} {events!r}, expected true or false")
+    native = given.pop(NATIVE, "true")
+    if native not in ("true", "false"):
+        raise LogError("log.url", f"{shown_url(url)!r}: {NATIVE} {native!r}, expected true or false")
     path = given.pop(PROPERTIES, None)
     properties = (_read_properties(path) if path is not None else {}) | given
     fixed = sorted(FIXED & properties.keys())
@@ -152,6 +160,7 @@ def parse_address(url: str, rest: str) -> Address:
         registry,
         user,
         form == "avro",
+        native == "true",
     )
 
 

@@ -11,8 +11,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from foldline.errors import LogError
+from foldline.log.kafka import gathering
 from foldline.log.kafka.address import Address
 from foldline.log.kafka.faults import DENIED, error_of, fault
+from foldline.log.kafka.fetcher import Fetcher, ObjectFetcher
+from foldline.log.kafka.librdkafka import librdkafka
+from foldline.log.kafka.native_fetcher import NativeFetcher
 
 OPEN_S: Final = 5.0
 """How long opening waits for the first answer of the cluster."""
@@ -26,7 +30,7 @@ TRANSACTION_S: Final = 10.0
 MESSAGE_BYTES: Final = 8 << 20
 """Largest message appended, and taken by topics made here."""
 
-Made = TypeVar("Made", Consumer, Producer, AdminClient)
+Made = TypeVar("Made", Consumer, Producer, AdminClient, NativeFetcher)
 
 
 def _quietly(record: logging.LogRecord) -> bool:
@@ -50,6 +54,9 @@ class Clients:
         self.address = address
         self._trouble: KafkaError | None = None
         self._noted = threading.Lock()
+        self._library = librdkafka() if address.native else None
+        if self._library is not None:
+            gathering.prepare()
 
     @property
     def trouble(self) -> KafkaError | None:
@@ -87,6 +94,18 @@ class Clients:
         self, isolation: Literal["read_committed", "read_uncommitted"] = "read_committed"
     ) -> Consumer:
         """A client that reads records from offsets it is told, and never commits its own."""
+        return self._make(Consumer, self._reading(isolation))
+
+    def fetcher(self) -> Fetcher:
+        """Fetches committed records from offsets it is told: from librdkafka itself where it can be reached."""
+        library = self._library
+        if library is None:
+            return ObjectFetcher(self.consumer())
+        settings = self._reading("read_committed")
+        del settings["error_cb"]
+        return self._make(lambda given, logger: NativeFetcher(library, given, self._note, logger), settings)
+
+    def _reading(self, isolation: str) -> dict[str, Any]:
         own = {
             "group.id": self.address.on_cluster("foldline"),
             "enable.auto.commit": False,
@@ -104,7 +123,7 @@ class Clients:
             "queued.max.messages.kbytes": 8192,
             "fetch.error.backoff.ms": 50,
         }
-        return self._make(Consumer, tuned | self._common() | own)
+        return tuned | self._common() | own
 
     def member(self, group: str) -> Consumer:
         """A client that is a member of a group and is told which partitions it should work on."""

@@ -240,10 +240,10 @@ class Leases:
 
     def _catch_up(self) -> None:
         """Read what has come of the topic."""
-        while rows := self._reader.read(self._topic, 0, self._position, 10_000, None, gaps=True):
-            for row in rows:
+        while found := self._reader.read(self._topic, 0, self._position, 10_000, None, gaps=True):
+            for row in found.rows():
                 self._note(row.payload)
-            self._position = rows[-1].end
+            self._position = found.end
 
     def _note(self, payload: bytes) -> None:
         found = _DECODER.decode(payload)

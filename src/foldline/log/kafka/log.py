@@ -9,10 +9,12 @@ from typing import Self
 
 from foldline.errors import InputError, LogError
 from foldline.log import validation
+from foldline.log.block import Block, block_of
 from foldline.log.clock import Clock, now_ms
 from foldline.log.kafka.address import parse_address
 from foldline.log.kafka.avro import STATES, AvroForm
 from foldline.log.kafka.catalogue import Catalogue
+from foldline.log.kafka.chunk import Selection
 from foldline.log.kafka.clients import MESSAGE_BYTES, Clients
 from foldline.log.kafka.leases import LEASES, SETTINGS, Leases
 from foldline.log.kafka.membership import Membership
@@ -108,16 +110,17 @@ class KafkaLog:
         self, topic: str, partition: int, offset: int, *, max_records: int = 1000, end: int | None = None
     ) -> list[Row]:
         """See `Log.read`. What was fetched ahead is there at once."""
-        validation.check_read(max_records)
-        self._check_open()
-        place = self._place(topic, partition)
-        if end is not None and end <= offset <= self._reader.ends(*place)[1] and offset >= 0:
-            return []
-        gaps = self._catalogue.need(topic).cleanup == "compact"
-        rows = self._reader.read(*place, offset, max_records, end, gaps=gaps)
-        if rows is None:
-            raise validation.out_of_range(topic, partition, offset, *self._reader.ends(*place))
+        found = self._select(topic, partition, offset, max_records, end)
+        rows = [] if found is None else found.rows()
         return rows if self._avro is None or topic.endswith(STATES) else self._avro.read(rows)
+
+    def read_block(self, topic: str, partition: int, offset: int, *, max_records: int) -> Block | None:
+        """See `ReadsBlocks.read_block`."""
+        if self._avro is not None:
+            rows = self.read(topic, partition, offset, max_records=max_records)
+            return block_of(rows) if rows else None
+        found = self._select(topic, partition, offset, max_records, None)
+        return None if found is None else found.block()
 
     def offsets(self, topic: str, partition: int) -> tuple[int, int]:
         """See `Log.offsets`. Asks the partition's leader; the end is that of the last committed transaction."""
@@ -180,6 +183,21 @@ class KafkaLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _select(
+        self, topic: str, partition: int, offset: int, max_records: int, end: int | None
+    ) -> Selection | None:
+        """The rows to read; None where an end says beforehand that there are none."""
+        validation.check_read(max_records)
+        self._check_open()
+        place = self._place(topic, partition)
+        if end is not None and end <= offset <= self._reader.ends(*place)[1] and offset >= 0:
+            return None
+        gaps = self._catalogue.need(topic).cleanup == "compact"
+        found = self._reader.read(*place, offset, max_records, end, gaps=gaps)
+        if found is None:
+            raise validation.out_of_range(topic, partition, offset, *self._reader.ends(*place))
+        return found
 
     def _append_together(self, messages: list[Outgoing]) -> list[int]:
         with self._turn:

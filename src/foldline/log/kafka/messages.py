@@ -68,20 +68,31 @@ def in_avro(message: dict[str, Any], value: bytes) -> dict[str, Any]:
 
 def to_row(message: Message) -> Row:
     """The row that a message is."""
-    headers = message.headers()
-    offset, value, key, time = message.offset(), message.value() or b"", message.key(), message.timestamp()[1]
-    if time < 0:  # a producer of the oldest format
-        time = 0
+    # An offset stands on every message read.
+    return row_of(message.offset(), message.value(), message.key(), message.timestamp()[1], message.headers())  # type: ignore[arg-type]  # as said
+
+
+def row_of(offset: int, value: bytes | None, key: bytes | None, time: int, headers: Any) -> Row:
+    """The row that a message of these parts is.
+
+    Args:
+        offset: of the message.
+        value: None for a tombstone.
+        key: its key.
+        time: its timestamp, milliseconds; negative for none, as a producer of the oldest format writes it.
+        headers: names and values as the client gives them, None for none.
+    """
+    value, time = value or b"", max(time, 0)
     if headers is None:
-        return Row(offset, 1, value, time, time, key)  # type: ignore[arg-type]  # an offset stands on every message read
+        return Row(offset, 1, value, time, time, key)
     told, others = _parted(headers)
     records, least, greatest = _told(told, time)
     letter = from_connect(value, others, key)
     if letter is not None:
-        return Row(offset, 1, letter, least, greatest)  # type: ignore[arg-type]  # as above
+        return Row(offset, 1, letter, least, greatest)
     # Counted, not believed: who reads rows relies on the number, and anyone may write headers.
     count = value.count(b"\n") + 1 if records > 1 else 1
-    return Row(offset, count, value, least, greatest, key, count > 1, without_own(others))  # type: ignore[arg-type]  # as above
+    return Row(offset, count, value, least, greatest, key, count > 1, without_own(others))
 
 
 def _parted(headers: Any) -> tuple[bytes | None, tuple[tuple[str, bytes], ...]]:

@@ -6,32 +6,23 @@ so that it holds up no other. That only transaction markers stand between the la
 the end-of-partition events, which come when a fetch finds nothing.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from foldline.errors import LogError
+from foldline.log.kafka.chunk import Selection
 from foldline.log.kafka.clients import CALL_S, Clients
 from foldline.log.kafka.faults import UNKNOWN_TOPIC, error_of, fault
-from foldline.log.kafka.messages import to_row
+from foldline.log.kafka.fetcher import Fetched, Fetcher, Place
 from foldline.log.kafka.stream import Stream
-from foldline.log.protocol import Row
-
-_logger = logging.getLogger("foldline.log.kafka")
-
-Place = tuple[str, int]
-"""A topic, as the cluster calls it, and a partition."""
 
 POLL_S: Final = 0.05
 """One wait of a slot's thread; whatever comes ends it."""
-
-DRAIN: Final = 2_000
-"""Messages taken from the client at once."""
 
 ANEW_S: Final = 0.3
 """Until another client asks in place of one that has lost sight of a partition."""
@@ -47,15 +38,13 @@ IDLE_S: Final = 60.0
 
 Answer = TypeVar("Answer")
 
-_EOF: Final = KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's own code
-
 
 class _Slot:
-    """A consumer with its thread."""
+    """A fetcher with its thread."""
 
-    def __init__(self, reader: "Reader", consumer: Consumer) -> None:
+    def __init__(self, reader: "Reader", fetcher: Fetcher) -> None:
         self.streams: dict[Place, Stream] = {}
-        self._consumer = consumer
+        self._fetcher = fetcher
         self._reader = reader
         self._turn = 0
         self._topics: set[str] = set()
@@ -76,12 +65,12 @@ class _Slot:
         if place[0] not in self._topics:
             # A client told to fetch a topic that it does not know looks around once a second.
             try:
-                self._consumer.list_topics(place[0], CALL_S)
+                self._fetcher.know(place[0], CALL_S)
             except KafkaException as error:
                 raise fault(error_of(error), f"looking for {place[0]}") from error
             self._topics.add(place[0])
         stream = self.streams[place] = Stream(offset)
-        self._consumer.incremental_assign([TopicPartition(*place, offset)])
+        self._fetcher.assign(place, offset)
         return stream
 
     def close(self, place: Place) -> None:
@@ -89,60 +78,30 @@ class _Slot:
         stream.error = "closed"
         self._closed_in[place] = self._turn
         if stream.resume is None:
-            self._consumer.incremental_unassign([TopicPartition(*place)])
+            self._fetcher.unassign(place)
 
     def _run(self) -> None:
         try:
             while not self._reader.closed:
-                self._sort_in(self._fetched())
+                self._sort_in(self._fetcher.fetch(POLL_S))
         finally:
-            self._consumer.close()
+            self._fetcher.close()
 
-    def _fetched(self) -> list[Message]:
-        messages: list[Message] = []
-        try:
-            message = self._consumer.poll(POLL_S)
-            if message is not None:
-                messages.append(message)
-                messages += self._consumer.consume(DRAIN - 1, 0)
-        except KafkaException as error:
-            _logger.warning("fetching from Kafka: %s", error)
-            time.sleep(POLL_S)
-        return messages
-
-    def _sort_in(self, messages: list[Message]) -> None:
-        rows: dict[Place, list[Row]] = {}
-        events = []
-        last: Place | None = None
-        add: Callable[[Row], None] | None = None
-        for message in messages:
-            if message.error() is not None:
-                events.append(message)
-                continue
-            place: Place = (message.topic(), message.partition())  # type: ignore[assignment]  # a message read has both
-            if add is None or place != last:
-                last, add = place, rows.setdefault(place, []).append
-            add(to_row(message))
+    def _sort_in(self, fetched: Fetched) -> None:
         with self._reader.changed:
             self._turn += 1
-            for place, some in rows.items():
+            for place, chunk in fetched.chunks:
                 if place in self.streams:
-                    self.streams[place].feed(some)
-            for event in events:
-                self._note(event)
-            if messages:
+                    self.streams[place].feed(chunk)
+            for place, offset in fetched.ends:
+                if place in self.streams:
+                    self.streams[place].reach(offset)
+            for place, reason in fetched.faults:
+                if place in self.streams:
+                    self.streams[place].error = reason
+            if fetched:
                 self._reader.changed.notify_all()
             self._keep_house()
-
-    def _note(self, event: Message) -> None:
-        stream = self.streams.get((event.topic(), event.partition()))  # type: ignore[arg-type]  # None finds no stream
-        error = event.error()
-        if stream is None or error is None:
-            return
-        if error.code() == _EOF:
-            stream.reach(event.offset())  # type: ignore[arg-type]  # an end of partition has an offset
-        else:
-            stream.error = error.str()
 
     def _keep_house(self) -> None:
         """Close what nobody reads; fetch no more of what is full."""
@@ -151,12 +110,12 @@ class _Slot:
             if now - stream.used > IDLE_S:
                 self.close(place)
             elif stream.is_full and stream.resume is None:
-                self._consumer.incremental_unassign([TopicPartition(*place)])
+                self._fetcher.unassign(place)
                 stream.resume = partial(self._resume, place, stream)
 
     def _resume(self, place: Place, stream: Stream) -> None:
         stream.resume = None
-        self._consumer.incremental_assign([TopicPartition(*place, stream.high)])
+        self._fetcher.assign(place, stream.high)
 
 
 class _Asker:
@@ -287,8 +246,8 @@ class Reader:
 
     def read(
         self, topic: str, partition: int, offset: int, max_records: int, end: int | None, *, gaps: bool
-    ) -> list[Row] | None:
-        """Rows as `Log.read` gives them; None where the partition has no such offset.
+    ) -> Selection | None:
+        """The rows that `Log.read` gives; None where the partition has no such offset.
 
         Args:
             topic: as the cluster calls it.
@@ -308,12 +267,12 @@ class Reader:
             if stream is None:
                 return None
             with self.changed:
-                rows = self._read(place, stream, offset, max_records, end)
-                if rows is not None:
-                    stream.passed(rows[-1].end if rows else offset)
+                found = self._read(place, stream, offset, max_records, end)
+                if found is not None:
+                    stream.passed(found.end if found else offset)
                     if stream.resume is not None and stream.is_half_empty:
                         stream.resume()
-                    return rows
+                    return found
                 self.changed.wait(POLL_S)
                 self._check_open()
             if time.monotonic() - started > CALL_S:
@@ -364,14 +323,14 @@ class Reader:
 
     def _read(
         self, place: Place, stream: Stream, offset: int, max_records: int, end: int | None
-    ) -> list[Row] | None:
+    ) -> Selection | None:
         """Rows, or none where there are none; None where that is not known yet."""
-        rows, complete = stream.peek(offset, max_records, end)
+        found, complete = stream.peek(offset, max_records, end)
         own = self._own.get(place, 0)
-        if complete or stream.is_full or (rows and stream.high >= own):
-            return rows
+        if complete or stream.is_full or (found and stream.high >= own):
+            return found
         if stream.high >= max(own, self._ends.get(place, 0)):
-            return rows
+            return found
         return None
 
     def _stream(self, place: Place, offset: int, *, gaps: bool) -> Stream | None:
@@ -400,7 +359,7 @@ class Reader:
         for slot in self._slots:
             if slot.is_free_for(place):
                 return slot
-        slot = _Slot(self, self._clients.consumer())
+        slot = _Slot(self, self._clients.fetcher())
         self._slots.append(slot)
         slot.start()
         return slot

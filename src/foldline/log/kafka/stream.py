@@ -1,12 +1,14 @@
 """A stream: the rows of one partition as they come from the cluster, those read lately still at hand."""
 
 import time
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from foldline.log.protocol import Row
+import numpy as np
+
+from foldline.log.kafka.chunk import Chunk, Selection, records_of
 
 FULL_ROWS: Final = 40_000
 FULL_BYTES: Final = 16 << 20
@@ -17,11 +19,8 @@ KEPT_BYTES: Final = 4 << 20
 """Rows already read that stay at hand, for another reader of the partition that is a little behind."""
 
 
-ROW_BYTES: Final = 150
-"""What a row takes in memory beside its payload, about."""
-
-_Chunk = tuple[int, int, int]
-"""Rows that came together: the offset after the last, how many, bytes."""
+_Held = tuple[int, int, int]
+"""What a chunk holds: the offset after its last row, how many rows, bytes."""
 
 
 class Stream:
@@ -40,14 +39,12 @@ class Stream:
         self.error = ""
         self.used = time.monotonic()
         self.resume: Callable[[], None] | None = None
-        self._rows: list[Row] = []
-        self._offsets: list[int] = []
+        self._chunks: list[Chunk] = []
+        self._ends: list[int] = []
         self._front = start
-        self._waiting: deque[_Chunk] = deque()
-        self._kept: deque[_Chunk] = deque()
-        self._waiting_bytes = self._waiting_rows = self._kept_bytes = 0
-        # The offset after the last row of several records: beyond it rows are records, and need not be counted.
-        self._packed_until = -1
+        self._waiting: deque[_Held] = deque()
+        self._kept: deque[_Held] = deque()
+        self._waiting_bytes = self._waiting_rows = self._kept_bytes = self._kept_rows = 0
 
     @property
     def is_full(self) -> bool:
@@ -65,42 +62,40 @@ class Stream:
 
     def holds(self, offset: int) -> bool:
         """Whether a row stands at or beyond an offset."""
-        return bool(self._offsets) and self._offsets[-1] >= offset
+        return bool(self._ends) and self._ends[-1] > offset
 
-    def feed(self, rows: list[Row]) -> None:
-        """Rows that came, in order; those seen before are left out."""
-        if rows and rows[0].offset < self.high:
-            rows = [row for row in rows if row.offset >= self.high]
-        if not rows:
-            return
-        size = sum([len(row.payload) for row in rows]) + ROW_BYTES * len(rows)
-        if any(row.packed for row in rows):
-            self._packed_until = rows[-1].end
-        self._rows += rows
-        self._offsets += [row.offset for row in rows]
-        self.high = rows[-1].end
-        self._waiting.append((self.high, len(rows), size))
-        self._waiting_bytes += size
-        self._waiting_rows += len(rows)
+    def feed(self, chunk: Chunk) -> None:
+        """Rows that came; those seen before are left out."""
+        if chunk.offsets[0] < self.high:
+            if chunk.offsets[-1] < self.high:
+                return
+            chunk = chunk.since(int(np.searchsorted(chunk.offsets, self.high)))
+        self.high = int(chunk.offsets[-1]) + 1
+        self._chunks.append(chunk)
+        self._ends.append(self.high)
+        self._waiting.append((self.high, len(chunk.offsets), chunk.size))
+        self._waiting_bytes += chunk.size
+        self._waiting_rows += len(chunk.offsets)
 
     def reach(self, offset: int) -> None:
         """There are no more rows before an offset."""
         self.high = max(self.high, offset)
 
-    def peek(self, offset: int, max_records: int, end: int | None) -> tuple[list[Row], bool]:
+    def peek(self, offset: int, max_records: int, end: int | None) -> tuple[Selection, bool]:
         """Rows from an offset on as `Log.read` gives them, and whether more to come could not add any."""
-        first = at = self._place(offset)
-        left = max_records
-        if offset >= self._packed_until:
-            stop = len(self._rows) if end is None else self._place(end)
-            at = max(first, min(stop, first + left))
-            left -= at - first
-        while at < len(self._rows) and left > 0 and (end is None or self._offsets[at] < end):
-            left -= self._rows[at].count
-            at += 1
-        return self._rows[first:at], left <= 0 or at < len(self._rows) or (
-            end is not None and end <= self.high
-        )
+        parts = []
+        left, cut = max_records, False
+        for chunk in self._chunks[bisect_right(self._ends, offset) :]:
+            if left <= 0 or cut:
+                break
+            start = int(np.searchsorted(chunk.offsets, offset))
+            stop = len(chunk.offsets) if end is None else int(np.searchsorted(chunk.offsets, end))
+            taken = min(stop, start + _fitting(chunk, start, stop, left))
+            cut = taken < len(chunk.offsets)
+            if start < taken:
+                left -= records_of(chunk, start, taken)
+                parts.append((chunk, start, taken))
+        return Selection(parts), left <= 0 or cut or (end is not None and end <= self.high)
 
     def passed(self, offset: int) -> None:
         """A reader has read up to an offset."""
@@ -109,22 +104,29 @@ class Stream:
             return
         self._front = offset
         while self._waiting and self._waiting[0][0] <= offset:
-            chunk = self._waiting.popleft()
-            self._kept.append(chunk)
-            self._waiting_bytes -= chunk[2]
-            self._waiting_rows -= chunk[1]
-            self._kept_bytes += chunk[2]
-        if self._kept_bytes > 2 * KEPT_BYTES or self._place(offset) > 2 * KEPT_ROWS:
+            held = self._waiting.popleft()
+            self._kept.append(held)
+            _, rows, size = held
+            self._waiting_bytes -= size
+            self._waiting_rows -= rows
+            self._kept_bytes += size
+            self._kept_rows += rows
+        if self._kept_bytes > 2 * KEPT_BYTES or self._kept_rows > 2 * KEPT_ROWS:
             self._trim()
 
     def _trim(self) -> None:
         """Let go of the oldest chunks that are read; half as much as may stay is left."""
-        gone, behind = 0, sum(count for _, count, _ in self._kept)
-        while self._kept and (self._kept_bytes > KEPT_BYTES or behind - gone > KEPT_ROWS):
+        gone = 0
+        while self._kept and (self._kept_bytes > KEPT_BYTES or self._kept_rows > KEPT_ROWS):
             self.low, count, size = self._kept.popleft()
             self._kept_bytes -= size
-            gone += count
-        del self._rows[:gone], self._offsets[:gone]
+            self._kept_rows -= count
+            gone += 1
+        del self._chunks[:gone], self._ends[:gone]
 
-    def _place(self, offset: int) -> int:
-        return bisect_left(self._offsets, offset)
+
+def _fitting(chunk: Chunk, start: int, stop: int, records: int) -> int:
+    """How many rows are needed to reach a number of records."""
+    if chunk.counts is None:
+        return records
+    return int(np.searchsorted(np.cumsum(chunk.counts[start:stop]), records)) + 1

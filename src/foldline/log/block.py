@@ -1,0 +1,64 @@
+"""A block: rows as they are decoded, all their records in one piece, without an object for each row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from foldline.log.protocol import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The records of n rows, a line each.
+
+    Attributes:
+        text: (m,) uint8, read-only, newline-joined.
+        counts: (n,) records of each row.
+        greatest: (n,) `Row.greatest` of each.
+    """
+
+    text: npt.NDArray[np.uint8]
+    counts: npt.NDArray[np.int64]
+    greatest: npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Block:
+    """Consecutive rows of one partition, at least one.
+
+    Attributes:
+        end: the offset after the last record.
+        size: bytes of the payloads.
+        lines: the records; None where a payload is no such line as it stands, and the rows have to be looked at.
+    """
+
+    end: int
+    size: int
+    lines: Lines | None
+    _make: Callable[[], list[Row]]
+    _rows: list[Row] | None = field(default=None, init=False)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows, as `Log.read` gives them; made when first asked for."""
+        if self._rows is None:
+            self._rows = self._make()
+        return self._rows
+
+
+def block_of(rows: list[Row]) -> Block:
+    """A block of rows that are there already."""
+    size = sum([len(row.payload) for row in rows])
+    return Block(rows[-1].end, size, None, lambda: rows)
+
+
+@runtime_checkable
+class ReadsBlocks(Protocol):
+    """A log that reads many rows at once for less than an object each."""
+
+    def read_block(self, topic: str, partition: int, offset: int, *, max_records: int) -> Block | None:
+        """The rows that `Log.read` gives, as a block; None where it gives none."""
+        ...

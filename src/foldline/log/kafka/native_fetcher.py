@@ -1,0 +1,173 @@
+"""Fetching from librdkafka itself: messages are copied from its memory into columns, a batch at a time."""
+
+import ctypes
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from confluent_kafka import KafkaError, KafkaException
+
+from foldline.log.kafka import gathering
+from foldline.log.kafka.chunk import MessageChunk
+from foldline.log.kafka.fetcher import EOF, Fetched, Place
+from foldline.log.kafka.librdkafka import CONSUMER, ERROR_CALLBACK, LOG_CALLBACK, Librdkafka
+
+DRAIN = 8_000
+"""Messages taken from the library at once."""
+
+_TEXT_BYTES = 512
+
+
+class NativeFetcher:
+    """A consumer of librdkafka's own; see `Fetcher`.
+
+    Args:
+        library: librdkafka.
+        settings: properties, as librdkafka calls them.
+        note: told of every trouble that the library reports.
+        logger: told what it logs.
+
+    Raises:
+        ValueError: a property that it does not take.
+    """
+
+    def __init__(
+        self,
+        library: Librdkafka,
+        settings: Mapping[str, Any],
+        note: Callable[[KafkaError], None],
+        logger: logging.Logger,
+    ) -> None:
+        self._library = library
+        # Kept, since the library only has their addresses.
+        self._callbacks = (
+            ERROR_CALLBACK(lambda _client, code, reason, _: note(KafkaError(code, _text(reason)))),
+            LOG_CALLBACK(lambda _client, level, facility, text: _log(logger, level, facility, text)),
+        )
+        self._client = self._made(settings)
+        library.set_log_queue(self._client, None)
+        library.poll_set_consumer(self._client)
+        self._queue = library.queue_get_consumer(self._client)
+        self._functions = np.array([library.address_of(name) for name in gathering.FUNCTIONS], np.int64)
+        self._pointers, self._scratch = np.empty(DRAIN, np.int64), np.empty(4, np.int64)
+        self._table, self._runs = np.empty((8, DRAIN), np.int64), np.empty((3, DRAIN), np.int64)
+
+    def know(self, topic: str, timeout_s: float) -> None:
+        """See `Fetcher.know`."""
+        handle = self._library.topic_new(self._client, topic.encode(), None)
+        found = ctypes.c_void_p()
+        code = self._library.metadata(self._client, 0, handle, ctypes.byref(found), round(timeout_s * 1000))
+        if not code:
+            self._library.metadata_destroy(found)
+        self._library.topic_destroy(handle)
+        if code:
+            raise KafkaException(KafkaError(code))
+
+    def assign(self, place: Place, offset: int) -> None:
+        """See `Fetcher.assign`."""
+        self._change(self._library.incremental_assign, place, offset)
+
+    def unassign(self, place: Place) -> None:
+        """See `Fetcher.unassign`."""
+        self._change(self._library.incremental_unassign, place, None)
+
+    def fetch(self, timeout_s: float) -> Fetched:
+        """See `Fetcher.fetch`."""
+        fetched = Fetched()
+        first = self._library.consumer_poll(self._client, round(timeout_s * 1000))
+        if first is None:
+            return fetched
+        self._pointers[0] = first
+        more = self._library.consume_batch_queue(
+            self._queue, 0, self._pointers.ctypes.data + self._pointers.itemsize, DRAIN - 1
+        )
+        self._gather(1 + max(0, more), fetched)
+        return fetched
+
+    def close(self) -> None:
+        """See `Fetcher.close`."""
+        self._library.consumer_close(self._client)
+        self._library.queue_destroy(self._queue)
+        self._library.destroy(self._client)
+
+    def _made(self, settings: Mapping[str, Any]) -> int:
+        library, why = self._library, ctypes.create_string_buffer(_TEXT_BYTES)
+        conf = library.conf_new()
+        for name, value in {**settings, "log.queue": True}.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            if library.conf_set(conf, name.encode(), text.encode(), why, _TEXT_BYTES):
+                library.conf_destroy(conf)
+                raise ValueError(_text(why.value))
+        library.conf_set_error_cb(conf, self._callbacks[0])
+        library.conf_set_log_cb(conf, self._callbacks[1])
+        client: int | None = library.new(CONSUMER, conf, why, _TEXT_BYTES)
+        if client is None:
+            library.conf_destroy(conf)
+            raise ValueError(_text(why.value))
+        return client
+
+    def _change(self, change: Callable[[int, int], int | None], place: Place, offset: int | None) -> None:
+        """Assign or unassign one partition."""
+        library, topic = self._library, place[0].encode()
+        places = library.topic_partition_list_new(1)
+        library.topic_partition_list_add(places, topic, place[1])
+        if offset is not None:
+            library.topic_partition_list_set_offset(places, topic, place[1], offset)
+        error = change(self._client, places)
+        library.topic_partition_list_destroy(places)
+        if error is not None:
+            raised = KafkaError(library.error_code(error), _text(library.error_string(error)))
+            library.error_destroy(error)
+            raise KafkaException(raised)
+
+    def _gather(self, count: int, fetched: Fetched) -> None:
+        """The messages pointed to, as chunks and events; none of them stays."""
+        scratch, at = self._scratch, self._scratch.ctypes.data
+        found = gathering.survey(self._functions, self._pointers, count, self._table, self._runs, scratch, at)
+        runs = zip(*self._runs[:, :found].tolist(), strict=True)
+        stops = [*self._runs[gathering.FIRST, 1:found].tolist(), count]
+        for (first, size, beside), stop in zip(runs, stops, strict=True):
+            if self._table[gathering.ERROR, first]:
+                self._note(first, stop, fetched)
+                continue
+            place = self._place(first)
+            columns = np.empty((7, stop - first + 1), np.int64)
+            data, besides = np.empty(size, np.uint8), np.empty(beside, np.uint8)
+            said = gathering.take(
+                self._functions, self._pointers, first, stop, self._table, columns, data, besides, scratch, at
+            )
+            fetched.chunks.append((place, MessageChunk(columns, data, besides, said)))
+
+    def _note(self, first: int, stop: int, fetched: Fetched) -> None:
+        for n in range(first, stop):
+            message = int(self._pointers[n])
+            if self._table[gathering.TOPIC, n]:
+                place = self._place(n)
+                if self._table[gathering.ERROR, n] == EOF:
+                    fetched.ends.append((place, int(self._table[gathering.OFFSET, n])))
+                else:
+                    fetched.faults.append((place, _text(self._library.message_errstr(message))))
+            self._library.message_destroy(message)
+
+    def _place(self, n: int) -> Place:
+        topic = self._library.topic_name(int(self._table[gathering.TOPIC, n]))
+        return _text(topic), int(self._table[gathering.PARTITION, n])
+
+
+def _text(given: bytes | None) -> str:
+    return (given or b"").decode(errors="replace")
+
+
+def _log(logger: logging.Logger, level: int, facility: bytes, text: bytes) -> None:
+    # Syslog's levels: 3 and below are errors, 4 warnings, 5 and 6 notes.
+    known = (
+        logging.ERROR
+        if level <= 3
+        else logging.WARNING
+        if level == 4
+        else logging.INFO
+        if level <= 6
+        else logging.DEBUG
+    )
+    logger.log(known, "%s [librdkafka] %s", _text(facility), _text(text))

@@ -54,9 +54,10 @@ def _visit(loop: fl.Loop, units: int) -> list[fl.Decision]:
     return made
 
 
-def _pass(app: fl.Foldline, partitions: int = 1) -> tuple[int, ...]:
-    """An hour, on every partition; where the log ends then."""
-    tick, time = encode(Tick(time=START + 10_000_000)), START + 10_000_000
+def _pass(app: fl.Foldline, partitions: int = 1, minutes: int = 0) -> tuple[int, ...]:
+    """Hours, and some minutes, on every partition; where the log ends then."""
+    time = START + 10_000_000 + minutes * 60_000
+    tick = encode(Tick(time=time))
     app.log.append([Batch("news.events", p, tick, 1, time, time) for p in range(partitions)])
     return tuple(app.log.offsets("news.events", p)[1] for p in range(partitions))
 
@@ -289,6 +290,63 @@ def test_who_logs_in_keeps_the_variant_and_is_one_unit(clock: Callable[[], int])
         assert checked.agree == checked.decisions == 402
         with pytest.raises(InputError, match="anonymous is ''"):
             news.decide("u1", anonymous="")
+
+
+def test_new_weights_are_for_who_comes_and_begin_a_phase(clock: Callable[[], int], tmp_path: Path) -> None:
+    """The enrolled keep their variant, uncounted; tally, check, past results and a restart all say the same."""
+    url = f"sqlite:///{tmp_path}/log.db"
+    with fl.open(url, pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"], partitions=2)
+        test = _test(news, sticky=True, coverage=0.4, salt="s", window_s=5)
+        with pytest.raises(DefinitionError, match="nobody would get the new weights"):
+            _test(news, name="all", sticky=True, layer={"salt": "l", "slots": [[0, 1]]}).reweight([1, 3])
+        with news.batch():
+            before = [news.decide(f"u{i}") for i in range(300)]
+        cut = _pass(app, 2)
+        earlier = test.results(at=cut)
+        assert sum(v.matured for v in earlier.variants) == sum(map(_enrolled, before)) > 80
+        test.reweight([1, 3], coverage=0.9)
+        with news.batch():
+            after = [news.decide(f"u{i}") for i in range(300)]
+        assert all(b.variant == a.variant for a, b in zip(before, after, strict=True) if _enrolled(a))
+        kept = [b for a, b in zip(before, after, strict=True) if _enrolled(a)]
+        assert {(one.reason, one.probability) for one in kept} == {("STICKY", None)}
+        new = [b for a, b in zip(before, after, strict=True) if _enrolled(b) and not _enrolled(a)]
+        assert {(one.variant, one.probability) for one in new} == {("control", 0.25), ("challenger", 0.75)}
+        now = _pass(app, 2, minutes=10)
+        found = test.results(at=now)
+        assert [v.enrolled for v in found.variants] == [
+            sum(one.variant == key for one in new) for key in ("control", "challenger")
+        ]
+        assert found.counters["forced"] == len(kept)
+        assert test.definition.sample_sizes == test.definition.design().sample_sizes
+        assert test.results(at=cut) == earlier
+        checked = test.check()
+        assert checked.agree == checked.decisions == len(kept) * 2 + len(new)
+        with pytest.raises(InputError, match="expected one for each"):
+            test.reweight([1, 2, 3])
+        assert _rounds(app, lambda: test.results().cut == now)
+        assert test.results().variants == found.variants
+    with fl.open(url, pace=FAST, clock=clock) as app:
+        again = app.loop("news").experiment("b-or-a")
+        assert again.results(at=now) == found
+        assert again.results().variants == found.variants
+
+
+def _enrolled(made: fl.Decision) -> bool:
+    return made.variant is not None
+
+
+def test_weights_of_one_that_is_not_sticky_are_fixed() -> None:
+    """Said with what to do; so are those by a hash that enrols and splits at once."""
+    with fl.open("memory://", pace=FAST) as app:
+        news = app.loop("news", actions=["a", "b"])
+        with pytest.raises(DefinitionError, match="without sticky = true"):
+            _test(news, coverage=0.2).reweight([1, 3])
+        other = app.loop("other", actions=["a", "b"])
+        test = _test(other, name="moved", sticky=True, coverage=0.2, hash="growthbook_2", salt="exp")
+        with pytest.raises(DefinitionError, match="enrols and splits by one hash"):
+            test.reweight([1, 3])
 
 
 def test_an_ended_experiment_is_a_reason_until_nothing_of_it_can_count() -> None:

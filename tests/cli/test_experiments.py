@@ -53,6 +53,20 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
+def test_new_weights_by_the_command_line(tmp_path: Path) -> None:
+    """Of a sticky experiment that covers a part; what makes no sense is refused with status 2."""
+    url = f"sqlite:///{tmp_path}/news.db"
+    (tmp_path / "ctr.toml").write_text(f"sticky = true\ncoverage = 0.2\n{SETTINGS}")
+    with fl.open(url) as app:
+        app.loop("news", actions=["a", "b"])
+    _foldline("experiments", "create", "ctr", f"{tmp_path}/ctr.toml", "--loop", "news", "--log", url)
+    _foldline("experiments", "start", "ctr", "--log", url)
+    made = _foldline("experiments", "reweight", "ctr", "1,3", "--coverage", "0.5", "--log", url)
+    assert "in phase 3; 0.2 of all units keep their variants from before" in made.stdout, made.stderr
+    wrong = _foldline("experiments", "reweight", "ctr", "1;3", "--log", url)
+    assert (wrong.returncode, "expected whole numbers" in wrong.stderr) == (2, True)
+
+
 def _at_end(log: str) -> str:
     from foldline.log.open import open_log
 

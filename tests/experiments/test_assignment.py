@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from foldline.errors import DefinitionError
 from foldline.experiments.assignment import Assignment, AssignmentPlan, assigner, count_reasons
+from foldline.experiments.bands import Band
 from foldline.experiments.identity import assign_identity
 from foldline.experiments.layer import Holdout, Layer, LayerRange
 from foldline.experiments.reasons import AssignmentError, Reason
@@ -193,6 +194,38 @@ def test_sticky_units_keep_their_variant_across_weight_changes() -> None:
     assert loose("user-1", "challenger") == loose("user-1")
 
 
+@pytest.mark.parametrize("by", ["foldline_1", "foldline_2", "planout_weighted", "unleash"])
+def test_the_enrolled_keep_their_variant_without_a_past(by: Any) -> None:
+    """Bands: who was enrolled under other weights stays, not counted; who comes by a ramp is split by the new ones."""
+    before = assigner(plan(hash=by, weights={"control": 9, "challenger": 1}, coverage=0.2))
+    bands = (Band(coverage=0.2, weights=(9, 1)),)
+    after = assigner(plan(hash=by, coverage=0.6, bands=bands))
+    later = assigner(
+        plan(
+            hash=by, weights={"control": 1, "challenger": 3}, coverage=1.0,
+            bands=(*bands, Band(coverage=0.6, weights=(1, 1))),
+        )
+    )  # fmt: skip
+    reasons: Counter[Reason] = Counter()
+    for unit in UNITS[:6000]:
+        first, second, third = before(unit), after(unit), later(unit)
+        reasons[second.reason] += 1
+        if first.variant is not None:
+            assert (second.variant, second.reason, second.probability) == (first.variant, Reason.STICKY, None)
+            assert not second.counts
+        elif second.variant is not None:
+            assert (second.reason, second.probability) == (Reason.SPLIT, 0.5)
+        if second.variant is not None:
+            assert (third.variant, third.reason) == (second.variant, Reason.STICKY)
+        else:
+            assert (third.reason, third.probability) == (
+                Reason.SPLIT,
+                {"control": 0.25, "challenger": 0.75}[third.variant or ""],
+            )
+    for reason, part in {Reason.STICKY: 0.2, Reason.SPLIT: 0.4, Reason.NOT_ENROLLED: 0.4}.items():
+        assert abs(reasons[reason] - 6000 * part) < 4 * (6000 * part * (1 - part)) ** 0.5
+
+
 def test_a_holdout_and_the_layer_come_before_the_past() -> None:
     """A sticky unit that may not be touched is not."""
     assign = assigner(plan(sticky=True, holdouts=(Holdout("h", 1.0),)))
@@ -242,6 +275,11 @@ def test_nobody_is_assigned_while_paused_or_after_the_end(state: str, reason: Re
         {"hash": "md5"},
         {"hash": "planout_uniform", "weights": {"a": 1, "b": 2}},
         {"hash": "unleash", "coverage": 0.125},
+        {"bands": (Band(coverage=0.5, weights=(1,)),)},
+        {"bands": (Band(coverage=0.5, weights=(0, 0)),)},
+        {"bands": (Band(coverage=0.5, weights=(1, 2)), Band(coverage=0.4, weights=(1, 1)))},
+        {"bands": (Band(coverage=0.5, weights=(1, 2)),), "coverage": 0.4},
+        {"bands": (Band(coverage=0.5, weights=(1, 2)),), "hash": "growthbook_2"},
         {"key": ""},
         {"salt": "a\x1fb"},
     ],

@@ -7,8 +7,9 @@ import pytest
 
 from foldline.errors import DefinitionError, FoldlineError, InputError
 from foldline.experiments.catalogue import ExperimentCatalogue
-from foldline.experiments.definition import ExperimentDefinition, check_successor, checked
+from foldline.experiments.definition import ExperimentDefinition, checked
 from foldline.experiments.settings import ExperimentSettings, read_settings
+from foldline.experiments.succession import check_successor
 
 FIELDS: dict[str, Any] = {
     "max_days": 28,

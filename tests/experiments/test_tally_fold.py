@@ -1,5 +1,6 @@
 """The tally fold: equal to a plain count, for any batch, restart and order of partitions."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -74,6 +75,19 @@ def test_conformance_with_short_memory_and_no_wait() -> None:
     """Units that mature within their own record, ids that are soon forgotten and come again."""
     fold = TallyFold(definition(window_ms=0, maturity_ms=0, late_ms=20_000))
     check_fold(fold, _columns(900, 3))
+
+
+def test_a_phase_counts_from_its_marker_on() -> None:
+    """As if nothing had been before, for any batches and restarts; it is another fold than the one before."""
+    before, after = log(500, 4), log(700, 5)
+    marker = msgspec.structs.replace(before[-1], version=4, state="running")
+    fold = TallyFold(definition(phase=4))
+    columns = decode(encode_lines([*before, marker, *after[1:]]))
+    check_fold(fold, columns)
+    assert fold.dump_known(_known(columns, fold)) == FOLD.dump_known(
+        _known(decode(encode_lines([marker, *after[1:]])))
+    )
+    assert fold.parameters() != FOLD.parameters()
 
 
 def test_merge_is_exact_associative_and_has_an_identity() -> None:

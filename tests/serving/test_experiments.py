@@ -242,6 +242,21 @@ def test_a_ramp_only_rises(served: Running) -> None:
     assert client.post(f"{CTR}/ramp", json={"coverage": 0.5}).status_code == 409
 
 
+def test_new_weights_over_http(served: Running) -> None:
+    """The definition that results; refused where every unit is enrolled, and where it is not sticky."""
+    client = served.client
+    _started(served, coverage=0.3, sticky=True)
+    made = _ok(client.post(f"{CTR}/reweight", json={"weights": [1, 3], "coverage": 0.6}))["definition"]
+    assert [variant["weight"] for variant in made["variants"]] == [1, 3]
+    assert made["bands"] == [{"coverage": 0.3, "weights": [1, 1], "phase": 0}]
+    assert (made["phase"], made["coverage"]) == (made["version"], 0.6)
+    _ok(client.post(f"{CTR}/ramp", json={"coverage": 1.0}))
+    late = client.post(f"{CTR}/reweight", json={"weights": [1, 1]})
+    assert (late.status_code, late.json()["error"]["field"]) == (409, "weights")
+    assert client.post(f"{CTR}/reweight", json={"weights": [1, 0]}).status_code == 400
+    assert client.post(f"{CTR}/reweight", json={"weights": [1, 1, 1]}).status_code == 400
+
+
 def test_promoted_and_rolled_back(served: Running) -> None:
     """The policy becomes the loop's, and is taken back; without a winner a variant is named."""
     _started(served)

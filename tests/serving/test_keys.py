@@ -33,6 +33,7 @@ BODIES = {
     "put_experiment": SETTINGS,
     "validate_experiment": SETTINGS,
     "ramp_experiment": {"coverage": 1},
+    "reweight_experiment": {"weights": [1, 1]},
     "make_token": {},
     "promote": {"variant": "challenger"},
     "evaluate_flag": {"context": {"targetingKey": "u"}},

@@ -1,7 +1,7 @@
 """An experiment's handle: start, pause, stop, see what is known."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from foldline.engine.announcer import Announcement, read_announcements
@@ -28,6 +28,7 @@ from foldline.experiments.measure import Goal
 from foldline.experiments.results import Results
 from foldline.experiments.segments import Segmented
 from foldline.experiments.settings import ExperimentSettings, settings_of
+from foldline.experiments.succession import reweighted
 from foldline.log.protocol import Log
 from foldline.loops.cut import Cut
 from foldline.policies.protocol import Policy
@@ -111,6 +112,19 @@ class Experiment:
             DefinitionError: it would fall.
         """
         self._change(lambda old: ramped(there(old, self.name), coverage))
+
+    def reweight(self, weights: Sequence[int], coverage: float | None = None) -> None:
+        """Give units enrolled from now on other weights; those enrolled keep their variants. A new phase is counted.
+
+        Args:
+            weights: of the variants, in their order.
+            coverage: enrolled with them; by default as before, to be raised with `ramp`.
+
+        Raises:
+            InputError: not one weight for each variant.
+            DefinitionError: it is not sticky, or covers every unit already.
+        """
+        self._change(lambda old: reweighted(there(old, self.name), weights, coverage))
 
     def promote(self, variant: str | None = None, share: float = 1.0) -> None:
         """Give a variant, by default the verdict's winner, to a share of the units; of all, its policy is the loop's.

@@ -168,6 +168,32 @@ def ramp(
     _change(name, log, json, lambda old: ramped(_there(old, name), coverage))
 
 
+@app.command("reweight")
+def reweight(
+    name: Name,
+    weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help="In the variants' order, such as 1,1.")],
+    coverage: Annotated[
+        float | None, typer.Option("--coverage", metavar="SHARE", help="Enrolled with them, up to 1.")
+    ] = None,
+    log: LogUrl = DEFAULT_LOG,
+    json: AsJson = False,
+) -> None:
+    """Give units enrolled from now on other weights; those enrolled keep their variants. Of a sticky experiment.
+
+    Example: foldline experiments reweight ctr 1,1 --coverage 0.5 --log sqlite:///news.db
+    """
+    from foldline.errors import InputError
+    from foldline.experiments.succession import reweighted
+
+    try:
+        wanted = [int(each) for each in weights.split(",")]
+    except ValueError as error:
+        raise InputError(
+            "input.invalid", f"WEIGHTS is {weights!r}; expected whole numbers, such as 1,1", field="weights"
+        ) from error
+    _change(name, log, json, lambda old: reweighted(_there(old, name), wanted, coverage))
+
+
 @app.command("promote")
 def promote(
     name: Name,
@@ -309,6 +335,11 @@ def _print_definition(one: "ExperimentDefinition", as_json: bool) -> None:
     if one.promoted is not None:
         print(f"promoted: {one.promoted}, to {one.promoted_share:g} of all units")
     print(f"assigned by {one.hash}, salt {one.salt}")
+    if one.bands:
+        kept = one.bands[-1].coverage
+        print(
+            f"in phase {one.phase}; {kept:g} of all units keep their variants from before, and are not counted"
+        )
     print(f"decided by {one.rule}, alpha {one.alpha:g}, power {one.power:g}, coverage {one.coverage:g}")
     rows = [
         (variant.key, variant.policy["kind"], variant.learns, variant.weight, size)

@@ -11,8 +11,9 @@ from foldline.engine.known import FoldStates
 from foldline.engine.root import page_hash
 from foldline.errors import LogError
 from foldline.experiments.course import Course, Point
-from foldline.experiments.definition import ExperimentDefinition, fixed_difference
+from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.results import Results, results_of
+from foldline.experiments.succession import fixed_difference
 from foldline.experiments.tally import Tally
 from foldline.log.protocol import Log
 from foldline.loops.definition import LoopDefinition
@@ -54,7 +55,12 @@ class ExperimentReader:
     def read(self, loop: LoopDefinition, definition: ExperimentDefinition) -> ExperimentView:
         """The experiment now; the same object as before where nothing has changed."""
         with self._turn:
-            if self._definition is None or fixed_difference(definition, self._definition) is not None:
+            before = self._definition
+            if (
+                before is None
+                or before.phase != definition.phase
+                or fixed_difference(before, definition) is not None
+            ):
                 self._states, self._course = tallies(self._log, loop, definition), Course()
             self._definition = definition
             self._states.read()

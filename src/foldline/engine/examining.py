@@ -1,6 +1,6 @@
 """Reading an experiment: what its tally says now, or said at a cut; and whether its assignments can be made again."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,9 @@ from foldline.engine.reading import columns_of, records_of
 from foldline.engine.replay import check_cut
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.promotion import Promoted, promoted_units
+from foldline.experiments.reasons import Reason
 from foldline.experiments.results import Results, results
+from foldline.experiments.succession import phase_before
 from foldline.experiments.tally import Tally
 from foldline.experiments.tally_fold import TallyFold, TallyState
 from foldline.log.protocol import Log
@@ -72,7 +74,11 @@ def read_results(
         states = tallies(log, loop, experiment)
         states.read()
         return results(experiment, states.parts(), states.cut, until)
-    return results(experiment, folded_tallies(log, loop, experiment, at), at, until)
+    parts = folded_tallies(log, loop, experiment, at)
+    while not any(part.phases for part in parts) and (before := phase_before(experiment)) is not None:
+        # The cut lies before the marker of this phase: what was known then is of the one before.
+        experiment, parts = before, folded_tallies(log, loop, before, at)
+    return results(experiment, parts, at, until)
 
 
 def folded_tallies(log: Log, loop: LoopDefinition, experiment: ExperimentDefinition, at: Cut) -> list[Tally]:
@@ -144,7 +150,7 @@ def check_assignments(
         "coverage": max(one.coverage for one in versions),
         "promoted": None,
     }
-    promoted = _promoted(versions)
+    promoted, kept = _promoted(versions), _kept(newest)
     trial = TrialDecider(msgspec.structs.replace(newest, **fields), {})
     found, topic = AssignmentCheck(), topics_of(loop).events
     for partition in range(loop.partitions):
@@ -155,7 +161,7 @@ def check_assignments(
                 break
             for row in rows:
                 records = records_of([row])
-                _check(found, trial, promoted, row.offset, partition, records)
+                _check(found, trial, promoted, kept, row.offset, partition, records)
             n = rows[-1].end
     return found
 
@@ -169,10 +175,19 @@ def _promoted(versions: Sequence[ExperimentDefinition]) -> dict[str, Promoted]:
     return {key: promoted_units(versions[-1].salt, share) for key, share in shares.items()}
 
 
+def _kept(newest: ExperimentDefinition) -> dict[str, list[float | None]]:
+    """What a unit of an earlier phase was logged with, by variant: its share then, and none since."""
+    return {
+        key: [None, *(band.weights[k] / sum(band.weights) for band in newest.bands)]
+        for k, key in enumerate(newest.keys)
+    }
+
+
 def _check(
     found: AssignmentCheck,
     trial: TrialDecider,
     promoted: Mapping[str, Promoted],
+    kept: Mapping[str, Collection[float | None]],
     offset: int,
     partition: int,
     records: Sequence[object],
@@ -182,9 +197,10 @@ def _check(
             continue
         found.decisions += 1
         found.chosen += record.probability is not None
-        variant, _, probability, _ = trial.assign(record.unit, None, record.account)
+        variant, reason, probability, _ = trial.assign(record.unit, None, record.account)
         was_promoted = record.probability is None and record.variant in promoted
-        if (variant, probability) == (record.variant, record.probability) or (
+        then = kept.get(variant or "", ()) if reason is Reason.STICKY else (probability,)
+        if (variant == record.variant and record.probability in then) or (
             was_promoted and promoted[record.variant or ""](record.unit)
         ):
             found.agree += 1

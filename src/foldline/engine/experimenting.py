@@ -9,8 +9,9 @@ from foldline.engine.restore import rows_from, rows_here
 from foldline.errors import DefinitionError, InputError, LogError, within
 from foldline.experiments.beside import check_beside
 from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
-from foldline.experiments.definition import FREE, ExperimentDefinition, check_successor, checked
+from foldline.experiments.definition import ExperimentDefinition, checked
 from foldline.experiments.settings import ExperimentSettings
+from foldline.experiments.succession import FREE, check_successor
 from foldline.log.protocol import Batch, Lease, Log, Topic
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.definition import checked as checked_loop

@@ -70,6 +70,9 @@ class Trial:
         self.tally: Learner | None = None
         self.announcer: Announcer | None = None
         self._stamp = stamp
+        self._announcer: Callable[[LoopDefinition, ExperimentDefinition], Announcer] = lambda newest, one: (
+            Announcer(log, loops, newest, one, holder, lease_s=pace.lease_s)
+        )
         for key in experiment.keys:
             definition = variant_definition(loop, experiment, key)
             arm = self.arms[key] = Arm(definition, Replica(log, topics_of(definition).policy))
@@ -90,7 +93,7 @@ class Trial:
                 stamp=stamp,
                 share=share,
             )
-            self.announcer = Announcer(log, loops, loop, experiment, holder, lease_s=pace.lease_s)
+            self.announcer = self._announcer(loop, experiment)
         self._decider: TrialDecider | None = None
 
     @property
@@ -110,6 +113,8 @@ class Trial:
                     arm.publisher.redefine(arm.definition)
             if self.tally is not None:
                 self.tally.redefine(loop, now=now)
+        if experiment.phase != self.experiment.phase:
+            self._begin_phase(loop, experiment, now)
         if experiment is not self.experiment:
             self._decider = None
             if experiment.state == "ended":
@@ -174,6 +179,14 @@ class Trial:
         if self.announcer is not None:
             self.announcer.close()
             self.announcer = None
+
+    def _begin_phase(self, loop: LoopDefinition, experiment: ExperimentDefinition, now: int) -> None:
+        """Count anew from the phase's marker, and announce what that gives."""
+        if self.tally is not None:
+            self.tally.redefine(loop, now=now, fold_of=_tally_of(experiment))
+        if self.announcer is not None:
+            self.announcer.close()
+            self.announcer = self._announcer(loop, experiment)
 
     def _close_arms(self, now: int) -> None:
         for arm in self.arms.values():

@@ -16,8 +16,10 @@ from typing import NamedTuple, get_args
 import xxhash
 
 from foldline.errors import DefinitionError
+from foldline.experiments.bands import Band, band_faults
 from foldline.experiments.hashes import (
     OURS,
+    ForeignHash,
     Hash,
     foreign_hash,
     hash_faults,
@@ -51,8 +53,8 @@ class Assignment(NamedTuple):
 
     @property
     def counts(self) -> bool:
-        """Whether the unit belongs to the analysis."""
-        return self.reason in (Reason.SPLIT, Reason.STICKY)
+        """Whether the unit belongs to the analysis: chance gave it its variant, by the weights of now."""
+        return self.probability is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,8 @@ class AssignmentPlan:
         enrolment_salt: of the hash that enrols.
         sticky: whether a unit once assigned keeps its variant when weights change; its past assignment is then
             given to `assign`.
+        bands: units enrolled earlier, under other weights, which they keep without any past; they get STICKY and no
+            probability.
         state: running, paused or ended.
         hash: by which units get their variants; `foldline_2` is the faster of ours.
 
@@ -93,6 +97,7 @@ class AssignmentPlan:
     salt: str | None = None
     enrolment_salt: str | None = None
     sticky: bool = False
+    bands: tuple[Band, ...] = ()
     state: str = "running"
     hash: Hash = "foldline_1"
 
@@ -124,7 +129,7 @@ def assigner(plan: AssignmentPlan) -> Assign:
     bounds, outcomes = split_table(plan.weights)
     if plan.hash not in OURS:
         return _foreign(plan, forced, outcomes)
-    if not (plan.holdouts or plan.layer or plan.coverage < 1.0 or plan.sticky):
+    if not (plan.holdouts or plan.layer or plan.coverage < 1.0 or plan.sticky or plan.bands):
         salted = _salted(plan, plan.salt, "variant")
         return (_split_seeded if plan.hash == "foldline_2" else _split_only)(forced, salted, bounds, outcomes)
     return _guarded(plan, forced, bounds, outcomes)
@@ -190,14 +195,15 @@ def _guarded(
     holdouts = _holdouts(plan)
     prefix, seed = _salted(plan, plan.salt, "variant")
     enrolment, enrolment_seed = _salted(plan, plan.enrolment_salt, "enrolment")
-    ramps = plan.coverage < 1.0
+    ramps = plan.coverage < 1.0 or bool(plan.bands)
+    kept = [(hash_bound(Fraction(band.coverage)), *_kept_split(plan, band)) for band in plan.bands]
     covered = hash_bound(Fraction(plan.coverage))
     layer = salted_prefix(plan.layer.salt, "layer") if plan.layer else None
     edges = _slot_edges(plan.layer)
     low, high = (edges[0], edges[-1]) if edges else (0, 0)
     broken = len(edges) > 2
 
-    if layer and ramps and len(bounds) == 1 and not (holdouts or known or broken):
+    if layer and ramps and len(bounds) == 1 and not (holdouts or known or broken or kept):
         slots = layer, low, high
         if plan.hash == "foldline_2":
             return _seeded_in_layer(forced, slots, (enrolment_seed, covered), (seed, bounds[0]), outcomes)
@@ -221,8 +227,13 @@ def _guarded(
                 return not_enrolled
         if previous in known:
             return known[previous]
-        if ramps and digest(enrolment + data, enrolment_seed) >= covered:
-            return not_enrolled
+        if ramps:
+            place = digest(enrolment + data, enrolment_seed)
+            if place >= covered:
+                return not_enrolled
+            for end, edges_then, outcomes_then in kept:
+                if place < end:
+                    return outcomes_then[bisect_right(edges_then, digest(prefix + data, seed))]
         return outcomes[bisect_right(bounds, digest(prefix + data, seed))]
 
     return assign
@@ -291,9 +302,12 @@ def _foreign(plan: AssignmentPlan, forced: Mapping[str, Assignment], outcomes: l
     known = {o.variant: o._replace(reason=Reason.STICKY) for o in outcomes if plan.sticky}
     theirs = foreign_hash(plan.hash, plan.salt or plan.key, plan.weights, plan.coverage, plan.layer)
     in_layer = theirs.in_layer or _in_layer(plan.layer)
-    enrolled = theirs.enrolled
-    if enrolled is None and layer_hash(plan.hash) != "growthbook":
-        enrolled = _enrolled(plan)
+    enrolled = _enrols(plan, theirs, plan.coverage)
+    kept = []
+    for band in plan.bands:
+        weights = dict(zip(plan.weights, band.weights, strict=True))
+        then = foreign_hash(plan.hash, plan.salt or plan.key, weights, band.coverage, plan.layer)
+        kept.append((_enrols(plan, then, band.coverage), then.choose, _kept_split(plan, band)[1]))
 
     def assign(unit: str | None, previous: str | None = None) -> Assignment:
         if not unit:
@@ -310,8 +324,11 @@ def _foreign(plan: AssignmentPlan, forced: Mapping[str, Assignment], outcomes: l
             return not_enrolled
         if previous in known:
             return known[previous]
-        if enrolled is not None and not enrolled(unit):
+        if not enrolled(unit):
             return not_enrolled
+        for enrolled_then, choose_then, outcomes_then in kept:
+            if enrolled_then(unit):
+                return outcomes_then[choose_then(unit)]
         index = theirs.choose(unit)
         return outcomes[index] if index >= 0 else not_enrolled
 
@@ -339,12 +356,20 @@ def _in_layer(layer: LayerRange | None) -> Callable[[str], bool]:
     return lambda unit: bisect_right(edges, xxhash.xxh3_64_intdigest(prefix + unit.encode())) % 2 == 1
 
 
-def _enrolled(plan: AssignmentPlan) -> Callable[[str], bool]:
-    """Whether a unit is covered, by our hash: for systems that know no coverage."""
-    prefix, covered = (
-        salted_prefix(plan.enrolment_salt or plan.key, "enrolment"),
-        hash_bound(Fraction(plan.coverage)),
-    )
+def _kept_split(plan: AssignmentPlan, band: Band) -> tuple[list[int], list[Assignment]]:
+    """A band's `split_table`, of units that are not analysed any more."""
+    bounds, outcomes = split_table(dict(zip(plan.weights, band.weights, strict=True)))
+    return bounds, [outcome._replace(reason=Reason.STICKY, probability=None) for outcome in outcomes]
+
+
+def _enrols(plan: AssignmentPlan, theirs: ForeignHash, coverage: float) -> Callable[[str], bool]:
+    """Whether a unit is covered: by the system's hash, or by ours where it knows no coverage."""
+    if theirs.enrolled is not None:
+        return theirs.enrolled
+    if layer_hash(plan.hash) == "growthbook":
+        return lambda _: True
+    prefix = salted_prefix(plan.enrolment_salt or plan.key, "enrolment")
+    covered = hash_bound(Fraction(coverage))
     return lambda unit: xxhash.xxh3_64_intdigest(prefix + unit.encode()) < covered
 
 
@@ -416,6 +441,9 @@ def _faults(plan: AssignmentPlan) -> Iterator[str]:
     if plan.hash not in get_args(Hash):
         yield f"hash {plan.hash!r}; expected one of {', '.join(get_args(Hash))}"
     yield from hash_faults(plan.hash, weights, plan.coverage)
+    yield from band_faults(plan.bands, len(weights), plan.coverage)
+    if plan.bands and layer_hash(plan.hash) == "growthbook":
+        yield f"hash {plan.hash!r} enrols and splits by one hash, so weights cannot change; start another experiment"
     for salt in (
         plan.key,
         plan.salt,

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from foldline.errors import DefinitionError, FoldlineError, InputError, within
 from foldline.experiments.assignment import AssignmentPlan
+from foldline.experiments.bands import Band
 from foldline.experiments.conditions import check_condition
 from foldline.experiments.design import Design, design
 from foldline.experiments.hashes import Hash
@@ -24,18 +25,6 @@ Learns = Literal["own", "shared", "frozen"]
 State = Literal["draft", "running", "paused", "ended"]
 Rule = Literal["fixed", "always_valid"]
 DAY_MS = 86_400_000
-
-FREE = (
-    "version", "time", "state", "coverage", "started", "ended", "ended_by", "promoted", "promoted_share", "replaced",
-)  # fmt: skip
-"""What may differ between two versions once the first was started."""
-
-_NEXT: dict[str, tuple[str, ...]] = {
-    "draft": ("draft", "running", "ended"),
-    "running": ("running", "paused", "ended"),
-    "paused": ("paused", "running", "ended"),
-    "ended": ("ended",),
-}
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +65,9 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
         maturity_ms: how long, after its window, a unit waits for what is still on its way.
         late_ms: what comes later still, but within this, corrects the tally from then on; a verdict stands.
         coverage: share of eligible units enrolled.
+        sticky: whether weights may change while it runs: who is enrolled keeps the variant, and a new phase begins.
+        bands: units enrolled in earlier phases, under other weights; they are not analysed any more.
+        phase: the version whose marker began the present phase, in which units are counted; 0 for the first.
         condition: who is eligible, over the context; None for all.
         layer: the slots of a layer that it has.
         holdouts: groups it leaves alone.
@@ -111,6 +103,9 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
     maturity_ms: Annotated[int, Meta(ge=0)] = 0
     late_ms: Annotated[int, Meta(ge=0)] = 3_600_000
     coverage: float = 1.0
+    sticky: bool = False
+    bands: tuple[Band, ...] = ()
+    phase: Annotated[int, Meta(ge=0)] = 0
     condition: dict[str, Any] | None = None
     layer: LayerRange | None = None
     holdouts: tuple[Holdout, ...] = ()
@@ -180,6 +175,7 @@ class ExperimentDefinition(msgspec.Struct, frozen=True, kw_only=True, tag_field=
             key=self.name,
             weights=dict(zip(self.keys, self.weights, strict=True)),
             coverage=self.coverage,
+            bands=self.bands,
             layer=self.layer,
             holdouts=self.holdouts,
             forced=self.forced,
@@ -305,57 +301,6 @@ def _check_learning(definition: ExperimentDefinition) -> None:
                 'the variants\' probabilities; measure one of those, or give learns = "frozen"',
                 field=f"{place}.{'kind' if measure.kind == 'ratio' else 'covariate'}",
             )
-
-
-def check_successor(old: ExperimentDefinition, new: ExperimentDefinition) -> None:
-    """Refuse a new version that changes what is fixed, or goes back.
-
-    Raises:
-        DefinitionError: `definition.conflict`.
-    """
-    if new.state not in _NEXT[old.state]:
-        raise _conflict(old, f"is {old.state} and cannot become {new.state}", "state")
-    if old.state == "draft" and old.started is None:
-        return
-    name = fixed_difference(old, new)
-    if name is not None:
-        raise _conflict(
-            old, f"was started with {name}={getattr(old, name)!r}, asked for {getattr(new, name)!r}", name
-        )
-    if new.coverage < old.coverage:
-        raise _conflict(
-            old,
-            f"covers {old.coverage:g} of all units, asked for {new.coverage:g}; a ramp only rises",
-            "coverage",
-        )
-    if old.promoted is not None and new.promoted is not None:
-        if new.promoted != old.promoted:
-            raise _conflict(
-                old,
-                f"has promoted {old.promoted!r}, asked for {new.promoted!r}; roll it back first",
-                "promoted",
-            )
-        if new.promoted_share < old.promoted_share:
-            raise _conflict(
-                old,
-                f"has promoted to {old.promoted_share:g} of all units, asked for {new.promoted_share:g}; a ramp only "
-                "rises: roll it back instead",
-                "promoted_share",
-            )
-
-
-def fixed_difference(old: ExperimentDefinition, new: ExperimentDefinition) -> str | None:
-    """The first field that is fixed with the start and differs; None where two versions are one test."""
-    fixed = (name for name in old.__struct_fields__ if name not in FREE)
-    return next((name for name in fixed if getattr(old, name) != getattr(new, name)), None)
-
-
-def _conflict(old: ExperimentDefinition, what: str, field: str) -> DefinitionError:
-    return DefinitionError(
-        "definition.conflict",
-        f"experiment {old.name!r} {what}; define an experiment of another name",
-        field=field,
-    )
 
 
 def _faults(definition: ExperimentDefinition) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from foldline.records.types import Decision
 class Reason(StrEnum):
     """Of an assignment; logged with every decision of a loop on which experiments stand.
 
-    Only SPLIT and STICKY units belong to the experiment's analysis: they are in it by chance.
+    Only units with a probability belong to the experiment's analysis: they are in it by chance.
     """
 
     SPLIT = "SPLIT"
@@ -16,7 +16,7 @@ class Reason(StrEnum):
     DEFAULT = "DEFAULT"
     """OpenFeature: the loop's own policy gave the one action it always gives."""
     STICKY = "STICKY"
-    """As it was assigned before, though weights have changed since."""
+    """As it was assigned before, though weights have changed; not analysed since then, where it has no probability."""
     FORCED = "FORCED"
     """By a list of units, for trying a variant out; not analysed."""
     PROMOTED = "PROMOTED"

@@ -44,6 +44,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         maturity_s: seconds a unit waits after its window for what is on its way (default 0).
         late_s: seconds after maturity in which late records still correct the tally (default 3600).
         coverage: share of eligible units enrolled (default 1).
+        sticky: whether weights may change while it runs (default no): who is enrolled then keeps the variant.
         condition: who is eligible, over the context (default all).
         layer: slots of a layer.
         holdouts: groups left alone.
@@ -81,6 +82,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     maturity_s: Seconds = 0.0
     late_s: Seconds = 3600.0
     coverage: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    sticky: bool = False
     condition: dict[str, Any] | None = None
     layer: LayerRange | None = None
     holdouts: tuple[Holdout, ...] = ()
@@ -136,6 +138,7 @@ class ExperimentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             maturity_ms=round(self.maturity_s * 1000),
             late_ms=round(self.late_s * 1000),
             coverage=self.coverage,
+            sticky=self.sticky,
             condition=self.condition,
             layer=self.layer,
             holdouts=self.holdouts,

@@ -4,7 +4,8 @@ A unit is enrolled at its first decision in the experiment, in the variant of th
 within the window counts, by the record's own time; when window and maturity have passed in stream time the unit
 matures, and is counted in the minute of its deadline. What comes later, yet within `late_ms`, changes the present
 minute, and is kept as late beside that of the deadline. A unit found in a second variant is left out from that minute
-on. Each record counts once by its id. Only units drawn by chance count: forced ones do not.
+on. Each record counts once by its id. Only units drawn by chance count: forced ones do not. Where weights have changed,
+all before the marker of the present phase is passed over: P(variant) is then the same for all that are counted.
 """
 
 from collections.abc import Sequence
@@ -50,6 +51,8 @@ from foldline.records.hashing import hash128
 from foldline.stats.exact_moments import learn_products
 
 _UNBOUNDED = 2**62
+_BEGUN = 2
+"""Beside the bit for running: the marker of the phase that is counted has been folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class TallyFold:
         self._times = (definition.window_ms, definition.maturity_ms, definition.late_ms)
         self.unit_bits = definition.unit_bits
         self.salt = definition.salt
+        self.phase = definition.phase
         self.terms = self._terms()
 
     def parameters(self) -> dict[str, Any]:
@@ -143,6 +147,7 @@ class TallyFold:
             "maturity_ms": maturity,
             "late_ms": late,
             "unit_bits": self.unit_bits,
+            **({"phase": self.phase} if self.phase else {}),
         }
 
     def nothing(self) -> Tally:
@@ -155,6 +160,12 @@ class TallyFold:
 
     def apply(self, state: TallyState, columns: Columns, *, muted: bool = False) -> Applied:
         """Fold a batch in. See `Fold.apply`."""
+        if self.phase and not state.rows.marks[Mark.RUNNING] & _BEGUN:
+            begin = self._beginning(columns)
+            if begin == len(columns):
+                return Applied()
+            columns = columns.slice(begin, len(columns))
+            state.rows.marks[Mark.RUNNING] |= _BEGUN
         n = len(columns)
         rows = state.rows = tally_pages.with_room(state.rows, n, self.terms.span)
         marks = rows.marks
@@ -167,16 +178,25 @@ class TallyFold:
         tally_rows(self._batch(columns), rows, self.terms, deltas, exposures, counts)
         phases = [phase for _, phase in sorted(columns.phases.items()) if phase.experiment == self.experiment]
         for phase in phases:
-            marks[Mark.RUNNING] = phase.state == "running"
+            marks[Mark.RUNNING] = marks[Mark.RUNNING] & _BEGUN | (phase.state == "running")
         if muted:
             return Applied()
         return Applied(changed=self._learn(state.known, deltas, exposures, counts, marks, phases))
+
+    def _beginning(self, columns: Columns) -> int:
+        """The row of the marker that begins the phase, or their number."""
+        rows = [
+            row
+            for row, phase in columns.phases.items()
+            if (phase.experiment, phase.version) == (self.experiment, self.phase)
+        ]
+        return min(rows, default=len(columns))
 
     def due(self, state: TallyState) -> int | None:
         """The end of the current minute, while it runs, units wait to mature, or what came late stands in it."""
         marks = state.rows.marks
         minute = int(marks[Mark.TIME] // MINUTE_MS)
-        if not marks[Mark.RUNNING] and marks[Mark.HEAD] == marks[Mark.TAIL]:
+        if not marks[Mark.RUNNING] & 1 and marks[Mark.HEAD] == marks[Mark.TAIL]:
             _, came = late_minutes(state.known.late.minutes)
             if not (came >= minute).any():
                 return None

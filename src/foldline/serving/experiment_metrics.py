@@ -13,9 +13,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from foldline.engine.examining import tallies
 from foldline.engine.known import FoldStates
 from foldline.errors import FoldlineError
-from foldline.experiments.definition import ExperimentDefinition, fixed_difference
+from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.effects import Effect
 from foldline.experiments.results import Results, results_of
+from foldline.experiments.succession import fixed_difference
 from foldline.experiments.tally import Tally
 from foldline.experiments.walk import Walk
 from foldline.log.protocol import Log
@@ -85,6 +86,7 @@ class ExperimentGauges:
         if (
             known is None
             or known.loop.generation != loop.generation
+            or known.definition.phase != one.phase
             or fixed_difference(known.definition, one) is not None
         ):
             known = self._followed[one.name] = _Followed(self._log, loop, one)

@@ -30,6 +30,7 @@ from foldline.experiments.catalogue import ExperimentCatalogue
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.results import Results
 from foldline.experiments.settings import ExperimentSettings
+from foldline.experiments.succession import reweighted
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopName
 from foldline.serving.calls import Answer, Call, answer
@@ -51,6 +52,13 @@ class RampRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Enrol another share of the eligible units."""
 
     coverage: Annotated[float, Meta(ge=0, le=1)]
+
+
+class ReweightRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Give units enrolled from now on other weights, in the variants' order, and enrol another share with them."""
+
+    weights: Annotated[list[Annotated[int, Meta(ge=1, le=1_000_000)]], Meta(min_length=2)]
+    coverage: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
 class PromotionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,6 +136,7 @@ class ResultsAnswer(msgspec.Struct, frozen=True):
 
 _REQUEST = msgspec.json.Decoder(ExperimentRequest)
 _RAMP = msgspec.json.Decoder(RampRequest)
+_REWEIGHT = msgspec.json.Decoder(ReweightRequest)
 _PROMOTION = msgspec.json.Decoder(PromotionRequest)
 _TOKEN = msgspec.json.Decoder(TokenRequest)
 _SETTINGS = tuple(ExperimentSettings.__struct_fields__)
@@ -198,6 +207,16 @@ async def ramp_experiment(service: Service, call: Call) -> Answer:
     """Enrol a larger share."""
     coverage = read_body(_RAMP, call.body).coverage
     change: Change = lambda old: ramped(there(old, call.name), coverage)  # noqa: E731 - one expression, typed
+    return answer(_view(service, await _changed(service, call.name, change)))
+
+
+async def reweight_experiment(service: Service, call: Call) -> Answer:
+    """Give those enrolled from now on other weights."""
+    wanted = read_body(_REWEIGHT, call.body)
+
+    def change(old: ExperimentDefinition | None) -> ExperimentDefinition:
+        return reweighted(there(old, call.name), wanted.weights, wanted.coverage)
+
     return answer(_view(service, await _changed(service, call.name, change)))
 
 

@@ -8,7 +8,8 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, Metric
 
 from foldline.errors import RequestError
-from foldline.experiments.definition import ExperimentDefinition, fixed_difference
+from foldline.experiments.definition import ExperimentDefinition
+from foldline.experiments.succession import fixed_difference
 from foldline.serving.keys import Key, Keyring, Role
 
 _SCHEME: Final = "bearer "

@@ -37,6 +37,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "put_experiment": _EXPERIMENT,
     "validate_experiment": _EXPERIMENT,
     "ramp_experiment": {"coverage": 0.5},
+    "reweight_experiment": {"weights": [1, 1]},
     "promote": {"variant": "challenger", "share": 1},
     "make_token": {"name": "shop", "days": 60},
     "evaluate_flag": {"context": {"targetingKey": "u1", "device": "phone"}},

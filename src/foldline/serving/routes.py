@@ -41,6 +41,7 @@ from foldline.serving.experiments import (
     PromotionRequest,
     RampRequest,
     ResultsAnswer,
+    ReweightRequest,
     TokenAnswer,
     TokenList,
     TokenRequest,
@@ -52,6 +53,7 @@ from foldline.serving.experiments import (
     put_experiment,
     ramp_experiment,
     revoke_token,
+    reweight_experiment,
     roll_back_promotion,
     show_experiment,
     show_results,
@@ -225,6 +227,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         "POST", f"{EXPERIMENT}/ramp", ramp_experiment, "admin", "ramp_experiment", "Enrol a larger share",
         RampRequest, False, ((200, ExperimentView),), (*_TAKES, 409),
+    ),
+    Route(
+        "POST", f"{EXPERIMENT}/reweight", reweight_experiment, "admin", "reweight_experiment",
+        "Give units enrolled from now on other weights",
+        ReweightRequest, False, ((200, ExperimentView),), (*_TAKES, 409),
     ),
     Route(
         "POST", f"{EXPERIMENT}/promote", promote_variant, "admin", "promote",

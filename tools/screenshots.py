@@ -43,6 +43,10 @@ TRIED: dict[str, tuple[str, dict[str, Any]]] = {
         "/experiments",
         {"viewport": {"width": 1200, "height": 320}, "color_scheme": "light"},
     ),
+    "dashboard_design": (
+        "/design?name=one-page-again&loop=checkout&goal.effect=0.04&alpha=0.05&power=0.9&traffic=400",
+        {"viewport": {"width": 1200, "height": 900}, "color_scheme": "light"},
+    ),
 }
 """The same, over a log with experiments."""
 
@@ -95,7 +99,7 @@ def _shot(browser: "Browser", url: str, settings: dict[str, Any], file: Path) ->
     context = browser.new_context(**settings, timezone_id="UTC", locale="en-GB")
     page = context.new_page()
     page.goto(url)
-    page.wait_for_selector("[data-state=live]")
+    page.wait_for_selector("#design[data-asked]" if "/design" in url else "[data-state=live]")
     if "/models/" in url:
         page.wait_for_selector("[data-plot=ranking][data-drawn] canvas")
     elif "/loops/" in url:

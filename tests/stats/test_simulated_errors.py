@@ -245,12 +245,11 @@ def test_the_adaptive_interval_holds_at_every_step(effect: float) -> None:
     scores = effect_scores(rewards.ravel(), treated.ravel(), propensities.ravel()).reshape(rewards.shape)
     totals, squares = np.cumsum(scores, axis=0), np.cumsum(scores**2, axis=0)
     missed = np.zeros(1000, bool)
-    reached = adaptive_interval(AdaptiveSums(1000, totals[-1, 0], squares[-1, 0]), 4000.0)
+    reached = adaptive_interval(AdaptiveSums(1000, totals[-1, 0], squares[-1, 0]), 1000)
     assert isinstance(reached, Interval)
-    rho = 4000.0 / (-2 * math.log(0.05) + math.log1p(-2 * math.log(0.05)))
+    rho_squared = NormalMixture.tuned(1000).rho_squared
     for step in range(49, 1000):
-        v = squares[step]
-        half = np.sqrt((v + rho) * (np.log1p(v / rho) - 2 * math.log(0.05))) / (step + 1)
+        half = np.sqrt(squares[step]) / (step + 1) * reach_in_errors((step + 1) * rho_squared, 0.05)
         missed |= np.abs(totals[step] / (step + 1) - effect) > half
     assert reached.high - reached.estimate == pytest.approx(half[0])
     assert missed.mean() <= 0.05

@@ -1,4 +1,4 @@
-"""`foldline experiments aa`, `export`: what is made of an experiment's units, folded from the log."""
+"""`foldline experiments aa`, `actions`, `export`: what is made of the units and decisions that a log holds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,6 +105,82 @@ def aa(
         raise typer.Exit(_INTERRUPTED)
     if not all(rate.holds for rate in rates):
         raise typer.Exit(1)
+
+
+def actions(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An experiment's, or a loop's.")],
+    variant: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Of an experiment; the one that learns by default.")
+    ] = None,
+    control: Annotated[
+        str | None, typer.Option(metavar="ACTION", help="Compared with; the loop's first by default.")
+    ] = None,
+    planned: Annotated[
+        int, typer.Option(min=2, help="Decisions at which the limits shall be narrowest.")
+    ] = 10_000,
+    confidence: Annotated[float, typer.Option(help="That all limits hold, at every moment.")] = 0.95,
+    log: LogUrl = DEFAULT_LOG,
+    json: AsJson = False,
+) -> None:
+    """Compare the actions of a bandit: a loop's, or that of an experiment's variant, by its logged probabilities.
+
+    Means of a bandit's actions are biased. Here each decision is weighted by its probability, and the limits hold at
+    every moment. The policy must guarantee every action a least probability: random, epsilon-greedy, or a mixture.
+
+    Example: foldline experiments actions news --control a --log sqlite:///news.db
+    """
+    from foldline.errors import InputError
+    from foldline.policies.registry import policy_from
+    from foldline.simulation.action_effects import action_effects
+    from foldline.simulation.own_log import own_decisions
+    from foldline.stats.not_estimable import NotEstimable
+
+    with _opened(log) as (opened, loops, experiments):
+        one = experiments.get(name)
+        loop = loops.one(name if one is None else one.loop)
+        key = None if one is None else _learning(one, variant)
+        policy = policy_from(loop.policy if one is None or key is None else one.variant(key).policy)
+        wanted = (None, None) if one is None else (one.name, key)
+        made = [each for each in own_decisions(opened, loop) if (each.experiment, each.variant) == wanted]
+    found = action_effects(made, loop, policy, control=control, planned=planned, confidence=confidence)
+    if isinstance(found, NotEstimable):
+        raise InputError("input.not_estimable", f"comparing the actions of {name!r}: {found.reason}")
+    if json:
+        import msgspec
+
+        print_json(
+            {"loop": loop.name, "variant": key, "decisions": len(made), "effects": msgspec.to_builtins(found)}
+        )
+        return
+    print(
+        f"{len(made):,} decisions of {policy.kind}, against {found[0].control!r}; limits hold at every moment"
+    )
+    rows = [
+        (
+            each.action,
+            each.chosen,
+            each.reason if each.estimate is None else f"{each.estimate:+.5g}",
+            "" if each.low is None else f"[{each.low:.5g}, {each.high:.5g}]",
+            "" if each.least_propensity is None else f"{each.least_propensity:.3g}",
+        )
+        for each in found
+    ]
+    print_table(["action", "chosen", "difference", "limits", "least propensity"], rows)
+
+
+def _learning(one: "ExperimentDefinition", variant: str | None) -> str:
+    from foldline.errors import InputError
+
+    if variant is not None:
+        return one.variant(variant).key
+    learning = [key for key, adapts in zip(one.keys, one.adaptive, strict=True) if adapts]
+    if len(learning) != 1:
+        raise InputError(
+            "input.invalid",
+            f"experiment {one.name!r}: {len(learning)} variants learn; give --variant, one of {', '.join(one.keys)}",
+            field="variant",
+        )
+    return learning[0]
 
 
 def export(

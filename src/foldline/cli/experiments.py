@@ -10,7 +10,7 @@ import typer
 
 from foldline.cli.experiment_segments import print_segments
 from foldline.cli.experiment_tokens import revoke, token, tokens
-from foldline.cli.experiment_units import aa, export
+from foldline.cli.experiment_units import aa, actions, export
 from foldline.cli.logs import open_existing
 from foldline.cli.noun import noun
 from foldline.cli.options import DEFAULT_LOG, AsJson, LogUrl
@@ -414,6 +414,7 @@ def _sentence(effect: "Effect") -> str:
 
 
 app.command("aa")(aa)
+app.command("actions")(actions)
 app.command("export")(export)
 app.command("token")(token)
 app.command("tokens")(tokens)

@@ -27,6 +27,7 @@ class OwnDecision:
         experiment: that decided which policy chose, or None.
         variant: whose policy chose, or None.
         reward: the aggregated reward, or the default.
+        time: when it was made, milliseconds.
     """
 
     action: str
@@ -35,6 +36,7 @@ class OwnDecision:
     experiment: str | None
     variant: str | None
     reward: float
+    time: int = 0
 
 
 def own_decisions(log: Log, loop: LoopDefinition) -> Iterator[OwnDecision]:
@@ -73,7 +75,13 @@ class _Partition:
                     case Outcome():
                         available = tuple(record.available) if record.available is not None else None
                         one = OwnDecision(
-                            record.action, record.propensity, available, None, None, record.reward
+                            record.action,
+                            record.propensity,
+                            available,
+                            None,
+                            None,
+                            record.reward,
+                            record.time,
                         )
                         self._outcomes.append(one)
         yield from self._outcomes
@@ -81,7 +89,9 @@ class _Partition:
             rewards = self._rewards.get(id)
             reward = _aggregated(self._rule, rewards) if rewards else self._rule.default
             available = tuple(made.available) if made.available is not None else None
-            yield OwnDecision(made.action, made.propensity, available, made.experiment, made.variant, reward)
+            yield OwnDecision(
+                made.action, made.propensity, available, made.experiment, made.variant, reward, made.time
+            )
 
     def _credit(self, reward: Reward) -> None:
         id = reward.decision if reward.decision is not None else self._last.get(reward.unit or "")

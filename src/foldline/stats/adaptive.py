@@ -8,7 +8,7 @@ is wrong. With the propensity p_t of every decision logged, the score of one dec
 has the effect as its expectation given the past, whatever the policy; so sums of h_t - effect are a martingale,
 and the normal mixture of their variance gives limits that hold at every moment (asymptotically): Howard et al.
 (2021) and Waudby-Smith et al. (2024), used so for bandits by Liang and Bojinov (2023). The variance is bounded
-only where propensities are: mix the bandit with a fixed share (`mixed_probabilities`).
+only where propensities are: mix the bandit with a share of even choice (`foldline.policies.mixture`).
 """
 
 import math
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.errors import InputError
+from foldline.stats.always_valid import NormalMixture
 from foldline.stats.exact_moments import ExactMoments
 from foldline.stats.interval import Interval
 from foldline.stats.not_estimable import NotEstimable
@@ -33,15 +34,18 @@ def effect_scores(
     propensities: npt.ArrayLike,
     control_model: npt.ArrayLike | float = 0.0,
     treatment_model: npt.ArrayLike | float = 0.0,
+    *,
+    served: npt.ArrayLike | bool = True,
 ) -> Floats:
     """(n,) unbiased scores of the effect, one a decision; with models, the augmented ones (AIPW), less variable.
 
     Args:
         rewards: (n,).
-        treated: (n,) True where the treatment was served, False for control; no other action.
+        treated: (n,) True where the treatment was served, False for control.
         propensities: (n,) probability with which the served one was chosen; above 0, at most 1.
         control_model: (n,) or one number: predicted reward of control, from earlier decisions only.
         treatment_model: likewise of treatment.
+        served: (n,) False where another action than these two was; such a decision scores what the models say.
 
     Raises:
         InputError: `input.invalid` for other shapes or propensities outside the range.
@@ -53,7 +57,7 @@ def effect_scores(
     if not ((p > 0) & (p <= 1)).all():
         raise InputError("input.invalid", "a propensity is outside 0 to 1, or 0: no score exists without it")
     m0, m1 = np.asarray(control_model, np.float64), np.asarray(treatment_model, np.float64)
-    return m1 - m0 + np.where(on, y - m1, m0 - y) / p
+    return m1 - m0 + np.where(served, np.where(on, y - m1, m0 - y), 0.0) / p
 
 
 class AdaptiveSums(NamedTuple):
@@ -88,36 +92,31 @@ class AdaptiveSums(NamedTuple):
 
 
 def adaptive_interval(
-    sums: AdaptiveSums, tuned_variance: float, confidence: float = 0.95
+    sums: AdaptiveSums, planned: float, confidence: float = 0.95, *, largest: float = 0.0
 ) -> Interval | NotEstimable:
     """The effect, with limits that hold at every moment for any adaptive policy with bounded propensities.
 
     Args:
         sums: of the scores so far.
-        tuned_variance: the sum of squares at which the limits shall be narrowest; fixed before the first look,
-            above 0. With propensities about 1/2 and rewards of mean square m: 4 m planned decisions / 2.
+        planned: decisions at which the limits shall be narrowest, about; fixed before the first look, above 0.
         confidence: above 0, below 1.
+        largest: how large a score may become, the rewards' range by the least propensity. It counts as one more in
+            the variance: where heavy scores are rare, the sum of squares is too small until the first has come.
 
     Returns:
         The interval, or `NotEstimable` before any score other than zero.
 
     Example:
         >>> scores = effect_scores([1, 0, 1, 1], [True, False, True, False], [0.5] * 4)
-        >>> adaptive_interval(AdaptiveSums.of_scores(scores), 100.0).estimate
+        >>> adaptive_interval(AdaptiveSums.of_scores(scores), 100).estimate
         0.5
     """
     check_confidence(confidence)
-    if not 0 < tuned_variance < math.inf:
-        raise InputError("input.invalid", f"tuned_variance is {tuned_variance!r}; expected above 0")
     if not sums.n or not sums.squares > 0.0:
         return NotEstimable("no decision with a reward other than zero yet")
-    alpha = 1.0 - confidence
-    drop = -2.0 * math.log(alpha)
-    rho = tuned_variance / (drop + math.log1p(drop))
-    v = sums.squares
-    reach = math.sqrt((v + rho) * (math.log1p(v / rho) + drop)) / sums.n
-    estimate = sums.total / sums.n
-    return Interval(estimate, estimate - reach, estimate + reach, confidence)
+    error = math.sqrt(sums.squares + largest * largest) / sums.n
+    mixture = NormalMixture.tuned(planned, 1.0 - confidence)
+    return mixture.interval(sums.total / sums.n, error, sums.n, confidence)
 
 
 def mixed_probabilities(bandit: npt.ArrayLike, share: float) -> Floats:

@@ -108,6 +108,25 @@ def test_data_by_name_and_by_path(tmp_path: Path) -> None:
         read_stream(str(tmp_path / "none.csv"))
 
 
+def test_a_regressor_predicts_numbers(tmp_path: Path) -> None:
+    """Labels are numbers then, and errors are told in their unit; a label that is none is refused."""
+    rows = [({"a": n % 10 / 10}, str(n % 10)) for n in range(300)]
+    numbers = Stream("made-up", [(dict(x), y) for x, y in rows], ["u"] * 300).with_numbers()
+    assert numbers.rows[7] == ({"a": 0.7}, 7.0)
+    model = fl.Model(name="model", model="linear_model.LinearRegression")
+    settings = Settings(model, numbers, partitions=1)
+    url = f"sqlite:///{tmp_path}/numbers.db"
+    done = run(settings, url)
+    inferences = read_inferences(settings, url)
+    overall = summarise(settings, url, done, inferences).overall
+    assert (overall.accuracy, overall.count) == (None, 300)
+    assert overall.mae is not None
+    assert 0 < overall.mae < 3
+    assert write_figures(tmp_path, settings, url, inferences)[0].name == "error.png"
+    with pytest.raises(InputError, match="'fraud' of 'x' is no number"):
+        Stream("x", [({"a": 1.0}, "fraud")], ["u"]).with_numbers()
+
+
 def test_data_by_url(tmp_path: Path) -> None:
     """A table fetched over HTTP is the same stream as its file; one that is not there says so."""
     (tmp_path / "cards.csv").write_text("amount,kind\n12.5,good\n900,bad\n")

@@ -191,6 +191,7 @@ def test_parts_merge_to_the_whole() -> None:
         ({"model": "NoModel"}, "NoModel"),
         ({"model": "preprocessing.StandardScaler"}, "expected a classifier"),
         ({"model": "tree.HoeffdingTreeClassifier:depth=3"}, "depth"),
+        ({"model": "tree.HoeffdingTreeClassifier:max_depth=x"}, "max_depth is 'x', expected int or None"),
         ({"model": "LogisticRegression:lr=-1"}, "lr is -1"),
         ({"model": "LogisticRegression", "windows": 3}, "windows"),
         ({"model": "anomaly.GaussianScorer"}, "expected a classifier"),

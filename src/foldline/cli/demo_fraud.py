@@ -77,7 +77,7 @@ def fraud(
     from foldline.demos.fraud_data import read_stream
 
     stream = read_stream(dataset, target=target, positive=positive, unit=unit, rows=rows)
-    chosen, note = fitted_model(model, stream, partitions)
+    chosen, stream, note = fitted_model(model, stream, partitions)
     if stream.unlabelled:
         note = "; ".join(
             filter(None, (note, f"left out for want of a label: {stream.unlabelled:,} of the table's rows"))
@@ -95,8 +95,8 @@ def fraud(
         print(f"wrote {path}")
 
 
-def fitted_model(text: str, stream: "Stream", partitions: int) -> tuple["ModelDefinition", str]:
-    """The model asked for; half-space trees with a window that a partition fills, which the note says."""
+def fitted_model(text: str, stream: "Stream", partitions: int) -> tuple["ModelDefinition", "Stream", str]:
+    """The model asked for, with labels as it takes them; half-space trees with a window that a partition fills."""
     from foldline.models.definition import ModelDefinition, model_definition, model_values_of
     from foldline.models.expression import parse_model
 
@@ -111,9 +111,12 @@ def fitted_model(text: str, stream: "Stream", partitions: int) -> tuple["ModelDe
             note = (
                 f"window_size is {fit}, fitted to some {each:,} examples a partition; River's own is {WINDOW}"
             )
+    made = ModelDefinition(name="model", model=text, parameters=parameters)
+    if made.build().task == "regression":
+        return model_definition(model_values_of(made)), stream.with_numbers(), note
     classes = sorted({y for _, y in stream.rows}, key=str)
     made = ModelDefinition(name="model", model=text, parameters=parameters, classes=tuple(classes))
-    return model_definition(model_values_of(made)), note
+    return model_definition(model_values_of(made)), stream, note
 
 
 def run_fraud(
@@ -155,22 +158,27 @@ def print_summary(summary: "Summary") -> None:
     )
     print(f"in {summary.seconds:.1f} s, {summary.per_second:,.0f} a second")
     print()
-    rows = [_row(f"consumer {number}", part) for number, part in enumerate(summary.consumers)]
-    print_table(HEADERS, [*rows, _row("all", summary.overall)])
+    chosen = NUMBERS if summary.overall.mae is not None else CLASSES
+    rows = [_row(f"consumer {number}", part, chosen) for number, part in enumerate(summary.consumers)]
+    print_table(
+        ["", "partitions", "count", *chosen.values(), "mean ms", "median ms", "p99 ms", "max ms", "model KB"],
+        [*rows, _row("all", summary.overall, chosen)],
+    )
     if summary.note:
         print()
         print(f"note: {summary.note}")
 
 
-HEADERS = [
-    "", "partitions", "count", "accuracy", "ROC AUC", "F1", "recall", "mean ms", "median ms", "p99 ms", "max ms",
-    "model KB",
-]  # fmt: skip
+CLASSES = {"accuracy": "accuracy", "roc_auc": "ROC AUC", "f1": "F1", "recall": "recall"}
+"""Figures of a classifier or a detector that people see, and their headers."""
+
+NUMBERS = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
+"""Those of a regressor."""
 
 
-def _row(who: str, part: "Part") -> list[object]:
+def _row(who: str, part: "Part", chosen: dict[str, str]) -> list[object]:
     latency = part.latency_ms
-    figures = [_figure(value, 4) for value in (part.accuracy, part.roc_auc, part.f1, part.recall)]
+    figures = [_figure(getattr(part, name), 4) for name in chosen]
     times = [_figure(value, 1) for value in (latency.mean, latency.p50, latency.p99, latency.max)]
     where = ",".join(map(str, part.partitions)) if who != "all" else ""
     return [who, where, part.count, *figures, *times, f"{part.memory_bytes / 1024:,.0f}"]

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foldline.cli.demo_fraud import (
+    CLASSES,
     DEFAULT_MODEL,
+    NUMBERS,
     Dataset,
     Partitions,
     Positive,
@@ -169,25 +171,26 @@ def compare_models(
     found: list[tuple[int, Summary]] = []
     with bar("comparing", len(models) * len(numbers)) as done:
         for text in models:
-            chosen, note = fitted_model(text, stream, partitions)
+            chosen, labelled, note = fitted_model(text, stream, partitions)
             for number in numbers:
-                settings = Settings(chosen, stream, partitions, number, rate)
+                settings = Settings(chosen, labelled, partitions, number, rate)
                 found.append((number, run_fraud(settings, None, None, quiet=True, note=note)[0]))
                 done(len(found))
     if json:
         print_json([{"number_of_consumers": n, **msgspec.to_builtins(summary)} for n, summary in found])
         return
+    regressors = [summary.overall.mae is not None for _, summary in found]
+    columns = {**({} if all(regressors) else CLASSES), **(NUMBERS if any(regressors) else {})}
     rows_: list[list[object]] = []
     for number, summary in found:
         overall, latency = summary.overall, summary.overall.latency_ms
         rows_.append([
-            summary.model, number, overall.count, _figure(overall.accuracy), _figure(overall.roc_auc),
-            _figure(overall.f1), _figure(overall.recall), f"{summary.per_second:,.0f}",
+            summary.model, number, overall.count, *(_figure(getattr(overall, name)) for name in columns),
+            f"{summary.per_second:,.0f}",
             *map(_milliseconds, (latency.mean, latency.p50, latency.p99, latency.max)),
         ])  # fmt: skip
     print_table([
-        "model", "consumers", "count", "accuracy", "ROC AUC", "F1", "recall", "a second", "mean ms", "median ms",
-        "p99 ms", "max ms",
+        "model", "consumers", "count", *columns.values(), "a second", "mean ms", "median ms", "p99 ms", "max ms",
     ], rows_)  # fmt: skip
     for note in dict.fromkeys(summary.note for _, summary in found if summary.note):
         print(f"note: {note}", file=sys.stderr)

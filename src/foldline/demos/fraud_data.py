@@ -4,7 +4,7 @@ import itertools
 import tempfile
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,26 @@ class Stream:
     rows: list[tuple[dict[str, Any], Value]]
     units: list[str]
     unlabelled: int = 0
+
+    def with_numbers(self) -> "Stream":
+        """The same with labels that are numbers, for a regressor: of two classes 0 and 1.
+
+        Raises:
+            InputError: `input.invalid` where a label is none.
+        """
+        rows: list[tuple[dict[str, Any], Value]] = []
+        for x, y in self.rows:
+            try:
+                rows.append((x, float(y)))
+            except ValueError as error:
+                raise InputError(
+                    "input.invalid",
+                    f"label {y!r} of {self.name!r} is no number, and a regressor predicts numbers; name another column "
+                    "as target, or a classifier as model",
+                    field="target",
+                    value=y,
+                ) from error
+        return replace(self, rows=rows)
 
 
 def read_stream(

@@ -29,12 +29,14 @@ def write_figures(folder: Path, settings: Settings, url: str, inferences: Infere
     folder.mkdir(parents=True, exist_ok=True)
     with fl.open(url, learn=False) as app:
         courses = app.loop(LOOP).courses(settings.model.name)
+    is_regressor = settings.model.build().task == "regression"
+    metric = "mean absolute error" if is_regressor else "accuracy"
     metrics = Figure(figsize=(8, 4.5), layout="constrained")
     axes = metrics.add_subplot()
     for number, points in enumerate(courses):
         axes.plot(points[:, 1], points[:, 2], label=f"partition {number}", linewidth=1)
     axes.set(
-        xlabel="labelled examples of the partition", ylabel=f"accuracy of the last {settings.model.window:,}"
+        xlabel="labelled examples of the partition", ylabel=f"{metric} of the last {settings.model.window:,}"
     )
     axes.set_title(f"{settings.stream.name}: predicted, then learnt")
     if any(len(points) for points in courses):
@@ -45,7 +47,7 @@ def write_figures(folder: Path, settings: Settings, url: str, inferences: Infere
     axes.hist(values, bins=60)
     axes.set(xlabel="milliseconds from example to inference", ylabel="inferences", yscale="log")
     axes.set_title(f"{len(values):,} inferences")
-    paths = [folder / "accuracy.png", folder / "latency.png"]
+    paths = [folder / ("error.png" if is_regressor else "accuracy.png"), folder / "latency.png"]
     for figure, path in zip((metrics, latency), paths, strict=True):
         figure.savefig(path, dpi=120)
     return paths

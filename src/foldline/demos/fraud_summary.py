@@ -8,9 +8,11 @@ import numpy as np
 
 import foldline as fl
 from foldline.demos.fraud import LOOP, Run, Settings
-from foldline.models.classification_metrics import ClassificationReport
 from foldline.models.expression import model_text
 from foldline.models.report import ModelReport
+
+METRICS = ("accuracy", "roc_auc", "f1", "recall", "log_loss", "mae", "rmse", "r2")
+"""Of a `Part`: of classes, then of numbers."""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         f1: of the positive class.
         recall: likewise.
         log_loss: mean, in nats.
+        mae: mean absolute error, of a regressor; likewise the next two.
+        rmse: root of the mean squared error.
+        r2: share of the labels' variance explained.
         latency_ms: of the inferences.
         memory_bytes: of the models' snapshots.
     """
@@ -44,6 +49,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     f1: float | None
     recall: float | None
     log_loss: float | None
+    mae: float | None
+    rmse: float | None
+    r2: float | None
     latency_ms: Latency
     memory_bytes: int
 
@@ -134,10 +142,7 @@ def summarise(settings: Settings, url: str, run: Run, inferences: Inferences) ->
 
 
 def _part(partitions: list[int], report: ModelReport, latency: Any) -> Part:
-    metrics = report.metrics if isinstance(report.metrics, ClassificationReport) else None
-    figures = {
-        name: getattr(metrics, name, None) for name in ("accuracy", "roc_auc", "f1", "recall", "log_loss")
-    }
+    figures = {name: getattr(report.metrics, name, None) for name in METRICS}
     return Part(
         partitions=partitions,
         count=len(latency),
@@ -158,17 +163,16 @@ def write_csv(folder: Path, summary: Summary) -> Path:
     """The table as CSV, a row a consumer and one for all."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "consumers.csv"
-    names = ["accuracy", "roc_auc", "f1", "recall", "log_loss"]
     lines = [
         ",".join(
-            ["consumer", "partitions", "count", *names, "mean_ms", "p50_ms", "p99_ms", "max_ms", "bytes"]
+            ["consumer", "partitions", "count", *METRICS, "mean_ms", "p50_ms", "p99_ms", "max_ms", "bytes"]
         )
     ]
     rows = [*((str(number), part) for number, part in enumerate(summary.consumers)), ("all", summary.overall)]
     for who, part in rows:
         latency = part.latency_ms
         cells = [
-            who, " ".join(map(str, part.partitions)), part.count, *(getattr(part, name) for name in names),
+            who, " ".join(map(str, part.partitions)), part.count, *(getattr(part, name) for name in METRICS),
             latency.mean, latency.p50, latency.p99, latency.max, part.memory_bytes,
         ]  # fmt: skip
         lines.append(",".join("" if cell is None else str(cell) for cell in cells))

@@ -256,6 +256,8 @@ def _build(step: Step) -> Any:
     parameters = {name: _value(value) for name, value in step.parameters.items()}
     try:
         takes = inspect.signature(kind).parameters
+        for name, value in parameters.items():
+            _check_type(step.model, name, value, takes.get(name))
         if "seed" in takes and parameters.get("seed") is None:
             parameters["seed"] = SEED
         return kind(**parameters)
@@ -266,6 +268,26 @@ def _build(step: Step) -> Any:
             field="parameters",
             value=repr(step.parameters),
         ) from error
+
+
+_PLAIN: Final[dict[str, tuple[type[Any], ...]]] = {
+    "int": (int,), "float": (int, float), "bool": (bool,), "str": (str,), "None": (type(None),),
+}  # fmt: skip
+
+
+def _check_type(model: str, name: str, value: Any, takes: inspect.Parameter | None) -> None:
+    """Refuse what a parameter's annotation rules out, where that names plain types only: River looks at none itself."""
+    names = str(takes.annotation).split(" | ") if takes is not None else [""]
+    if not _PLAIN.keys() >= set(names):
+        return
+    allowed = {kind for each in names for kind in _PLAIN[each]}
+    if type(value) not in allowed and not (takes is not None and value is takes.default):
+        raise InputError(
+            "input.invalid",
+            f"model {model!r}: {name} is {value!r}, expected {' or '.join(names)}",
+            field="parameters",
+            value=repr(value),
+        )
 
 
 def _value(value: Any) -> Any:

@@ -1,12 +1,15 @@
 """The design page: what its numbers say, and what it refuses, with the field at fault."""
 
+import re
 from typing import Any
 
 import httpx
 import pytest
 
 import foldline as fl
-from foldline.experiments.settings import settings_of
+from foldline.experiments.definition import Variant
+from foldline.experiments.measure import Goal, Guardrail
+from foldline.experiments.settings import ExperimentSettings, settings_of
 
 GOAL = {"goal.name": "click", "goal.baseline": "0.07", "goal.effect": "0.04"}
 VALUES = {
@@ -219,6 +222,26 @@ def test_what_cannot_be_is_named(
     (error,) = answered.json()["errors"]
     assert says in error["message"]
     assert error["field"] == field
+
+
+def test_the_form_has_every_setting(site: str) -> None:
+    """Of experiment, goal, variant and guardrail: as a field of its own, or among the further ones."""
+    page = httpx.get(f"{site}/design").text
+    named = {re.sub(r"\[[#\d]+\]", "[]", name) for name in re.findall(r' name="([^"]+)"', page)}
+    named |= {name.removesuffix("[]") for name in named}
+    further = re.search(r"JSON: ([a-z_, ]+)", page)
+    assert further is not None
+    named |= set(further[1].split(", "))
+    # Its question stands for both.
+    named |= {"goal.alternative"} if "question" in named else set()
+    wanted = {
+        name
+        for name in ExperimentSettings.__struct_fields__
+        if name not in ("goal", "variants", "guardrails")
+    }
+    for place, struct in (("goal", Goal), ("variants[]", Variant), ("guardrails[]", Guardrail)):
+        wanted |= {f"{place}.{name}" for name in struct.__struct_fields__}
+    assert wanted - named == set()
 
 
 def test_values_that_cannot_be_read_are_all_named(site: str, control: dict[str, str]) -> None:

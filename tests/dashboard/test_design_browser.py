@@ -77,6 +77,9 @@ def test_everything_the_form_has_is_defined(page: Page, service: Running) -> Non
     page.fill("[name='guardrails[0].name']", "seconds")
     page.select_option("[name='guardrails[0].kind']", "mean")
     page.fill("[name='guardrails[0].margin']", "0.2")
+    page.fill("[name='guardrails[0].covariate']", "seconds-before")
+    page.fill("[name='guardrails[0].cap[0]']", "0")
+    page.fill("[name='guardrails[0].cap[1]']", "600")
     page.click("button[type=submit]")
     expect(page.locator("#answer")).to_contain_text("version 1")
     definition = service.service.host.experiments.one("all")
@@ -84,9 +87,9 @@ def test_everything_the_form_has_is_defined(page: Page, service: Running) -> Non
     assert [variant.policy["kind"] for variant in definition.variants] == ["fixed", "fixed", "thompson"]
     assert definition.variants[2].learns == "frozen"
     assert (definition.goal.kind, definition.goal.per, definition.rule) == ("ratio", "views", "always_valid")
-    assert [(rail.name, rail.kind, rail.margin) for rail in definition.guardrails] == [
-        ("seconds", "mean", 0.2)
-    ]
+    (rail,) = definition.guardrails
+    assert (rail.name, rail.kind, rail.margin) == ("seconds", "mean", 0.2)
+    assert (rail.covariate, rail.cap) == ("seconds-before", (0.0, 600.0))
 
 
 def test_not_worse_is_designed(page: Page, service: Running) -> None:

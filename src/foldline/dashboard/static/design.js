@@ -40,7 +40,7 @@
       for (const each of entry.querySelectorAll("*")) {
         for (const name of ["name", "id", "aria-describedby", "data-when"]) {
           const value = each.getAttribute(name);
-          if (value) each.setAttribute(name, value.replaceAll(/\[(#|\d+)\]/g, `[${i}]`));
+          if (value) each.setAttribute(name, value.replaceAll(/(variants|guardrails)\[(#|\d+)\]/g, `$1[${i}]`));
         }
       }
     });

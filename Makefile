@@ -19,7 +19,7 @@ demo: $(BIN)/foldline ## run the news demo; ARGS="--headless --json" are passed 
 NODES ?= 1
 PORT ?= 9092
 
-kafka: ## run Apache Kafka on 127.0.0.1:9092 until Ctrl-C, its data in a temporary folder; NODES=3, PORT=19092
+kafka: ## run Apache Kafka on 127.0.0.1:9092 until Ctrl-C, its data in a temporary folder a port; NODES=3, PORT=19092
 	@$(PYTHON) -m tools.kafka run --nodes $(NODES) --port $(PORT)
 
 chaos: $(BIN)/foldline ## hurt three brokers and three learners while 500,000 events flow, then count; ARGS="--seed 2 --json"

@@ -150,7 +150,10 @@ def test_what_is_wrong_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
         (["x", "--topic", "orders"], "--topic needs one NAME and --loop"),
         (["x", "--topic", "orders", "--loop", "news", "--field", "unit"], "expected FIELD=SOURCE"),
         (["x", "--topic", "orders", "--loop", "news", "--where", "{"], "is not JSON"),
-        (["x", "--topic", "orders", "--loop", "news", "--type", "sale"], "sale"),
+        (
+            ["x", "--topic", "orders", "--loop", "news", "--type", "sale"],
+            "'sale': expected one of record, reward,",
+        ),
         (["--config", str(config), "--once"], "'orders'"),
     ):
         done = run("ingest", *arguments, "--log", log)

@@ -361,3 +361,15 @@ def test_a_time_ahead_is_explained() -> None:
     assert (dead.code, dead.row) == ("record.time_ahead", 0)
     assert dead.message.startswith("field 'time' is 70, 10 ms beyond the latest")
     assert not decode([_line(_REWARD, time=60)], counts=[1], latest=[60]).dead
+
+
+def test_errors_show_a_value_as_it_stands_in_the_line() -> None:
+    """As JSON, not as Python writes bytes; what is no text is marked."""
+    messages = [
+        decode(line).dead[0].message
+        for line in (_line(_REWARD, value="much"), _line(_REWARD, type="click"), b"nonsense", b"\xff")
+    ]
+    assert messages[0].startswith("field 'value' of a reward record is \"much\": ")
+    assert messages[1].startswith("field 'type' is \"click\", expected one of ")
+    assert messages[2].startswith("line 'nonsense' is not JSON: ")
+    assert messages[3].startswith(r"line '\\xff' is not UTF-8: ")

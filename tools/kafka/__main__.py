@@ -20,6 +20,9 @@ from pathlib import Path
 from tools.kafka.cluster import Cluster
 from tools.kafka.jars import MissingTool, fetch, version
 
+LOOK_S = 0.5
+"""Between two looks whether every node still runs."""
+
 
 def main() -> None:
     """Run one command."""
@@ -28,7 +31,9 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "foldline-kafka")
+    parser.add_argument(
+        "--data", type=Path, help="its folder; by default a temporary one, of `run` one a port"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("install", help="fetch the jars")
     for name in ("up", "run", "guard"):
@@ -43,9 +48,16 @@ def main() -> None:
     commands.add_parser("down").add_argument("--wipe", action="store_true")
     given = parser.parse_args()
     try:
+        given.data = given.data or _folder_of(given)
         _run(given, Cluster(given.data))
     except (MissingTool, RuntimeError) as error:
         sys.exit(str(error))
+
+
+def _folder_of(given: argparse.Namespace) -> Path:
+    """Where a cluster stands that was given no folder: two that `run` at once have two."""
+    apart = f"-{given.port}" if given.command == "run" and given.port is not None else ""
+    return Path(tempfile.gettempdir()) / f"foldline-kafka{apart}"
 
 
 def _run(given: argparse.Namespace, cluster: Cluster) -> None:
@@ -69,17 +81,47 @@ def _run(given: argparse.Namespace, cluster: Cluster) -> None:
 
 
 def _run_here(cluster: Cluster, nodes: int, port: int | None) -> None:
-    """A cluster for as long as this command runs."""
+    """A cluster for as long as this command runs, or until its last node has ended by itself.
+
+    Raises:
+        RuntimeError: another such command has its folder; a node did not start, or the last one ended.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        print(f"starting Apache Kafka {version()} in {cluster.folder}", flush=True)
-        print(f"kafka://{cluster.up(nodes, port)}    Ctrl-C stops it", flush=True)
-        signal.pause()
-    except KeyboardInterrupt:
-        print("stopping")
-    finally:
-        cluster.down()
-        shutil.rmtree(cluster.folder, ignore_errors=True)
+    with open(cluster.folder.with_name(f"{cluster.folder.name}.lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(
+                f"Apache Kafka runs in {cluster.folder} already, by another command; give another port "
+                "(make kafka PORT=19092)"
+            ) from None
+        try:
+            print(f"starting Apache Kafka {version()} in {cluster.folder}", flush=True)
+            print(f"kafka://{cluster.up(nodes, port)}    Ctrl-C stops it", flush=True)
+            _watch(cluster)
+        except KeyboardInterrupt:
+            print("stopping")
+        finally:
+            cluster.down()
+            shutil.rmtree(cluster.folder, ignore_errors=True)
+
+
+def _watch(cluster: Cluster) -> None:
+    """Say which nodes end, until none is left.
+
+    Raises:
+        RuntimeError: none is left; with the last words of the one that ended last.
+    """
+    known = cluster.running()
+    while known:
+        time.sleep(LOOK_S)
+        running = cluster.running()
+        for node in sorted(known - running):
+            last = cluster.last_words(node)
+            if not running:
+                raise RuntimeError(f"node {node} has ended; its last words: {last}")
+            print(f"node {node} has ended, {len(running)} are left; its last words: {last}", flush=True)
+        known = running
 
 
 def _guard(cluster: Cluster, nodes: int, users: Path) -> None:

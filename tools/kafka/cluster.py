@@ -140,6 +140,21 @@ class Cluster:
             range(len(self._read()["nodes"])) if self._file.exists() else range(0), signal.SIGKILL, 30.0
         )
 
+    def running(self) -> set[int]:
+        """The nodes whose processes are alive."""
+        for child in self._children:
+            child.poll()
+        return {
+            node
+            for node in range(len(self._read()["nodes"]))
+            if self._pid_file(node).exists() and _is_alive(int(self._pid_file(node).read_text()))
+        }
+
+    def last_words(self, node: int) -> str:
+        """The last line that a node wrote."""
+        lines = (self.folder / f"node{node}.log").read_text(errors="replace").splitlines()
+        return lines[-1] if lines else "none"
+
     @property
     def _file(self) -> Path:
         return self.folder / "cluster.json"

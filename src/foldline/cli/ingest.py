@@ -5,7 +5,7 @@ import logging
 import sys
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -125,8 +125,16 @@ def _one(
 ) -> "MappingSettings":
     import msgspec
 
-    from foldline.loops.mapping_settings import MappingSettings
+    from foldline.loops.mapping_settings import Form, MappingSettings
 
+    forms = get_args(Form)
+    if form not in forms:
+        raise InputError(
+            "input.invalid",
+            f"--type {form!r}: expected one of {', '.join(forms)}",
+            field="type",
+            value=form,
+        )
     given: dict[str, Any] = {"topic": topic, "loop": loop, "type": form, "source": source, "fields": {}}
     for each in fields:
         name, sign, path = each.partition("=")

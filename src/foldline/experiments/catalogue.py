@@ -61,10 +61,11 @@ class ExperimentCatalogue:
         """
         definition = self.get(name)
         if definition is None:
-            listed = ", ".join(map(repr, self.names())) or "(there is none yet)"
+            names = ", ".join(map(repr, self.names()))
+            others = f"expected one of {names}, or define it" if names else "nor any other: define it"
             raise InputError(
                 "input.unknown_experiment",
-                f"no experiment {name!r} stands on this log; expected one of {listed}, or define it",
+                f"no experiment {name!r} stands on this log, {others}",
                 field="experiment",
                 value=name,
             )

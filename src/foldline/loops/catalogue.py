@@ -1,7 +1,5 @@
 """The catalogue fold: the newest definition of each loop, and every version of it."""
 
-from collections.abc import Iterable
-
 import msgspec
 
 from foldline.errors import FoldError, InputError
@@ -66,13 +64,9 @@ class Catalogue:
         """
         definition = self.get(name)
         if definition is None:
+            names = ", ".join(map(repr, self.names()))
+            others = f"expected one of {names}, or define it" if names else "nor any other: define it"
             raise InputError(
-                "input.unknown_loop",
-                f"no loop {name!r} stands on this log; expected one of {_listed(self.names())}, "
-                "or define it with its actions",
+                "input.unknown_loop", f"no loop {name!r} stands on this log, {others} with its actions"
             )
         return definition
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names)) or "(there is none yet)"

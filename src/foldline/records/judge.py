@@ -83,9 +83,14 @@ def _depth(line: bytes) -> int:
     return deepest
 
 
-def _shown(raw: bytes) -> str:
-    """Bytes for a message, cut to a readable length."""
-    return repr(raw if len(raw) <= 80 else raw[:77] + b"...")
+def _shown(line: bytes) -> str:
+    """A line for a message, cut to a readable length."""
+    return repr(_text(line))
+
+
+def _text(raw: bytes) -> str:
+    """Bytes as text of a readable length; those that are none stand as in Python's literals."""
+    return (raw if len(raw) <= 80 else raw[:77] + b"...").decode(errors="backslashreplace")
 
 
 def _explain(line: bytes, reason: str) -> tuple[str, str]:
@@ -96,14 +101,14 @@ def _explain(line: bytes, reason: str) -> tuple[str, str]:
         return "record.undecodable", f"line {_shown(line)} is not a JSON object: {reason}"
     tag = _tag(fields)
     if tag not in _TYPES:
-        given = _shown(bytes(fields["type"])) if "type" in fields else "missing"
+        given = _text(bytes(fields["type"])) if "type" in fields else "missing"
         return "record.undecodable", f"field 'type' is {given}, expected one of {', '.join(_TYPES)}"
     expected, _, path = reason.partition(" - at `$")
     field = path.strip(".`")
     if not field:
         return "record.schema", f"a {tag} record {_shown(line)} cannot be used: {expected}"
     value = fields.get(field.partition(".")[0].partition("[")[0])
-    given = "missing" if value is None else _shown(bytes(value))
+    given = "missing" if value is None else _text(bytes(value))
     return "record.schema", f"field {field!r} of a {tag} record is {given}: {expected}"
 
 

@@ -35,6 +35,8 @@ def test_a_url_names_brokers_namespace_and_properties() -> None:
         ("host:9092/a/b", "namespace"),
         ("host:9092?nonsense", "bad query"),
         ("host:9092?acks=1", "'acks' is set by the log"),
+        ("host:9092?group.protocol=consumer", "'group.protocol' is set by the log"),
+        ("host:9092?foldline.replicas=3", "'foldline.replicas' is no property .*foldline.replication"),
         ("host:9092?foldline.replication=none", "expected copies"),
         ("host:9092?foldline.properties=/nowhere/at.all", "cannot be read"),
     ],
@@ -52,6 +54,13 @@ def test_properties_come_from_a_file(tmp_path: Path) -> None:
     file.write_text("# for tests\n\nbootstrap.servers=elsewhere:1\nsasl.password = s=cret\nlinger.ms=1\n")
     address = _parse(f"kafka://one:9092?foldline.properties={file}&linger.ms=7")
     assert address.properties == {"sasl.password": "s=cret", "linger.ms": "7"}
+    file.write_text("foldline.replication=3\nfoldline.cloudevents=false\nfoldline.instance=one\n")
+    address = _parse(f"kafka://one:9092?foldline.properties={file}&foldline.instance=two")
+    assert (address.replication, address.cloud_events, address.instance) == (3, False, "two")
+    assert address.properties == {}
+    file.write_text("foldline.properties=other\n")
+    with pytest.raises(LogError, match=r"'foldline\.properties' is no property"):
+        _parse(f"kafka://one:9092?foldline.properties={file}")
     file.write_text("sasl.password\n")
     with pytest.raises(LogError, match="line 1: expected name=value"):
         _parse(f"kafka://one:9092?foldline.properties={file}")

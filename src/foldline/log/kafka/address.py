@@ -34,12 +34,17 @@ NATIVE = "foldline.native"
 INSTANCE = "foldline.instance"
 """This process's lasting name among learners: one that is started again under it takes up its share at once."""
 
+OWN = frozenset({REPLICATION, CLOUD_EVENTS, NATIVE, REGISTRY, REGISTRY_USER, FORMAT, INSTANCE})
+"""Properties of the log itself; they may stand in the file of properties too."""
+
 FIXED = frozenset(
     {
         "bootstrap.servers",
         "metadata.broker.list",
         "group.id",
         "group.instance.id",
+        "group.protocol",
+        "group.remote.assignor",
         "partition.assignment.strategy",
         "transactional.id",
         "enable.idempotence",
@@ -122,26 +127,18 @@ def parse_address(url: str, rest: str) -> Address:
             raise LogError(
                 "log.url", f"{shown_url(url)!r}: namespace {namespace!r}: {error.args[0]}"
             ) from error
-    try:
-        given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
-    except ValueError as error:
-        raise LogError("log.url", f"{shown_url(url)!r}: {error}; {FORM}") from error
-    replication = given.pop(REPLICATION, "-1")
+    properties = _properties(url, query)
+    replication = properties.pop(REPLICATION, "-1")
     if replication != "-1" and not (replication.isdecimal() and 0 < int(replication) < 1 << 15):
         raise LogError(
             "log.url", f"{shown_url(url)!r}: {REPLICATION} {replication!r}, expected copies, such as 3"
         )
-    events = given.pop(CLOUD_EVENTS, "true")
+    events = properties.pop(CLOUD_EVENTS, "true")
     if events not in ("true", "false"):
         raise LogError("log.url", f"{shown_url(url)!r}: {CLOUD_EVENTS} {events!r}, expected true or false")
-    native = given.pop(NATIVE, "true")
+    native = properties.pop(NATIVE, "true")
     if native not in ("true", "false"):
         raise LogError("log.url", f"{shown_url(url)!r}: {NATIVE} {native!r}, expected true or false")
-    path = given.pop(PROPERTIES, None)
-    properties = (_read_properties(path) if path is not None else {}) | given
-    fixed = sorted(FIXED & properties.keys())
-    if fixed:
-        raise LogError("log.url", f"{shown_url(url)!r}: {fixed[0]!r} is set by the log itself; leave it out")
     instance = properties.pop(INSTANCE, "")
     registry, user = properties.pop(REGISTRY, ""), properties.pop(REGISTRY_USER, "")
     form = properties.pop(FORMAT, "json")
@@ -162,6 +159,27 @@ def parse_address(url: str, rest: str) -> Address:
         form == "avro",
         native == "true",
     )
+
+
+def _properties(url: str, query: str) -> dict[str, str]:
+    """Those of the URL before those of the file that it names; the log's own still among them."""
+    try:
+        given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
+    except ValueError as error:
+        raise LogError("log.url", f"{shown_url(url)!r}: {error}; {FORM}") from error
+    path = given.pop(PROPERTIES, None)
+    properties = (_read_properties(path) if path is not None else {}) | given
+    fixed = sorted(FIXED & properties.keys())
+    if fixed:
+        raise LogError("log.url", f"{shown_url(url)!r}: {fixed[0]!r} is set by the log itself; leave it out")
+    unknown = sorted(name for name in properties if name.startswith("foldline.") and name not in OWN)
+    if unknown:
+        raise LogError(
+            "log.url",
+            f"{shown_url(url)!r}: {unknown[0]!r} is no property of a log, expected one of {', '.join(sorted(OWN))}, "
+            f"or in the URL {PROPERTIES}",
+        )
+    return properties
 
 
 def _is_server(server: str) -> bool:

@@ -88,6 +88,12 @@ def fault(error: KafkaError, doing: str, *, topic: str = "") -> FoldlineError:
         )
     if code == KafkaError.INVALID_TIMESTAMP:
         return LogError("log.time_ahead", f"{doing}: the broker's clock is behind ({detail}); set the clocks")
+    if code == KafkaError._SSL:  # noqa: SLF001 - librdkafka's own code
+        return LogError(
+            "log.unavailable",
+            f"{doing}: no TLS with the brokers ({detail}); name the authority that signed their certificates with "
+            "ssl.ca.location, reach them by the names in these, and see that this listener speaks TLS",
+        )
     if code in DENIED:
         return LogError(
             "log.unavailable",

@@ -5,6 +5,7 @@ A rule is a function from the root of a checkout to the faults it finds, listed 
 """
 
 import ast
+import graphlib
 import io
 import re
 import sys
@@ -163,6 +164,24 @@ def layers_are_drawn(root: Path) -> Iterator[str]:
         yield f"ARCHITECTURE.md: its layers {drawn} are not those of pyproject.toml {held}"
 
 
+def files_import_in_no_circle(root: Path) -> Iterator[str]:
+    """No file needs, however far round, one that needs it: for its types, or within a function, neither."""
+    source = root / "src"
+    files = {".".join(path.relative_to(source).with_suffix("").parts): path for path in _python(root, "src")}
+    needs: dict[str, set[str]] = {}
+    for name, path in files.items():
+        # Its package's face only hands names on.
+        if path.name != "__init__.py":
+            found = [node for node in ast.walk(ast.parse(_text(path))) if isinstance(node, ast.ImportFrom)]
+            named = {f"{node.module}.{each.name}" for node in found for each in node.names}
+            needs[name] = (named | {f"{node.module}" for node in found}) & files.keys()
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as error:
+        circle: list[str] = error.args[1]
+        yield f"{_name(root, files[circle[0]])}: imports in a circle: {' <- '.join(circle)}"
+
+
 def pure_rooms_are_held(root: Path) -> Iterator[str]:
     """Every pure room that stands is in the contract of pure rooms, and the banned calls bite there."""
     held = set(_contract(root, "forbidden")["source_modules"])
@@ -229,6 +248,7 @@ RULES: tuple[Callable[[Path], Iterator[str]], ...] = (
     error_codes_are_raised,
     benchmarks_say_what_they_measure,
     layers_are_drawn,
+    files_import_in_no_circle,
     pure_rooms_are_held,
     versions_agree,
     links_lead_somewhere,

@@ -16,8 +16,8 @@ from foldline.engine.restore import rows_from
 from foldline.errors import FoldError, InputError, LeaseLost, LogError
 from foldline.log.memory import MemoryLog
 from foldline.log.open import open_log
-from foldline.log.protocol import Batch, Log, Topic
-from foldline.log.shares import FirstCome, Share
+from foldline.log.protocol import Batch, Log, Share, Topic
+from foldline.log.shares import FirstCome
 from foldline.loops.mapping import RecordMapping
 from foldline.loops.mapping_settings import MappingSettings
 from foldline.records.dead_letter import DeadLetter

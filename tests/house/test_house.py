@@ -27,7 +27,7 @@ SOUND = {
     "docs/page.md": "[up](../CHANGELOG.md)\n",
     "src/foldline/__init__.py": '__version__ = "1.2.3"\n__all__ = ["a", "b"]\n',
     "src/foldline/errors.py": 'CODES: dict[str, str] = {"log.full": "no room; make some"}\n',
-    "src/foldline/records/types.py": 'raise LogError("log.full", "full")\n',
+    "src/foldline/records/types.py": 'from foldline.errors import LogError\nraise LogError("log.full", "full")\n',
     "src/foldline/testing/check_log.py": "assert True\n",
     "tests/test_types.py": "assert True\n",
     "benchmarks/append.py": '"""Question: Workload: Peer: Command:"""\nif __name__ == "__main__":\n    pass\n',
@@ -80,6 +80,12 @@ BROKEN = [
         "Workload:, Peer:",
     ),
     (house.layers_are_drawn, "ARCHITECTURE.md", "| 2 | `cli` |\n| 1 | `errors` |\n", "its layers"),
+    (
+        house.files_import_in_no_circle,
+        "src/foldline/errors.py",
+        "CODES = {}\nif x:\n    from foldline.records.types import A\n",
+        "foldline.errors",
+    ),
     (house.pure_rooms_are_held, "src/foldline/fold/rule.py", "", "'fold' is not in the contract"),
     (
         house.pure_rooms_are_held,

@@ -23,8 +23,8 @@ from foldline.engine.worker import Read
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.experiments.catalogue import EXPERIMENTS, ExperimentCatalogue
 from foldline.experiments.reasons import Reason
-from foldline.log.protocol import Log, Topic
-from foldline.log.shares import FirstCome, Share
+from foldline.log.protocol import Log, Share, Topic
+from foldline.log.shares import FirstCome
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.folds import TIMELINE, AttachedFold, attached_folds

@@ -15,8 +15,7 @@ from foldline.engine.defining import read_catalogue
 from foldline.engine.ingest_marks import INGESTS, IngestMark, IngestMarks
 from foldline.engine.learner import AWAITED_MS
 from foldline.errors import LeaseLost, LogError
-from foldline.log.protocol import Log, Topic
-from foldline.log.shares import Share
+from foldline.log.protocol import Log, Share, Topic
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.mapping import RecordMapping
 from foldline.loops.reports import Reports

@@ -17,8 +17,8 @@ from foldline.engine.reading import read_batch
 from foldline.engine.worker import Read, Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.fold.protocol import Fold
-from foldline.log.protocol import Batch, Log, Topic
-from foldline.log.shares import FirstCome, Share
+from foldline.log.protocol import Batch, Log, Share, Topic
+from foldline.log.shares import FirstCome
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import LoopTopics, topics_of
 

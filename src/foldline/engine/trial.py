@@ -14,8 +14,7 @@ from foldline.errors import LeaseLost, LogError
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.tally_fold import TallyFold
 from foldline.fold.protocol import Fold
-from foldline.log.protocol import Log
-from foldline.log.shares import Share
+from foldline.log.protocol import Log, Share
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.loops.trying import TrialDecider

@@ -12,8 +12,8 @@ from typing import Self
 from foldline.errors import LeaseLost, LogError
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
-from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
-from foldline.log.shares import Seats, Share
+from foldline.log.protocol import Batch, Counts, Lease, Row, Share, Topic, leases_of
+from foldline.log.shares import Seats
 from foldline.log.slicing import part
 
 

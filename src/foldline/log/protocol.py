@@ -13,8 +13,6 @@ from typing import Literal, Protocol, Self, runtime_checkable
 
 import msgspec
 
-from foldline.log.shares import Share
-
 Cleanup = Literal["delete", "compact"]
 
 Counts = Literal["records", "messages"]
@@ -123,6 +121,22 @@ def leases_of(lease: Lease | Sequence[Lease] | None) -> Sequence[Lease]:
     if lease is None:
         return ()
     return (lease,) if isinstance(lease, Lease) else lease
+
+
+class Share(Protocol):
+    """One member's share of a topic. Thread-safe."""
+
+    def partitions(self) -> frozenset[int] | None:
+        """The partitions to work on now; None for any that is free. Changes at every moment."""
+        ...
+
+    def reached(self, offsets: Mapping[int, int]) -> None:
+        """Note how far some partitions were worked off, for tools that show lag. Never read back."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group. Idempotent; a log that fails keeps nobody from leaving."""
+        ...
 
 
 @runtime_checkable

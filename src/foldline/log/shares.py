@@ -3,13 +3,11 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from foldline.errors import LogError
 from foldline.log.clock import Clock
-
-if TYPE_CHECKING:
-    from foldline.log.protocol import Lease
+from foldline.log.protocol import Lease
 
 _logger = logging.getLogger("foldline.log")
 
@@ -18,22 +16,6 @@ SEAT_S: Final = 5.0
 
 LOOK_MS: Final = 1_000
 """How often a member looks who else is there."""
-
-
-class Share(Protocol):
-    """One member's share of a topic. Thread-safe."""
-
-    def partitions(self) -> frozenset[int] | None:
-        """The partitions to work on now; None for any that is free. Changes at every moment."""
-        ...
-
-    def reached(self, offsets: Mapping[int, int]) -> None:
-        """Note how far some partitions were worked off, for tools that show lag. Never read back."""
-        ...
-
-    def close(self) -> None:
-        """Leave the group. Idempotent; a log that fails keeps nobody from leaving."""
-        ...
 
 
 class FirstCome:
@@ -53,11 +35,11 @@ class FirstCome:
 class Leasing(Protocol):
     """What seats need of a log."""
 
-    def acquire(self, name: str, holder: str, ttl_s: float) -> "Lease | None":
+    def acquire(self, name: str, holder: str, ttl_s: float) -> Lease | None:
         """See `Log.acquire`."""
         ...
 
-    def release(self, lease: "Lease") -> None:
+    def release(self, lease: Lease) -> None:
         """See `Log.release`."""
         ...
 

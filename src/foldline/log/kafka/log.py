@@ -22,8 +22,7 @@ from foldline.log.kafka.messages import in_avro, to_message
 from foldline.log.kafka.reader import Reader
 from foldline.log.kafka.transactions import Fenced, Outgoing, Transactor
 from foldline.log.kafka.writer import Writer
-from foldline.log.protocol import AHEAD_MS, Batch, Counts, Lease, Row, Topic, leases_of
-from foldline.log.shares import Share
+from foldline.log.protocol import AHEAD_MS, Batch, Counts, Lease, Row, Share, Topic, leases_of
 from foldline.log.shown_url import shown_url
 
 

@@ -24,8 +24,7 @@ from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
 from foldline.log.outbox.mirror import Mirror
 from foldline.log.outbox.spool import Append, Spool, joined
-from foldline.log.protocol import Batch, Counts, Lease, Log, Row, Topic, leases_of
-from foldline.log.shares import Share
+from foldline.log.protocol import Batch, Counts, Lease, Log, Row, Share, Topic, leases_of
 from foldline.log.sqlite.log import SqliteLog
 
 _logger = logging.getLogger("foldline.log.outbox")

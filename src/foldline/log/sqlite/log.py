@@ -11,8 +11,8 @@ import apsw
 
 from foldline.log import validation
 from foldline.log.clock import Clock, now_ms
-from foldline.log.protocol import Batch, Counts, Lease, Row, Topic, leases_of
-from foldline.log.shares import Seats, Share
+from foldline.log.protocol import Batch, Counts, Lease, Row, Share, Topic, leases_of
+from foldline.log.shares import Seats
 from foldline.log.sqlite import catalogue, cleaning, forks, leases
 from foldline.log.sqlite.connections import Connections
 from foldline.log.sqlite.opening import check_library

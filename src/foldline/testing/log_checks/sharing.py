@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 from foldline.errors import FoldlineError
-from foldline.log.protocol import Lease, Topic
-from foldline.log.shares import LOOK_MS, Share
+from foldline.log.protocol import Lease, Share, Topic
+from foldline.log.shares import LOOK_MS
 from foldline.testing.log_checks.subject import (
     WAKE_S,
     LogSubject,

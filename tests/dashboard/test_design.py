@@ -128,6 +128,16 @@ def test_any_three_give_the_fourth(
         )
 
 
+def test_an_always_valid_design_says_when_it_finds(site: str, control: dict[str, str]) -> None:
+    """Not the power of a test of one look; a variant that learns is decided so by itself."""
+    found = asked(site, control, {"rule": "always_valid"}).json()
+    assert (found["analysis"], found["exact_power"]) == ("limits at every moment", None)
+    assert (found["power_always_valid"], found["power"]) == pytest.approx((0.69, 0.9), abs=0.02)
+    assert [found["curve"][23], found["curve"][-1][0]] == [[1124, found["power_always_valid"]], 2248]
+    assert asked(site, control, {}).json()["rule"] == "always_valid"
+    assert asked(site, control, {"variants[1].policy": "random"}).json()["rule"] == "fixed"
+
+
 def test_duration_counts_what_is_planned(site: str, control: dict[str, str]) -> None:
     """Of 2,248 units at 400 a day, and of a larger sample that was asked for."""
     assert asked(site, control, {"traffic": "400"}).json()["days"] == 6

@@ -89,7 +89,7 @@ def design(
     Not worse by two points: foldline design --baseline 0.07 --margin 0.02 --alternative greater
     """
     from foldline.experiments.design import design as solve
-    from foldline.experiments.power_curve import duration_days, power_curve
+    from foldline.experiments.power_curve import always_valid_curve, duration_days, power_curve
     from foldline.stats.tails import check_alternative
 
     alternative = alternative.replace("-", "_")
@@ -128,7 +128,16 @@ def design(
         draw_power(plan, out)
     if json:
         points = [[point.sample_size, point.power] for point in power_curve(plan)]
-        print_json(plan.as_json() | {"duration_days": days, "other_methods": others, "power_curve": points})
+        peeked = [[point.sample_size, point.power] for point in always_valid_curve(plan)]
+        print_json(
+            plan.as_json()
+            | {
+                "duration_days": days,
+                "other_methods": others,
+                "power_curve": points,
+                "always_valid_curve": peeked,
+            }
+        )
     else:
         _show(plan, days, others, out)
 
@@ -266,6 +275,7 @@ def _other_methods(plan: "Design") -> dict[str, float]:
 
 def _show(plan: "Design", days: int | None, others: dict[str, float], out: Path | None) -> None:
     from foldline.cli.power_plot import power_lines
+    from foldline.experiments.power_curve import always_valid_curve
 
     metric = plan.metric
     print(_question(plan))
@@ -281,12 +291,15 @@ def _show(plan: "Design", days: int | None, others: dict[str, float], out: Path 
         which = "" if plan.solved in (None, "sample_size") else f"{plan.solved}: "
         found = ", ".join(f"{method} {value:.6g}" for method, value in others.items())
         rows.append(("by others", which + found))
+    peeked = [point.power for point in always_valid_curve(plan)]
+    half = peeked[len(peeked) // 2 - 1]
+    rows.append(("always valid", f"found in {half:.2f} by this sample, in {peeked[-1]:.2f} by twice as many"))
     if days is not None:
         rows.append(("duration", f"{days} days"))
     if out is not None:
         rows.append(("drawn in", out))
     for name, value in rows:
-        print(f"  {name:<12}{value}")
+        print(f"  {name:<13}{value}")
     print(*power_lines(plan), sep="\n")
 
 

@@ -20,7 +20,7 @@ from foldline.engine.experimenting import check_in_loop
 from foldline.errors import FoldlineError, InputError
 from foldline.experiments.definition import DAY_MS, ExperimentDefinition, ExperimentName
 from foldline.experiments.design import Design
-from foldline.experiments.power_curve import duration_days, power_curve
+from foldline.experiments.power_curve import always_valid_curve, duration_days, power_curve
 from foldline.experiments.settings import settings_of
 from foldline.loops.definition import LoopDefinition
 from foldline.policies.registry import POLICIES, SETTLED
@@ -119,6 +119,15 @@ def _name(text: str) -> str:
 
 def _said(plan: Design, definition: ExperimentDefinition, asked: Asked) -> dict[str, Any]:
     """What the page shows of a design."""
+    curve, by_then, exact, analysis = (
+        power_curve(plan, POINTS),
+        None,
+        plan.exact_power(),
+        plan.metric.analysis,
+    )
+    if definition.rule == "always_valid":
+        curve, exact, analysis = always_valid_curve(plan, POINTS), None, "limits at every moment"
+        by_then = curve[POINTS // 2 - 1].power
     days = None
     if asked.traffic is not None and definition.coverage:
         most = definition.max_duration_ms / DAY_MS
@@ -132,15 +141,16 @@ def _said(plan: Design, definition: ExperimentDefinition, asked: Asked) -> dict[
         "alpha": plan.alpha,
         "alpha_per_comparison": plan.alpha_per_comparison,
         "power": plan.power_at(plan.sample_size_per_variant),
-        "exact_power": plan.exact_power(),
+        "power_always_valid": by_then,
+        "exact_power": exact,
         "effect": plan.effect,
         "effect_relative": plan.effect_relative,
         "method": plan.metric.method,
-        "analysis": plan.metric.analysis,
+        "analysis": analysis,
         "rule": definition.rule,
         "wait_s": (definition.window_ms + definition.maturity_ms) / 1000,
         "days": days,
-        "curve": [[point.sample_size, point.power] for point in power_curve(plan, POINTS)],
+        "curve": [[point.sample_size, point.power] for point in curve],
     }
 
 

@@ -75,6 +75,10 @@ class Design:
         chosen = self.effect if effect is None else effect
         return _power(self, chosen, control_size, self.alpha)
 
+    def equations(self) -> list[SizeEquation]:
+        """Of each challenger against the control."""
+        return _equations(self, self.effect)
+
     def exact_power(self) -> float | None:
         """The exact power of the test it is analysed by, at the planned sizes; None where that takes too long.
 

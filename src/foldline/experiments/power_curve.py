@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from foldline.errors import DefinitionError, InputError
 from foldline.experiments.design import Design, design
+from foldline.stats.always_valid import NormalMixture, OneSidedMixture, reach_in_errors
+from foldline.stats.group_sequential import found_by_looks
 
 
 class CurvePoint(NamedTuple):
@@ -38,6 +40,38 @@ def power_curve(plan: Design, points: int = 40, *, effect: float | None = None) 
     most = 2 * plan.sample_size_per_variant
     sizes = sorted({max(2, round(most * (step + 1) / points)) for step in range(points)})
     return [CurvePoint(n, plan.power_at(n, effect)) for n in sizes]
+
+
+def always_valid_curve(plan: Design, points: int = 48) -> list[CurvePoint]:
+    """The chance that limits which hold at every moment have found the effect, by so many units.
+
+    They are tuned to the planned units, as those of a running experiment are, and looked at as often as there are
+    points, from few units to twice the planned ones: looked at every minute the chance is up to three percentage
+    points higher. Of the least powerful comparison.
+
+    Example:
+        >>> from foldline.experiments.metrics import ProportionMetric
+        >>> plan = design(ProportionMetric(0.07), alpha=0.05, power=0.9, effect=0.04)
+        >>> [(n, round(power, 2)) for n, power in always_valid_curve(plan)[23::24]]
+        [(1124, 0.69), (2248, 0.97)]
+    """
+    shares = [(point + 1) / points for point in range(points)]
+    control, *others = plan.sample_sizes
+    one_sided = plan.alternative != "two_sided"
+    least = [1.0] * points
+    for equation, other in zip(plan.equations(), others, strict=True):
+        planned, level = control + other, plan.alpha_per_comparison
+        if one_sided:
+            mixture = OneSidedMixture.tuned(planned, level)
+            bounds = [
+                mixture.bound(n, level) / math.sqrt(n) for n in (2 * planned * share for share in shares)
+            ]
+        else:
+            rho_squared = NormalMixture.tuned(planned, level).rho_squared
+            bounds = [reach_in_errors(2 * planned * share * rho_squared, level) for share in shares]
+        drift = equation.distance * math.sqrt(2.0 * control * equation.ratio) / equation.true_spread
+        least = [min(pair) for pair in zip(least, found_by_looks(bounds, shares, drift), strict=True)]
+    return [CurvePoint(max(2, round(2 * control * s)), power) for s, power in zip(shares, least, strict=True)]
 
 
 def duration_days(

@@ -89,21 +89,42 @@ def error_of_looks(bounds: Sequence[float], shares: Sequence[float] | None = Non
     return stopped
 
 
+def found_by_looks(bounds: Sequence[float], shares: Sequence[float], drift: float) -> list[float]:
+    """The probability to have found an effect by each look: that its or an earlier look's |z| exceeds its bound.
+
+    Args:
+        bounds: of |z| at each look; infinite for a look that never stops.
+        shares: information shares of the looks, see `lan_demets_bounds`.
+        drift: the expected z with all of the information: the effect in its standard errors.
+
+    Example:
+        >>> [round(power, 4) for power in found_by_looks([2.9626, 1.9686], [0.5, 1.0], 3.2415)]
+        [0.2513, 0.899]
+    """
+    paths = _Paths(shares, drift)
+    found: list[float] = []
+    for bound in bounds:
+        found.append((found[-1] if found else 0.0) + paths.beyond(bound))
+        paths.go_on(bound)
+    return [min(power, 1.0) for power in found]
+
+
 @lru_cache(maxsize=1)
 def _gauss_legendre() -> tuple[Any, Any]:
     return np.polynomial.legendre.leggauss(_NODES)
 
 
 class _Paths:
-    """The density of Brownian paths that no look has stopped, at the look before the next."""
+    """The density of Brownian paths, with a drift, that no look has stopped, at the look before the next."""
 
-    def __init__(self, shares: Sequence[float]) -> None:
+    def __init__(self, shares: Sequence[float], drift: float = 0.0) -> None:
         ascending = all(a < b for a, b in zip([0.0, *shares], shares, strict=False))
         if not shares or not ascending or shares[-1] > 1.0:
             raise InputError(
                 "input.invalid", f"shares {list(shares)!r}; expected ascending, above 0, at most 1"
             )
         self._shares = list(shares)
+        self._drift = drift
         self._look = 0
         self._time = 0.0
         # At first all paths stand at zero: one node with all the mass.
@@ -117,7 +138,8 @@ class _Paths:
         t = self._shares[self._look]
         step = math.sqrt(t - self._time)
         edge = bound * math.sqrt(t)
-        tails = ndtr((self._nodes - edge) / step) + ndtr((-edge - self._nodes) / step)
+        ahead = self._nodes + self._drift * (t - self._time)
+        tails = ndtr((ahead - edge) / step) + ndtr((-edge - ahead) / step)
         return float(self._mass @ tails)
 
     def bound_for(self, probability: float) -> float:
@@ -140,10 +162,11 @@ class _Paths:
         t = self._shares[self._look]
         variance = t - self._time
         # Farther out than 9 standard deviations there is nothing to integrate, and infinity has no nodes.
-        edge = min(bound, 9.0) * math.sqrt(t)
+        edge = min(bound, 9.0 + abs(self._drift)) * math.sqrt(t)
         roots, weights = _gauss_legendre()
         nodes = roots * edge
-        density = np.exp(-((nodes[:, None] - self._nodes[None, :]) ** 2) / (2.0 * variance)) @ self._mass
+        ahead = self._nodes + self._drift * variance
+        density = np.exp(-((nodes[:, None] - ahead[None, :]) ** 2) / (2.0 * variance)) @ self._mass
         self._mass = density / math.sqrt(2.0 * math.pi * variance) * weights * edge
         self._nodes, self._time = nodes, t
         self._look += 1

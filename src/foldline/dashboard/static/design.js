@@ -156,7 +156,9 @@
     const name = form.elements.name.value;
     say("units", found.sample_sizes.map((n) => count.format(n)).join(" + "), `${count.format(found.sample_size_total)} in all`);
     say("effect", number.format(found.effect), found.effect_relative === null ? "" : `${percent.format(found.effect_relative)} of the baseline`);
-    say("power", percent.format(found.power), found.exact_power === null ? "" : `exactly ${percent.format(found.exact_power)} by this test`);
+    const exact = found.exact_power === null ? "" : `exactly ${percent.format(found.exact_power)} by this test`;
+    const peeked = found.power_always_valid;
+    say("power", percent.format(peeked ?? found.power), peeked === null ? exact : `by the planned sample; ${percent.format(found.power)} in one look`);
     say("alpha", number.format(found.alpha), found.sample_sizes.length > 2 ? `${number.format(found.alpha_per_comparison)} a comparison` : "");
     if (found.days !== null) say("days", `${count.format(found.days)} days`, found.wait_s ? `and ${span(found.wait_s)} until the last have matured` : "");
     else at("days").textContent = "–";
@@ -171,7 +173,7 @@
     const { loop: of, ...settings } = request;
     at("request").textContent = JSON.stringify(settings, null, 2);
     at("command").textContent = `foldline experiments create ${name} ${name}.json --loop ${of}`;
-    draw(found.curve, found.sample_sizes[0], found.power);
+    draw(found.curve, found.sample_sizes[0], peeked ?? found.power);
   };
 
   const ask = async () => {

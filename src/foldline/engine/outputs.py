@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from foldline.engine.identity import Identity
 from foldline.fold.outputs import Outputs
-from foldline.log.protocol import Batch, Row
+from foldline.log.block import Block
+from foldline.log.protocol import Batch
 from foldline.records.weaving import lines_of, numbers, same, weave
 
 BATCH_BYTES: Final = 1 << 20
@@ -61,21 +62,23 @@ class Numbered:
     indexes: Int64s
 
 
-def number(outputs: Outputs, rows: Sequence[Row]) -> Numbered:
-    """Number the outputs of a batch that was read as these rows. O(rows + outputs).
+def number(outputs: Outputs, block: Block) -> Numbered:
+    """Number the outputs of a batch that was read as this block. O(rows + outputs).
 
     Example:
+        >>> from foldline.log.block import block_of
+        >>> from foldline.log.protocol import Row
         >>> rows = [Row(5, 2, b"a\\nb", 0, 0), Row(9, 2, b"c\\nd", 0, 0, packed=True)]
-        >>> made = number(Outputs(b"{}\\n{}\\n{}\\n{}", np.array([0, 1, 2, 3])), rows)
+        >>> made = number(Outputs(b"{}\\n{}\\n{}\\n{}", np.array([0, 1, 2, 3])), block_of(rows))
         >>> made.offsets.tolist(), made.indexes.tolist()
         ([5, 6, 9, 9], [0, 0, 0, 1])
     """
-    counts = np.array([row.count for row in rows], np.int64)
-    ends = np.cumsum(counts)
+    places = block.places()
+    ends = np.cumsum(places.counts)
     at = np.searchsorted(ends, outputs.rows, side="right")
-    within = outputs.rows - (ends - counts)[at]
-    within[np.array([row.packed for row in rows])[at]] = 0
-    offsets: Int64s = np.array([row.offset for row in rows], np.int64)[at] + within
+    within = outputs.rows - (ends - places.counts)[at]
+    within[places.packed[at]] = 0
+    offsets: Int64s = places.offsets[at] + within
     # Outputs of one offset stand together: its index counts from the first of them.
     firsts = np.flatnonzero(np.diff(offsets, prepend=offsets[0] - 1))
     lengths = np.diff(firsts, append=len(offsets))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foldline.log.block import Block, ReadsBlocks, block_of
+from foldline.log.block import Block, read_block
 from foldline.log.protocol import AHEAD_MS, Log, Row
 from foldline.records.codec import decode, decode_each, decode_lines
 from foldline.records.columns import Columns
@@ -42,20 +42,13 @@ class Reading:
 
 def read_batch(log: Log, topic: str, partition: int, offset: int, max_records: int) -> Reading | None:
     """The rows from an offset on, decoded; None at the end. See `Log.read`."""
-    block = _block(log, topic, partition, offset, max_records)
+    block = read_block(log, topic, partition, offset, max_records=max_records)
     if block is None:
         return None
     lines = block.lines
     if lines is None:
         return Reading(offset, block, columns_of(block.rows))
     return Reading(offset, block, decode_lines(lines.text, lines.counts, latest=lines.greatest + AHEAD_MS))
-
-
-def _block(log: Log, topic: str, partition: int, offset: int, max_records: int) -> Block | None:
-    if isinstance(log, ReadsBlocks):
-        return log.read_block(topic, partition, offset, max_records=max_records)
-    rows = log.read(topic, partition, offset, max_records=max_records)
-    return block_of(rows) if rows else None
 
 
 def columns_of(rows: Sequence[Row]) -> Columns:

@@ -270,7 +270,7 @@ class Worker:
             raise FoldError(
                 "fold.bad_outputs", f"{self.identity.text()} returned outputs, but says it has none"
             )
-        self._outputs.append(number(outputs, reading.rows))
+        self._outputs.append(number(outputs, reading.block))
         self._changed = True
 
     def _output_batches(self, now: int) -> list[Batch]:

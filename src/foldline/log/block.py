@@ -2,12 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from foldline.log.protocol import Row
+from foldline.log.protocol import Log, Row
+
+
+class Places(NamedTuple):
+    """Where n rows stand.
+
+    Attributes:
+        offsets: (n,) of the first record of each.
+        counts: (n,) records of each.
+        packed: (n,) whether all its records stand there.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    packed: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +30,13 @@ class Lines:
 
     Attributes:
         text: (m,) uint8, read-only, newline-joined.
+        offsets: (n,) where all records of each row stand.
         counts: (n,) records of each row.
         greatest: (n,) `Row.greatest` of each.
     """
 
     text: npt.NDArray[np.uint8]
+    offsets: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     greatest: npt.NDArray[np.int64]
 
@@ -48,6 +64,17 @@ class Block:
             self._rows = self._make()
         return self._rows
 
+    def places(self) -> Places:
+        """Where the rows stand. O(rows)."""
+        if self.lines is not None:
+            return Places(self.lines.offsets, self.lines.counts, np.ones(len(self.lines.offsets), np.bool_))
+        rows = self.rows
+        return Places(
+            np.array([row.offset for row in rows], np.int64),
+            np.array([row.count for row in rows], np.int64),
+            np.array([row.packed for row in rows], np.bool_),
+        )
+
 
 def block_of(rows: list[Row]) -> Block:
     """A block of rows that are there already."""
@@ -62,3 +89,11 @@ class ReadsBlocks(Protocol):
     def read_block(self, topic: str, partition: int, offset: int, *, max_records: int) -> Block | None:
         """The rows that `Log.read` gives, as a block; None where it gives none."""
         ...
+
+
+def read_block(log: Log, topic: str, partition: int, offset: int, *, max_records: int) -> Block | None:
+    """The rows that `Log.read` gives, as a block, by the log's own way if it has one; None where there are none."""
+    if isinstance(log, ReadsBlocks):
+        return log.read_block(topic, partition, offset, max_records=max_records)
+    rows = log.read(topic, partition, offset, max_records=max_records)
+    return block_of(rows) if rows else None

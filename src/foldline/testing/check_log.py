@@ -22,6 +22,7 @@ LOG_CHECKS: dict[str, Callable[[LogSubject], None]] = {
     for check in (
         rows.offsets_rise,
         rows.records_have_places,
+        rows.blocks_say_what_rows_say,
         rows.any_bytes_survive,
         rows.sizes_are_told,
         rows.times_are_found,

@@ -157,6 +157,7 @@ def test_lines_of_plain_and_packed_messages_decode_as_rows_do(broker: Shared, ka
                 assert block is not None
                 assert block.lines is not None
                 assert block.lines.text.tobytes() == b"\n".join([row.payload for row in rows])
+                assert block.lines.offsets.tolist() == [row.offset for row in rows]
                 assert block.lines.counts.tolist() == [row.count for row in rows]
                 assert block.lines.greatest.tolist() == [row.greatest for row in rows]
                 found = decode_lines(block.lines.text, block.lines.counts, latest=block.lines.greatest)

@@ -140,7 +140,7 @@ class MessageChunk:
             return None
         columns = self._columns[:, start:stop]
         text = self._data[self._starts[start] : self._starts[stop] - 1]
-        return Lines(text, columns[COUNTS], columns[GREATEST])
+        return Lines(text, columns[OFFSETS], columns[COUNTS], columns[GREATEST])
 
 
 def _headers(besides: bytes, low: int, high: int) -> list[tuple[str, bytes | None]]:
@@ -204,8 +204,12 @@ class Selection:
             (whole,) = parts
         else:
             pieces = [piece for part in parts for piece in (part.text, _NEWLINE)]
-            counts, greatest = (part.counts for part in parts), (part.greatest for part in parts)
-            whole = Lines(np.concatenate(pieces[:-1]), np.concatenate([*counts]), np.concatenate([*greatest]))
+            whole = Lines(
+                np.concatenate(pieces[:-1]),
+                np.concatenate([part.offsets for part in parts]),
+                np.concatenate([part.counts for part in parts]),
+                np.concatenate([part.greatest for part in parts]),
+            )
         whole.text.flags.writeable = False
         return whole
 

@@ -21,6 +21,7 @@ from typing import IO, Final, Self, TypeVar
 
 from foldline.errors import FoldlineError, LogError
 from foldline.log import validation
+from foldline.log.block import Block, block_of, read_block
 from foldline.log.clock import Clock, now_ms
 from foldline.log.outbox.mirror import Mirror
 from foldline.log.outbox.spool import Append, Spool, joined
@@ -181,6 +182,15 @@ class OutboxLog:
         )
         self._mirror.note(place, offset, rows)
         return rows
+
+    def read_block(self, topic: str, partition: int, offset: int, *, max_records: int) -> Block | None:
+        """See `ReadsBlocks.read_block`; what is mirrored is read as rows."""
+        if self._mirror.covers(topic):
+            rows = self.read(topic, partition, offset, max_records=max_records)
+            return block_of(rows) if rows else None
+        return self._asked(
+            lambda cluster: read_block(cluster, topic, partition, offset, max_records=max_records)
+        )
 
     def offsets(self, topic: str, partition: int) -> tuple[int, int]:
         """See `Log.offsets`; of the mirror while the cluster is away."""

@@ -2,7 +2,8 @@
 
 import random
 
-from foldline.log.protocol import AHEAD_MS, Batch, Row, Topic
+from foldline.log.block import block_of, read_block
+from foldline.log.protocol import AHEAD_MS, Batch, Log, Row, Topic
 from foldline.testing.log_checks.subject import (
     NOW,
     Ledger,
@@ -50,6 +51,40 @@ def records_have_places(subject: LogSubject) -> None:
             equal(row.place(0), (row.offset, 0), "place of a row's first record")
             expect(row.place(row.count - 1)[0] < row.end, f"a record of {row!r} stands at its end")
             expect(not row.packed or (log.counts == "messages" and row.count > 1), f"{row!r} is packed")
+
+
+def blocks_say_what_rows_say(subject: LogSubject) -> None:
+    """A log with a way of its own to read blocks gives the rows that it reads, their records and places."""
+    with open_new(subject) as log:
+        log.create(Topic("t"))
+        for number, count in enumerate((1, 3, 1, 1, 2)):
+            log.append([batch_of("t", numbered(10 * number, count))])
+        _compare_blocks(log)
+        log.append([Batch("t", 0, b"a\nb", 1, NOW, NOW)])
+        _compare_blocks(log)
+
+
+def _compare_blocks(log: Log) -> None:
+    offset, end = log.offsets("t", 0)
+    while offset < end:
+        for most in (1, 2, 4, 1000):
+            rows = log.read("t", 0, offset, max_records=most)
+            block, wanted = read_block(log, "t", 0, offset, max_records=most), block_of(rows)
+            if block is None:
+                raise AssertionError(f"no block at offset {offset}, where rows stand")
+            where = f"of a block at offset {offset} of at most {most} records"
+            equal(block.rows, rows, f"rows {where}")
+            equal((block.end, block.size), (wanted.end, wanted.size), f"end and size {where}")
+            for name, found, expected in zip(
+                ("offsets", "counts"), block.places(), wanted.places(), strict=False
+            ):
+                equal(found.tolist(), expected.tolist(), f"{name} {where}")
+            if block.lines is not None:
+                text = b"\n".join([row.payload for row in rows])
+                equal(block.lines.text.tobytes(), text, f"records {where}")
+                equal(block.lines.greatest.tolist(), [row.greatest for row in rows], f"times {where}")
+        offset = rows[0].end
+    equal(read_block(log, "t", 0, end, max_records=1), None, "the block at the end")
 
 
 def sizes_are_told(subject: LogSubject) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -231,6 +231,19 @@ def test_what_the_library_refuses_is_raised(fetcher: Fetcher) -> None:
     with pytest.raises(KafkaException) as raised:
         fetcher.assign(("t", 0), 0)
     assert raised.value.args[0].code() == KafkaError._CONFLICT
+
+
+def test_a_client_that_is_gone_is_not_touched(kafka_url: str) -> None:
+    """Who comes late hears of it."""
+    with KafkaLog(kafka_url) as log:
+        fetcher = log._clients.fetcher()
+    fetcher.close()
+    fetcher.close()
+    uses: list[Callable[[], None]] = [lambda: fetcher.assign(("t", 0), 0), lambda: fetcher.know("t", 1)]
+    for use in uses:
+        with pytest.raises(LogError) as raised:
+            use()
+        assert raised.value.code == "log.closed"
 
 
 def test_a_password_refused_while_reading_is_noted(broker: Shared, kafka_url: str) -> None:

@@ -2,12 +2,14 @@
 
 import ctypes
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from confluent_kafka import KafkaError, KafkaException
 
+from foldline.errors import LogError
 from foldline.log.kafka import gathering
 from foldline.log.kafka.chunk import MessageChunk
 from foldline.log.kafka.fetcher import EOF, Fetched, Place
@@ -46,6 +48,8 @@ class NativeFetcher:
             LOG_CALLBACK(lambda _client, level, facility, text: _log(logger, level, facility, text)),
         )
         self._client = self._made(settings)
+        # Other threads change what is fetched; none may come to a client that is gone.
+        self._using, self._closed = threading.Lock(), False
         library.set_log_queue(self._client, None)
         library.poll_set_consumer(self._client)
         self._queue = library.queue_get_consumer(self._client)
@@ -55,12 +59,16 @@ class NativeFetcher:
 
     def know(self, topic: str, timeout_s: float) -> None:
         """See `Fetcher.know`."""
-        handle = self._library.topic_new(self._client, topic.encode(), None)
-        found = ctypes.c_void_p()
-        code = self._library.metadata(self._client, 0, handle, ctypes.byref(found), round(timeout_s * 1000))
-        if not code:
-            self._library.metadata_destroy(found)
-        self._library.topic_destroy(handle)
+        with self._using:
+            self._check_open()
+            handle = self._library.topic_new(self._client, topic.encode(), None)
+            found = ctypes.c_void_p()
+            code = self._library.metadata(
+                self._client, 0, handle, ctypes.byref(found), round(timeout_s * 1000)
+            )
+            if not code:
+                self._library.metadata_destroy(found)
+            self._library.topic_destroy(handle)
         if code:
             raise KafkaException(KafkaError(code))
 
@@ -86,10 +94,17 @@ class NativeFetcher:
         return fetched
 
     def close(self) -> None:
-        """See `Fetcher.close`."""
-        self._library.consumer_close(self._client)
-        self._library.queue_destroy(self._queue)
-        self._library.destroy(self._client)
+        """See `Fetcher.close`. Idempotent."""
+        with self._using:
+            if not self._closed:
+                self._closed = True
+                self._library.consumer_close(self._client)
+                self._library.queue_destroy(self._queue)
+                self._library.destroy(self._client)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LogError("log.closed", "the client that fetches from Kafka was closed; open the log again")
 
     def _made(self, settings: Mapping[str, Any]) -> int:
         library, why = self._library, ctypes.create_string_buffer(_TEXT_BYTES)
@@ -110,12 +125,14 @@ class NativeFetcher:
     def _change(self, change: Callable[[int, int], int | None], place: Place, offset: int | None) -> None:
         """Assign or unassign one partition."""
         library, topic = self._library, place[0].encode()
-        places = library.topic_partition_list_new(1)
-        library.topic_partition_list_add(places, topic, place[1])
-        if offset is not None:
-            library.topic_partition_list_set_offset(places, topic, place[1], offset)
-        error = change(self._client, places)
-        library.topic_partition_list_destroy(places)
+        with self._using:
+            self._check_open()
+            places = library.topic_partition_list_new(1)
+            library.topic_partition_list_add(places, topic, place[1])
+            if offset is not None:
+                library.topic_partition_list_set_offset(places, topic, place[1], offset)
+            error = change(self._client, places)
+            library.topic_partition_list_destroy(places)
         if error is not None:
             raised = KafkaError(library.error_code(error), _text(library.error_string(error)))
             library.error_destroy(error)

@@ -267,6 +267,7 @@ class Reader:
             if stream is None:
                 return None
             with self.changed:
+                self._check_open()
                 found = self._read(place, stream, offset, max_records, end)
                 if found is not None:
                     stream.passed(found.end if found else offset)
@@ -274,7 +275,6 @@ class Reader:
                         stream.resume()
                     return found
                 self.changed.wait(POLL_S)
-                self._check_open()
             if time.monotonic() - started > CALL_S:
                 raise _stands_still(place, offset)
 
@@ -306,7 +306,7 @@ class Reader:
             for known in (self._own, self._ends):
                 for place in [place for place in known if place[0] == topic]:
                     del known[place]
-            for slot in self._slots:
+            for slot in self._slots if not self.closed else ():
                 for place in [place for place in slot.streams if place[0] == topic]:
                     slot.close(place)
             self.changed.notify_all()
@@ -344,6 +344,7 @@ class Reader:
         if not (0 if gaps else first) <= offset <= end:
             return None
         with self.changed:
+            self._check_open()
             return self._covering(place, offset) or self._free_slot(place).open(place, max(offset, first))
 
     def _covering(self, place: Place, offset: int) -> Stream | None:

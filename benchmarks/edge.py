@@ -36,6 +36,7 @@ from foldline.client.outbox_file import Durability
 from foldline.client.transport import wall_clock
 from foldline.log.open import open_log
 from foldline.loops.bundle import Bundle
+from foldline.loops.edge_bundle import EdgeBundle
 from foldline.policies.thompson import Thompson
 from foldline.records.types import Decision
 
@@ -53,25 +54,24 @@ SETTINGS: Final[tuple[tuple[str, Durability, str, int], ...]] = (
 
 def drawing(partitions: int) -> Drawing:
     """An epsilon-greedy bundle that has learnt a little."""
-    return Drawing(
-        Bundle(
-            loop="news",
-            hash="0123456789abcdef",
-            time=0,
-            cut=(0,) * partitions,
-            definition=1,
-            stream_time=0,
-            generation=0,
-            salt="0123456789abcdef",
-            kind="epsilon_greedy",
-            actions=ACTIONS,
-            parameters={
-                "epsilon": 0.1,
-                "ties": "random",
-                "values": [0.01 + 0.002 * i for i in range(len(ACTIONS))],
-            },
-        )
+    bundle = Bundle(
+        loop="news",
+        hash="0123456789abcdef",
+        time=0,
+        cut=(0,) * partitions,
+        definition=1,
+        stream_time=0,
+        generation=0,
+        salt="0123456789abcdef",
+        kind="epsilon_greedy",
+        actions=ACTIONS,
+        parameters={
+            "epsilon": 0.1,
+            "ties": "random",
+            "values": [0.01 + 0.002 * i for i in range(len(ACTIONS))],
+        },
     )
+    return Drawing(EdgeBundle(hash=bundle.hash, bundle=bundle))
 
 
 def measure_decisions(rounds: int) -> dict[str, float]:

@@ -307,7 +307,7 @@ def streaming(bundle: bytes) -> Scripted:
     ("payload", "why"),
     [
         (encode_bundle(bundle_of()).replace(b'"definition":1', b'"definition":2'), "content hash"),
-        (b"nonsense", "decoding a bundle"),
+        (b"nonsense", "decoding what decides"),
         (encode_bundle(bundle_of(loop="posts")), "of loop 'posts'"),
         (encode_bundle(bundle_of(kind="from the future")), "from the future"),
     ],
@@ -346,7 +346,7 @@ def test_long_polls_where_streams_do_not_come_through() -> None:
         assert edge.await_bundle(other_than=first.hash) == second
         assert edge.stats().online
         polled.set()
-    assert ("GET", "/v1/loops/news/bundle?wait=20") in server.asked
+    assert ("GET", "/v1/loops/news/edge?wait=20") in server.asked
 
 
 def test_refused_events_can_be_read(service: Service, loop: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -368,7 +368,7 @@ def test_too_large_for_the_service(tmp_path: Path) -> None:
     limit = 400
 
     def script(method: str, path: str, headers: dict[str, str]) -> Scripted:
-        if path.endswith("/bundle"):
+        if path.endswith("/edge"):
             return streaming(encode_bundle(bundle_of()))
         size = int(headers["content-length"])
         if size > limit:

@@ -18,7 +18,7 @@ from foldline.client.link import Link
 from foldline.client.outbox import Outbox
 from foldline.client.transport import Clock
 from foldline.errors import FoldError, FoldlineError, InputError, RequestError
-from foldline.loops.bundle import decode_bundle, encode_bundle
+from foldline.loops.edge_bundle import decode_edge_bundle, encode_edge_bundle
 
 _logger = logging.getLogger("foldline.client")
 
@@ -169,20 +169,26 @@ class Contact:
         bundle = self.drawing.bundle
         return None if bundle is None else bundle.hash
 
+    def tag(self) -> str | None:
+        """Hash of all that is decided with, experiments included; None before the first."""
+        edge = self.drawing.edge
+        return None if edge is None else edge.hash
+
     def take(self, payload: bytes) -> None:
         """Decide with a bundle from now on, if it is sound.
 
         Raises:
             FoldlineError: its hash does not match, it is another loop's, or this version cannot decide with it.
         """
-        bundle = decode_bundle(payload)
+        edge = decode_edge_bundle(payload)
+        bundle = edge.bundle
         if bundle.loop != self._loop:
             raise InputError(
                 "input.unknown_loop",
                 f"the bundle is of loop {bundle.loop!r}, not of {self._loop!r}",
                 field="loop",
             )
-        self.drawing = Drawing(bundle)
+        self.drawing = Drawing(edge)
         self.heard()
 
     def heard(self) -> None:
@@ -239,12 +245,12 @@ class Contact:
             self._changed.notify_all()
 
     def _keep(self, *, least_ms: int) -> None:
-        bundle, heard = self.drawing.bundle, self.heard_ms
-        if bundle is None or heard is None:
+        edge, heard = self.drawing.edge, self.heard_ms
+        if edge is None or heard is None:
             return
-        if self._kept is None or self._kept[0] != bundle.hash or heard - self._kept[1] > least_ms:
-            self._outbox.keep_bundle(encode_bundle(bundle), heard)
-            self._kept = bundle.hash, heard
+        if self._kept is None or self._kept[0] != edge.hash or heard - self._kept[1] > least_ms:
+            self._outbox.keep_bundle(encode_edge_bundle(edge), heard)
+            self._kept = edge.hash, heard
 
     def _deliver_last(self, link: Link, timeout_s: float) -> None:
         """One try without network is enough, three where the rest is lost; then the thread ends in any case."""
@@ -262,9 +268,9 @@ class Contact:
             return
         payload, heard = kept
         try:
-            bundle = decode_bundle(payload)
-            self.drawing = Drawing(bundle)
+            edge = decode_edge_bundle(payload)
+            self.drawing = Drawing(edge)
         except FoldlineError as error:
             _logger.warning("the bundle kept in %s cannot be used: %s", self._outbox.path, error)
             return
-        self.heard_ms, self._kept = heard, (bundle.hash, heard)
+        self.heard_ms, self._kept = heard, (edge.hash, heard)

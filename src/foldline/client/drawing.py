@@ -10,10 +10,10 @@ from typing import Any
 
 from foldline.client.bodies import encode_body, encode_plain
 from foldline.errors import FoldError, InputError
-from foldline.loops.bundle import Bundle
-from foldline.loops.deciding import Decider
+from foldline.experiments.reasons import Reason
+from foldline.loops.edge_bundle import EdgeBundle
 from foldline.loops.messages import DecisionEvent
-from foldline.loops.reports import FALLBACK
+from foldline.loops.reports import FALLBACK, followed
 from foldline.records.hashing import partition_of
 from foldline.records.ids import checked_name, parse_decision_id
 from foldline.records.types import Decision
@@ -29,18 +29,18 @@ class Drawing:
     """Decides with a bundle; immutable, so that readers swap it whole.
 
     Args:
-        bundle: with its parameters.
+        edge: the loop's bundle, and the experiments before it.
 
     Raises:
         FoldlineError: this version cannot decide with it.
     """
 
-    __slots__ = ("_decide", "bundle", "decider")
+    __slots__ = ("_decide", "bundle", "edge")
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
-        self.decider = Decider(bundle)
-        self._decide = self.decider.decide
+    def __init__(self, edge: EdgeBundle) -> None:
+        self.edge = edge
+        self.bundle = bundle = edge.bundle
+        self._decide = edge.chooser().decide
         if len(bundle.cut) > 1:
             partition_of("", len(bundle.cut))  # read from numba's cache here, not at the first decision
 
@@ -51,6 +51,7 @@ class Drawing:
         now: int,
         context: dict[str, Any] | None = None,
         available: Collection[str] | None = None,
+        anonymous: str | None = None,
     ) -> tuple[Decision, bytes]:
         """The decision for a unit, and the event that tells of it.
 
@@ -60,20 +61,27 @@ class Drawing:
             now: this machine's clock, milliseconds.
             context: features, logged by value.
             available: the actions allowed, where fewer than the bundle's.
+            anonymous: the id that the unit had before it logged in; see `loops.reports.followed`.
 
         Raises:
             InputError: unit, context or available are not usable.
         """
+        unit, account = _identified(unit, anonymous)
         made = self._decide(
-            checked_name(unit, "unit"), local, now, context=context, available=available, occurred=now
+            unit, local, now, context=context, available=available, occurred=now, account=account
         )
         event = DecisionEvent(
             decision=local,
             unit=unit,
+            account=account,
             action=made.action,
             propensity=made.propensity,
             bundle=made.bundle,
+            reason=None if made.reason is None else Reason(made.reason),
             definition=made.definition,
+            experiment=made.experiment,
+            variant=made.variant,
+            probability=made.probability,
             available=made.available,
             context=context,
             occurred=now,
@@ -112,7 +120,7 @@ class Fallback:
 
     __slots__ = ("_loop", "action")
 
-    bundle = None
+    bundle = edge = None
 
     def __init__(self, loop: str, action: str | None) -> None:
         self._loop = loop
@@ -125,6 +133,7 @@ class Fallback:
         now: int,
         context: dict[str, Any] | None = None,
         available: Collection[str] | None = None,
+        anonymous: str | None = None,
     ) -> tuple[Decision, bytes]:
         """The fallback for a unit, and the event that tells of it.
 
@@ -139,9 +148,11 @@ class Fallback:
                 f"no bundle of loop {self._loop!r} has come from the service yet, and {what}",
             )
         allowed = None if available is None else sorted(available)
+        unit, account = _identified(unit, anonymous)
         event = DecisionEvent(
             decision=local,
-            unit=checked_name(unit, "unit"),
+            unit=unit,
+            account=account,
             action=action,
             propensity=1.0,
             bundle=FALLBACK,
@@ -155,6 +166,7 @@ class Fallback:
             time=now,
             id=local,
             unit=unit,
+            account=account,
             action=action,
             propensity=1.0,
             bundle=FALLBACK,
@@ -178,6 +190,12 @@ class Fallback:
                 return local
             raise
         raise _like_a_full_id(local, "have the form generation.partition.local")
+
+
+def _identified(unit: str, anonymous: str | None) -> tuple[str, str | None]:
+    """The id that all follows, and the account's where it is another."""
+    followed_unit = followed(unit, anonymous)
+    return followed_unit, None if followed_unit == unit else unit
 
 
 def _like_a_full_id(local: str, how: str) -> InputError:

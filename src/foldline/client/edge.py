@@ -16,6 +16,7 @@ from foldline.client.transport import Clock, checked_url, headers_of, httpx_of, 
 from foldline.errors import InputError
 from foldline.loops import messages
 from foldline.loops.bundle import Bundle
+from foldline.loops.reports import followed
 from foldline.records.ids import checked_name
 from foldline.records.types import Decision
 
@@ -154,6 +155,7 @@ class Edge:
         available: Collection[str] | None = None,
         id: str | None = None,
         log: bool = True,
+        anonymous: str | None = None,
     ) -> Decision:
         """Choose an action for a unit; in the outbox when this returns. Never waits for the network.
 
@@ -163,6 +165,7 @@ class Edge:
             available: the actions allowed now, where fewer than the loop's.
             id: the caller's own id, for retries: the same id and unit count once. Random by default.
             log: False keeps the decision out of the outbox; report it later with `outcome`.
+            anonymous: the id that the unit had before it logged in: its variant stays, and it stays one unit.
 
         Returns:
             The decision, as the service would have drawn it. Before any bundle came: the fallback, whose bundle is
@@ -177,8 +180,8 @@ class Edge:
         if contact.link is None:
             contact.start()
         drawing = contact.drawing
-        local = contact.ids() if id is None else drawing.checked_local(id, unit)
-        made, line = drawing.decide(unit, local, self._clock(), context, available)
+        local = contact.ids() if id is None else drawing.checked_local(id, followed(unit, anonymous))
+        made, line = drawing.decide(unit, local, self._clock(), context, available, anonymous)
         if log:
             self._outbox.append(line)
         return made
@@ -191,6 +194,7 @@ class Edge:
         unit: str | None = None,
         name: str | None = None,
         id: str | None = None,
+        anonymous: str | None = None,
     ) -> None:
         """Report how a decision went; in the outbox when this returns.
 
@@ -201,6 +205,7 @@ class Edge:
             unit: see `decision`.
             name: which reward this is; the loop's by default.
             id: the reward's own: the same id counts once. Random by default.
+            anonymous: the id that `unit` had before it logged in; see `decide`.
 
         Raises:
             InputError: `input.not_finite`, `input.invalid`.
@@ -210,7 +215,7 @@ class Edge:
         self._append(
             messages.RewardEvent(
                 decision=target,
-                unit=unit,
+                unit=followed(unit, anonymous),
                 value=bodies.checked_value(value),
                 name=None if name is None else checked_name(name, "name"),
                 reward_id=self._contact.ids() if id is None else checked_name(id, "id"),

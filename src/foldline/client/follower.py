@@ -32,7 +32,7 @@ class Follower:
     Args:
         http: reaches the service.
         path: of the loop.
-        known: hash of the bundle in use, None for none.
+        known: hash of what is in use, None for none.
         take: is given each new bundle's bytes; may refuse with a `FoldlineError`.
         heard: called whenever the service confirms the bundle in use.
         failed: called with the reason whenever following fails.
@@ -53,7 +53,7 @@ class Follower:
         rng: random.Random,
     ) -> None:
         self._http = http
-        self._path = f"{path}/bundle"
+        self._path = f"{path}/edge"
         self._known = known
         self._take = take
         self._heard = heard

@@ -27,8 +27,8 @@ BACKOFF: Final = Backoff(first_s=0.05, most_s=5.0)
 class Party(Protocol):
     """Who is kept in touch. All methods are called from the link's thread."""
 
-    def known(self) -> str | None:
-        """Hash of the bundle in use."""
+    def tag(self) -> str | None:
+        """Hash of all that is decided with."""
         ...
 
     def take(self, payload: bytes) -> None:
@@ -124,7 +124,7 @@ class Link:
             follower = Follower(
                 http,
                 self._path,
-                known=party.known,
+                known=party.tag,
                 take=party.take,
                 heard=party.heard,
                 failed=lambda error: party.failed(error, following=True),

@@ -1,7 +1,8 @@
 """A replica: a reader's current bundle, swapped whole when a newer one stands on the log."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from foldline.engine.restore import rows_here
 from foldline.errors import FoldlineError
@@ -9,6 +10,7 @@ from foldline.experiments.reasons import Reason
 from foldline.log.protocol import Log
 from foldline.loops.bundle import decode_bundle
 from foldline.loops.deciding import Decider
+from foldline.loops.edge_bundle import EdgeBundle, edge_bundle
 from foldline.loops.trying import Chooser, TrialDecider, Trying
 
 _logger = logging.getLogger("foldline.engine")
@@ -30,6 +32,7 @@ class Replica:
         self.chooser: Chooser | None = None
         self._trials: tuple[TrialDecider, ...] = ()
         self._idle: Reason | None = None
+        self._edge: Callable[[], EdgeBundle | None] = lambda: None
 
     def step(self) -> bool:
         """Read what has come and swap to the newest bundle; True if there was a newer one."""
@@ -61,11 +64,17 @@ class Replica:
         self._choose()
         return True
 
+    def edge_bundle(self) -> EdgeBundle | None:
+        """All that decides, for those who decide elsewhere; None before the first bundle."""
+        return self._edge()
+
     def tries(self, experiment: str) -> bool:
         """Whether deciding asks this experiment first."""
         return any(trial.definition.name == experiment for trial in self._trials)
 
     def _choose(self) -> None:
+        decider, trials, idle = self.decider, self._trials, self._idle
+        self._edge = cache(lambda: None if decider is None else edge_bundle(decider.bundle, trials, idle))
         if self.decider is None or not (self._trials or self._idle):
             self.chooser = self.decider
         else:

@@ -118,6 +118,15 @@ def decode_bundle(payload: bytes) -> Bundle:
         bundle = _DECODER.decode(payload)
     except msgspec.MsgspecError as error:
         raise FoldError("fold.damaged_root", f"decoding a bundle of {len(payload)} bytes: {error}") from error
+    return checked_bundle(bundle)
+
+
+def checked_bundle(bundle: Bundle) -> Bundle:
+    """The bundle, if it is what its hash says.
+
+    Raises:
+        FoldError: `fold.damaged_root`.
+    """
     if bundle.parameters is not None and content_hash(bundle) != bundle.hash:
         raise FoldError(
             "fold.damaged_root",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from foldline.experiments.reasons import Reason
 from foldline.loops.definition import LoopDefinition
 from foldline.models.inference import Prediction
 from foldline.models.report import ModelReport
@@ -119,10 +120,15 @@ class DecisionEvent(Body, frozen=True, kw_only=True, tag_field="type", tag="deci
 
     decision: Local
     unit: Unit
+    account: Annotated[str, Meta(description="the id that the unit got by logging in")] | None = None
     action: Action
     propensity: Chosen
     bundle: BundleHash
+    reason: Reason | None = None
     definition: Version
+    experiment: Annotated[str, Meta(description="whose variant decided")] | None = None
+    variant: Annotated[str, Meta(description="its key")] | None = None
+    probability: Annotated[float, Meta(ge=0, le=1, description="P(variant) among the enrolled")] | None = None
     available: Available | None = None
     context: Context | None = None
     occurred: Occurred | None = None

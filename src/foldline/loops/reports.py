@@ -6,6 +6,7 @@ through here, so that each refuses the same and writes the same.
 
 import math
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from foldline.errors import InputError
@@ -56,6 +57,8 @@ class Made(NamedTuple):
         available: the actions allowed, where fewer than all.
         context: features.
         occurred: when, by the client's clock, milliseconds.
+        trial: where an experiment stood on the loop: account, reason, experiment, variant and probability, as the
+            record has them.
     """
 
     local: str
@@ -67,6 +70,7 @@ class Made(NamedTuple):
     available: list[str] | None = None
     context: dict[str, Any] | None = None
     occurred: int | None = None
+    trial: Mapping[str, Any] = MappingProxyType({})
 
 
 class Reports:
@@ -200,7 +204,7 @@ class Reports:
         """A decision made elsewhere, with the propensity it had."""
         self.refuse_if_complete("a decision on its own")
         partition, fields = self._fields(made)
-        return Placed(partition, Decision(time=time, **fields))
+        return Placed(partition, Decision(time=time, **fields, **made.trial))
 
     def outcome(self, made: Made, reward: float, *, time: int) -> Placed:
         """A decision made elsewhere, with the propensity it had and how it went."""

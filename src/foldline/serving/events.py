@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from foldline.errors import FoldlineError, RequestError
+from foldline.errors import FoldlineError, InputError, RequestError
 from foldline.loops.messages import (
     ActivationEvent,
     DecisionEvent,
@@ -18,6 +18,7 @@ from foldline.loops.messages import (
 )
 from foldline.loops.reports import Made, Placed
 from foldline.records.codec import encode
+from foldline.records.ids import checked_name
 from foldline.serving.calls import Answer, Call, answer
 from foldline.serving.requests import fault_of, read_body
 from foldline.serving.service import Served, Service
@@ -60,7 +61,7 @@ async def _take(service: Service, served: Served, loop: str, request: EventsRequ
     records, errors = [], []
     for index, raw in enumerate(request.events[repeated:], start=repeated):
         try:
-            placed = _placed(served, read_body(_EVENT, raw), now)
+            placed = _placed(service, served, read_body(_EVENT, raw), now)
             records.append((placed.partition, now, encode(placed.record)))
         except FoldlineError as error:
             errors.append(EventFault(index, fault_of(error)))
@@ -72,7 +73,7 @@ async def _take(service: Service, served: Served, loop: str, request: EventsRequ
     return answer(EventsAnswer(len(records), repeated, following, errors))
 
 
-def _placed(served: Served, event: Event, now: int) -> Placed:
+def _placed(service: Service, served: Served, event: Event, now: int) -> Placed:
     reports = served.reports
     if isinstance(event, RewardEvent):
         return reports.reward(
@@ -86,12 +87,40 @@ def _placed(served: Served, event: Event, now: int) -> Placed:
         )
     if isinstance(event, ActivationEvent):
         return reports.activation(event.decision, time=now, unit=event.unit)
-    made = _made(event)
-    return (
-        reports.outcome(made, event.reward, time=now)
-        if isinstance(event, OutcomeEvent)
-        else reports.made(made, time=now)
-    )
+    if isinstance(event, DecisionEvent):
+        return reports.made(_made(event)._replace(trial=_trial(service, served, event)), time=now)
+    return reports.outcome(_made(event), event.reward, time=now)
+
+
+def _trial(service: Service, served: Served, event: DecisionEvent) -> dict[str, Any]:
+    """What a decision says of experiments, if there is such a variant on this loop.
+
+    Raises:
+        InputError: `input.unknown_experiment`, `input.invalid`.
+    """
+    if event.experiment is not None:
+        one = service.host.experiments.one(event.experiment)
+        if one.loop != served.definition.name:
+            raise InputError(
+                "input.invalid",
+                f"experiment {one.name!r} is of loop {one.loop!r}, not of {served.definition.name!r}",
+                field="experiment",
+                value=one.name,
+            )
+        one.variant(event.variant or "")
+    elif event.variant is not None or event.probability is not None:
+        raise InputError(
+            "input.invalid",
+            f"variant {event.variant!r} of no experiment; give both, or neither",
+            field="experiment",
+        )
+    return {
+        "account": None if event.account is None else checked_name(event.account, "account"),
+        "reason": None if event.reason is None else event.reason.value,
+        "experiment": event.experiment,
+        "variant": event.variant,
+        "probability": event.probability,
+    }
 
 
 def _made(event: DecisionEvent | OutcomeEvent) -> Made:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from foldline.loops.bundle import Bundle
+from foldline.loops.edge_bundle import EdgeBundle
 from foldline.loops.messages import (
     ActivationAnswer,
     ActivationRequest,
@@ -30,7 +31,7 @@ from foldline.loops.messages import (
     RewardRequest,
 )
 from foldline.loops.settings import LoopSettings
-from foldline.serving.bundles import newest_bundle
+from foldline.serving.bundles import newest_bundle, newest_edge_bundle
 from foldline.serving.calls import Answer, Call, Stream
 from foldline.serving.definitions import list_loops, put_loop, show_loop, show_models
 from foldline.serving.events import take_events
@@ -182,6 +183,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         "GET", f"{LOOP}/bundle", newest_bundle, "decide", "bundle", "The newest bundle, at once, changed, or streamed",
         answers=((200, Bundle), (304, None)), errors=(400, 404, 503), query=(_WAIT,), waits=True,
+    ),
+    Route(
+        "GET", f"{LOOP}/edge", newest_edge_bundle, "decide", "edge_bundle",
+        "The newest bundle with the experiments before it, for edge clients; likewise",
+        answers=((200, EdgeBundle), (304, None)), errors=(400, 404, 503), query=(_WAIT,), waits=True,
     ),
     Route(
         "GET", LOOP, show_loop, None, "show_loop", "A loop: definition, bundle, estimates, counts",

@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 import foldline as fl
 from foldline.cli import main
 from foldline.errors import InputError
+from foldline.experiments.bands import Band
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.settings import read_settings
 from foldline.loops.definition import LoopDefinition
@@ -109,6 +111,15 @@ def test_what_learns_is_refused_and_nothing_is_not_a_number() -> None:
     with pytest.raises(InputError, match="'thompson' learns"):
         evaluate_off_policy(
             decisions, LOOP, parse_policy("random"), propensity="mixture", experiments=learning
+        )
+    changed = {
+        "ctr": msgspec.structs.replace(
+            _experiment(MOSTLY, MOSTLY), bands=(Band(coverage=0.5, weights=(1, 1)),)
+        )
+    }
+    with pytest.raises(InputError, match="were changed while it ran"):
+        evaluate_off_policy(
+            decisions, LOOP, parse_policy("random"), propensity="mixture", experiments=changed
         )
     assert isinstance(evaluate_off_policy([], LOOP, parse_policy("random")), NotEstimable)
 

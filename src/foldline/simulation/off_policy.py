@@ -77,7 +77,7 @@ def evaluate_off_policy(
 
     Raises:
         InputError: `input.invalid`: a policy learns, so that its probabilities then are not to be had from the
-            definition.
+            definition; or an experiment's weights were changed, so that it has no one mixture.
     """
     target = _Table(policy, loop)
     wanted = [target.probability(one.action, one.available) for one in decisions]
@@ -147,6 +147,14 @@ class _Mixture:
     """The mixture of an experiment's variants."""
 
     def __init__(self, experiment: ExperimentDefinition, loop: LoopDefinition) -> None:
+        if experiment.bands:
+            raise InputError(
+                "input.invalid",
+                f"the weights of experiment {experiment.name!r} were changed while it ran, so there is no one "
+                "mixture; use the propensity own",
+                field="propensity",
+                value="mixture",
+            )
         self._shares = np.array(experiment.weights, np.float64) / sum(experiment.weights)
         self._tables = [_Table(policy_from(variant.policy), loop) for variant in experiment.variants]
 

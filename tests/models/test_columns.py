@@ -19,7 +19,7 @@ from foldline.records.codec import decode, encode_lines
 from foldline.records.columns import Columns
 from foldline.records.examples import Examples
 from foldline.records.labels import Labels
-from foldline.records.types import Example, Label, Record, Tick
+from foldline.records.types import Example, Label, Record, Tick, Value
 from tests.models.test_fold import MODELS, fold_of
 
 
@@ -28,15 +28,17 @@ def _scanners_ready() -> None:
     lose_patience()
 
 
-def _stream(count: int, seed: int, *, early: bool = False) -> list[Record]:
+def _stream(count: int, seed: int, *, early: bool = False, words: bool = False) -> list[Record]:
     """Examples whose labels stand in them, come a little or much later, twice, or never; some examples come twice."""
     rng = np.random.default_rng(seed)
     due: list[tuple[int, Record]] = []
     for i in range(count):
-        time, x = (
-            10 * i,
-            {"amount": float(rng.random() + i % 2), "items": int(rng.integers(9)), "new": bool(i % 3)},
-        )
+        time = 10 * i
+        x: dict[str, Value] = {
+            "amount": float(rng.random() + i % 2), "items": int(rng.integers(9)), "new": bool(i % 3),
+        }  # fmt: skip
+        if words:
+            x["shop"] = f"shop {rng.integers(40)}"
         y, how = bool(rng.random() < 0.3 + 0.4 * (i % 2)), rng.random()
         id, unit = f"0.0.e{i}", f"card-{i % 9}"
         due.append((time, Example(time=0, id=id, unit=unit, x=dict(x), y=y if how < 0.3 else None)))
@@ -94,7 +96,7 @@ def _check(fold: ModelFold, records: list[Record], size: int) -> ModelState:
 def test_columns_tell_what_each_for_itself_does(name: str, groups: int) -> None:
     """For every model, with labels of every kind, across batches and restarts."""
     fold = fold_of(**{**MODELS[name], "groups": groups})
-    state = _check(fold, _stream(500, 3), 150)
+    state = _check(fold, _stream(500, 3, words=groups > 1), 150)
     assert state.known.counts[Count.DUPLICATES]
     assert state.known.counts[Count.LABELS_AGAIN]
     assert state.known.counts[Count.MISSING] or "label_window_s" not in MODELS[name]
@@ -112,16 +114,15 @@ def test_labels_before_their_examples(missing: bool | None) -> None:
 @given(st.integers(0, 1000), st.integers(1, 90), st.booleans())
 def test_any_stream_in_any_batches(seed: int, size: int, early: bool) -> None:
     """The same bytes, too."""
-    _check(
-        fold_of(model="LogisticRegression", label_window_s=1, groups=2), _stream(60, seed, early=early), size
-    )
+    fold = fold_of(model="LogisticRegression", label_window_s=1, groups=2)
+    _check(fold, _stream(60, seed, early=early, words=seed % 2 == 0), size)
 
 
 def test_usual_batches_are_taken_as_columns() -> None:
     """Labels in examples, later in the batch, in a later batch, and never."""
     fold = fold_of(model="LogisticRegression", label_window_s=5)
     state = fold.empty()
-    for together, _ in _batches(_stream(900, 5), 300):
+    for together, _ in _batches(_stream(900, 5, words=True), 300):
         taken = take(state.join, together, 1, None)
         assert taken.source is not None
         assert np.count_nonzero(taken.source >= 0) > 10
@@ -169,8 +170,10 @@ def test_kept_rows_are_found_again(rounds: list[list[tuple[bool, int]]]) -> None
 
 def test_what_waits_is_restored_as_it_was() -> None:
     """In columns where it fits, as objects where not."""
-    fitting = [Waiting(n, f"e{n}", "u", n % 2, {"a": 0.5, "b": n, "c": True}) for n in range(5)]
-    for given_, in_columns in ((fitting, True), ([*fitting, Waiting(9, "é", "u", 0, {"a": "text"})], False)):
+    fitting = [
+        Waiting(n, f"e{n}", "u", n % 2, {"a": 0.5, "b": n, "c": True, "d": f"text {n % 2}"}) for n in range(5)
+    ]
+    for given_, in_columns in ((fitting, True), ([*fitting, Waiting(9, "é", "u", 0, {"a": 0.5})], False)):
         waiting = WaitingExamples()
         waiting.restore(given_)
         assert waiting.in_columns([0, 4]) is in_columns

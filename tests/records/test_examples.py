@@ -30,7 +30,12 @@ def _examples(count: int) -> list[Example]:
             time=1_700_000_000_000 + i,
             id=f"0.3.row-{i}",
             unit=f"card-{i % 7}",
-            x={"amount": float(rng.normal()), "items": int(rng.integers(-9, 9)), "new": bool(i % 3)},
+            x={
+                "amount": float(rng.normal()),
+                "items": int(rng.integers(-9, 9)),
+                "new": bool(i % 3),
+                "shop": f"shop {i % 40} of a chain of shops" if i % 5 else f"s{i % 3}",
+            },
             y=[True, False, None, 2, 0.5][i % 5],
             occurred=None if i % 2 else i,
         )
@@ -57,15 +62,15 @@ def test_examples_of_a_loop_stand_in_one_table() -> None:
     assert_equal(columns, columns_of(made))
     table = _table(data)
     assert columns.examples.objects == {}
-    assert table.x.names == ("amount", "items", "new")
+    assert table.x.names == ("amount", "items", "new", "shop")
     assert [dict(each) for each in table.x] == [each.x for each in made]
-    assert [type(value) for value in table.x[4].values()] == [float, int, bool]
+    assert [type(value) for value in table.x[4].values()] == [float, int, bool, str]
     assert table.labels() == [each.y for each in made]
     assert list(table.id) == [each.id for each in made]
     assert (table.unit[3], list(table.unit[5:7])) == ("card-3", ["card-5", "card-6"])
-    numbers = table.x.numbers(("new", "none", "amount"))
+    numbers = table.x.numbers(("new", "none", "amount", "shop"))
     assert numbers[:, 0].tolist() == [float(each.x["new"] or 0) for each in made]
-    assert np.isnan(numbers[:, 1]).all()
+    assert np.isnan(numbers[:, [1, 3]]).all()
 
 
 def test_features_that_come_later_or_are_absent() -> None:
@@ -80,7 +85,9 @@ def test_features_that_come_later_or_are_absent() -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        {"x": {"a": "text"}},
+        {"x": {"a": ""}},
+        {"x": {"a": "\u00e9"}},
+        {"x": {"a": 'a "text"'}},
         {"x": {"a": None}},
         {"x": {"b": 1.0, "a": 1.0}},
         {"x": {"a": 1 << 60}},
@@ -113,7 +120,8 @@ def test_every_single_byte_change_of_an_example() -> None:
 
 
 _values = st.dictionaries(
-    st.sampled_from("abc"), st.one_of(st.floats(-9, 9), st.booleans(), st.integers(-9, 9))
+    st.sampled_from("abc"),
+    st.one_of(st.floats(-9, 9), st.booleans(), st.integers(-9, 9), st.text("xyz", min_size=1, max_size=20)),
 )
 
 
@@ -140,17 +148,31 @@ def test_a_slice_holds_the_examples_of_its_rows(made: list[Record], start: int, 
 def test_a_table_gives_back_what_was_put_in(rows: list[dict[str, Value]]) -> None:
     """Values with their types, absent ones left out, one by one or all together."""
     names = ("a", "b", "c")
-    forms = np.array([[_form(row.get(name)) for name in names] for row in rows], np.uint8)
-    values = np.array(
-        [[float(row.get(name, np.nan)) for name in names] for row in rows]
-    )  # no texts among them
-    table = FeatureTable(names, values, forms)
+    table = FeatureTable.of([{"a": None, "b": None, "c": None}, *rows])
+    assert table is not None or any(list(row) != sorted(row) for row in rows)
+    if table is None:
+        return
+    table = table[1:]
+    assert table.names == names
     expected = [[(name, type(row[name]), row[name]) for name in names if name in row] for row in rows]
     for found in (list(table), [table[at] for at in range(len(rows))]):
         assert [[(name, type(value), value) for name, value in each.items()] for each in found] == expected
 
 
-def _form(value: Value | None) -> Form:
-    if isinstance(value, bool):
-        return Form.TRUE if value else Form.FALSE
-    return {type(None): Form.ABSENT, float: Form.FLOAT, int: Form.INTEGER}[type(value)]
+def test_tables_join_whatever_texts_they_have() -> None:
+    """Each keeps what it had."""
+    parts: list[list[dict[str, Value | None]]] = [
+        [{"a": "x", "b": 1}, {"a": 0.5}],
+        [{"a": "y", "b": "x"}, {"a": "x"}],
+        [{"b": 2}],
+    ]
+    tables = [FeatureTable.of([{"a": None, "b": None}, *part]) for part in parts]
+    whole = tables[0]
+    for table in tables[1:]:
+        assert whole is not None
+        assert table is not None
+        whole = whole.joined(table)
+    assert whole is not None
+    assert [dict(each) for each in whole if each] == [row for part in parts for row in part]
+    assert np.isnan(whole.numbers(("a",))[1, 0])
+    assert whole.numbers(("b",))[1, 0] == 1

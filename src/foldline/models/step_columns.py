@@ -165,10 +165,9 @@ def _together(
 
 
 def _joined(first: WaitingColumns, second: WaitingColumns) -> WaitingColumns:
-    x = FeatureTable(
-        first.x.names,
-        np.concatenate((first.x.values, second.x.values)),
-        np.concatenate((first.x.forms, second.x.forms)),
+    return WaitingColumns(
+        first.id.joined(second.id),
+        first.unit.joined(second.unit),
+        np.concatenate((first.group, second.group)),
+        first.x.joined(second.x),
     )
-    id, unit = first.id.joined(second.id), first.unit.joined(second.unit)
-    return WaitingColumns(id, unit, np.concatenate((first.group, second.group)), x)

@@ -16,6 +16,10 @@ LONGEST: Final = 128
 """Bytes of an id or a unit that stands in columns, where each takes the room of the longest."""
 
 
+TEXTS: Final = 50_000
+"""Different texts among the features beyond which further examples are objects, until none in columns waits."""
+
+
 class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An example without its label so far.
 
@@ -62,6 +66,7 @@ class WaitingExamples:
         self._objects: dict[int, Waiting] = {}
         self._kept = Kept()
         self._names: tuple[str, ...] = ()
+        self._texts: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._objects) + len(self._kept)
@@ -73,7 +78,7 @@ class WaitingExamples:
 
     def fits(self, names: tuple[str, ...]) -> bool:
         """Whether examples of these features stand in the same columns as those that wait."""
-        return not len(self._kept) or names == self._names
+        return not len(self._kept) or (names == self._names and len(self._texts) <= TEXTS)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,10 +99,12 @@ class WaitingExamples:
             for one in _objects(numbers, rows):
                 self.add(one)
             return
+        if not len(self._kept):
+            self._texts = {}
         self._names = rows.x.names
         self._kept.put(numbers, {
             "id": id, "id_size": id_size, "unit": unit, "unit_size": unit_size, "group": rows.group,
-            "x": rows.x.values, "forms": rows.x.forms,
+            "x": rows.x.coded(self._texts), "forms": rows.x.forms,
         })  # fmt: skip
 
     def pop(self, number: int) -> Waiting:
@@ -139,7 +146,7 @@ class WaitingExamples:
             Texts.unpadded(get("id"), get("id_size")),
             Texts.unpadded(get("unit"), get("unit_size")),
             get("group"),
-            FeatureTable(self._names, get("x"), get("forms")),
+            FeatureTable(self._names, get("x"), get("forms"), tuple(self._texts)),
         )
 
 

@@ -1,7 +1,8 @@
-"""A scanner of canonical examples, for the lines that `scanner` leaves: features that are numbers or booleans.
+"""A scanner of canonical examples, for the lines that `scanner` leaves: features that are numbers, booleans or texts.
 
-It knows the lines `codec.encode` writes of examples whose features and labels are no texts, whose features stand in one
-order, and which have at most `FEATURES` names among them. Every other line it leaves, as `scanner` does.
+It knows the lines `codec.encode` writes of examples whose labels are no texts, whose features stand in one order, and
+which have at most `FEATURES` names and `WORDS` different texts among them. Every other line it leaves, as `scanner`
+does.
 """
 
 from typing import Any, Final
@@ -11,7 +12,8 @@ import numpy.typing as npt
 
 from foldline.kernels import Bytes, Int, inlined, kernel
 from foldline.records.columns import Kind
-from foldline.records.examples import ExampleTable, FeatureTable, Texts
+from foldline.records.dictionary import index_of
+from foldline.records.examples import ExampleTable, FeatureTable, Form, Texts
 from foldline.records.hashing import hash_span
 from foldline.records.literals import after, closed, literal, opened, value_at
 from foldline.records.tokens import LEFT, string_end
@@ -20,11 +22,14 @@ from foldline.records.words import word_at
 FEATURES: Final = 256
 """Names of features known at a time."""
 
+WORDS: Final = 4_096
+"""Different texts known at a time."""
+
 LEAST_BYTES: Final = 4
 """Of a feature: two quotes, a colon and a digit."""
 
-TAKEN, REST, VALUES, NAMES, UNEVEN = range(5)
-"""Places in the kernel's counters: examples taken, lines left, values, names, examples with other features."""
+TAKEN, REST, VALUES, NAMES, UNEVEN, TEXTS = range(6)
+"""Places in the kernel's counters: examples taken, lines left, values, names, examples with other features, texts."""
 
 _OPENING: Final = b'{"type":"example","time":'
 _START: Final = literal(_OPENING[:16])
@@ -68,7 +73,15 @@ def _column(buffer: Bytes, start: Int, end: Int, names: Any, counts: Any, column
 
 @inlined
 def _features(
-    buffer: Bytes, place: Int, names: Any, counts: Any, columns: Any, values: Any, forms: Any
+    buffer: Bytes,
+    place: Int,
+    names: Any,
+    counts: Any,
+    columns: Any,
+    values: Any,
+    forms: Any,
+    words: Any,
+    table: Any,
 ) -> Int:
     """Reads the features from the opening brace on; the place after the closing one, else LEFT."""
     stop = buffer.size
@@ -84,7 +97,16 @@ def _features(
         column = _column(buffer, place + 1, end, names, counts, column + 1)
         if column < 0:
             return LEFT
-        value, form, place = value_at(buffer, end + 2)
+        place = end + 2
+        if place < stop and buffer[place] == 34:
+            end = string_end(buffer, place + 1)
+            if end <= place + 1 or counts[TEXTS] == WORDS:
+                return LEFT
+            code = index_of(buffer, place + 1, end, table, words, counts[TEXTS])
+            counts[TEXTS] += code == counts[TEXTS]
+            value, form, place = float(code), np.int64(Form.TEXT), end + 1
+        else:
+            value, form, place = value_at(buffer, place)
         if place < 0 or place >= stop:
             return LEFT
         columns[at], values[at], forms[at] = column, value, form
@@ -100,7 +122,8 @@ def _features(
 @kernel
 def _scan(
     buffer: Bytes, left: Any, kinds: Any, times: Any, ids: Any, units: Any, rows: Any, texts: Any, names: Any,
-    starts: Any, columns: Any, values: Any, forms: Any, y: Any, y_forms: Any, rest: Any, counts: Any,
+    starts: Any, columns: Any, values: Any, forms: Any, y: Any, y_forms: Any, rest: Any, words: Any, table: Any,
+    counts: Any,
 ) -> None:  # fmt: skip
     """Reads the examples it knows among the lines left. O(bytes).
 
@@ -121,7 +144,9 @@ def _scan(
         y: (n,) float64, written: labels; likewise `y_forms`.
         y_forms: (n,) uint8.
         rest: (n,) int64, written: which lines are left.
-        counts: (5,) int64, written.
+        words: (WORDS + 1, 2) int64, written: where each text among the features first stood.
+        table: (power of two above 2 WORDS,) int32, zeros, scratch.
+        counts: (6,) int64, written.
     """
     counts[:] = 0
     for line in range(left.shape[1]):
@@ -140,7 +165,7 @@ def _scan(
                     if 1 <= unit_end - unit <= 512:
                         place = after(buffer, unit_end, _X)
         if place >= 0:
-            place = _features(buffer, place, names, counts, columns, values, forms)
+            place = _features(buffer, place, names, counts, columns, values, forms, words, table)
         if place >= 0 and closed(buffer, place, end, y, y_forms, nth):
             row = left[0, line]
             kinds[row], times[row], rows[nth] = Kind.EXAMPLE, time, row
@@ -180,17 +205,20 @@ def scan_examples(
         np.empty((count, 4), np.int64),
         np.empty((FEATURES, 2), np.int64),
     )
-    starts, rest, counts = np.empty(count + 1, np.int64), np.empty(count, np.int64), np.empty(5, np.int64)
+    starts, rest, counts = np.empty(count + 1, np.int64), np.empty(count, np.int64), np.empty(6, np.int64)
     columns, values, forms = np.empty(most, np.int64), np.empty(most), np.empty(most, np.uint8)
-    y, y_forms = np.empty(count), np.empty(count, np.uint8)
+    y, y_forms, words = np.empty(count), np.empty(count, np.uint8), np.empty((WORDS + 1, 2), np.int64)
     _scan(
         np.frombuffer(data, np.uint8), left, kinds, times, ids, units, rows, texts, names, starts, columns, values,
-        forms, y, y_forms, rest, counts,
+        forms, y, y_forms, rest, words, np.zeros(4 * WORDS, np.int32), counts,
     )  # fmt: skip
-    taken, remaining, total, width, uneven = counts.tolist()
+    taken, remaining, total, width, uneven, several = counts.tolist()
     if not taken:
         return None, left
-    known = tuple(data[start:end].decode() for start, end in names[:width].tolist())
+    known, said = (
+        tuple(data[start:end].decode() for start, end in spans.tolist())
+        for spans in (names[:width], words[:several])
+    )
     if uneven or total != taken * width:
         table, how = np.full((taken, width), np.nan), np.zeros((taken, width), np.uint8)
         at = np.repeat(np.arange(taken), np.diff(starts[: taken + 1])), columns[:total]
@@ -201,7 +229,7 @@ def scan_examples(
         rows[:taken],
         Texts(data, texts[:taken, :2]),
         Texts(data, texts[:taken, 2:]),
-        FeatureTable(known, table, how),
+        FeatureTable(known, table, how, said),
         y[:taken],
         y_forms[:taken],
     )

@@ -21,13 +21,14 @@ _EXACT: Final = 1 << 53
 
 
 class Form(IntEnum):
-    """How a value stood in the line; the table holds it as a float64."""
+    """How a value stood in the line; the table holds it as a float64, a text by its place among the table's texts."""
 
     ABSENT = 0
     FLOAT = 1
     INTEGER = 2
     FALSE = 3
     TRUE = 4
+    TEXT = 5
 
 
 class Texts(Sequence[str]):
@@ -98,6 +99,7 @@ class FeatureTable(Sequence[Mapping[str, Value]]):
         names: of the columns.
         values: (n, columns) float64; of an absent one NaN.
         forms: (n, columns) uint8, a `Form`.
+        texts: those that the table has, and maybe others.
 
     Example:
         >>> table = FeatureTable(("age", "new"), np.array([[41.0, 1.0]]), np.array([[Form.INTEGER, Form.TRUE]]))
@@ -106,11 +108,16 @@ class FeatureTable(Sequence[Mapping[str, Value]]):
     """
 
     def __init__(
-        self, names: tuple[str, ...], values: npt.NDArray[np.float64], forms: npt.NDArray[np.uint8]
+        self,
+        names: tuple[str, ...],
+        values: npt.NDArray[np.float64],
+        forms: npt.NDArray[np.uint8],
+        texts: tuple[str, ...] = (),
     ) -> None:
         self.names = names
         self.values = values
         self.forms = forms
+        self.texts = texts
 
     def __len__(self) -> int:
         return len(self.values)
@@ -124,7 +131,9 @@ class FeatureTable(Sequence[Mapping[str, Value]]):
             values, forms = self.values[some], self.forms[some]
             rows: Iterable[Sequence[Any]] = values.tolist()
             if not plain and names:
-                rows = zip(*[given(values[:, at], forms[:, at]) for at in range(len(names))], strict=True)
+                rows = zip(
+                    *[given(values[:, at], forms[:, at], self.texts) for at in range(len(names))], strict=True
+                )
             if absent:
                 yield from [
                     {name: value for name, value in zip(names, row, strict=False) if value is not None}
@@ -144,40 +153,65 @@ class FeatureTable(Sequence[Mapping[str, Value]]):
         return (
             self._one(at)
             if isinstance(at, int)
-            else FeatureTable(self.names, self.values[at], self.forms[at])
+            else FeatureTable(self.names, self.values[at], self.forms[at], self.texts)
         )
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Value | None]]) -> "FeatureTable | None":
         """The table of these mappings, None standing for an absent one.
 
-        None where one has a text, a whole number that a float64 would round, or features in another order than others.
+        None where one has a whole number that a float64 would round, or features in another order than others.
         """
         names = tuple(dict.fromkeys(chain.from_iterable(rows)))
         values, forms = np.full((len(rows), len(names)), np.nan), np.zeros((len(rows), len(names)), np.uint8)
         place = {name: column for column, name in enumerate(names)}
+        texts: dict[str, int] = {}
         for at, row in enumerate(rows):
             columns = [place[name] for name, value in row.items() if value is not None]
             some = [value for value in row.values() if value is not None]
             how = [form_of(value) for value in some]
             if Form.ABSENT in how or columns != sorted(columns):
                 return None
-            values[at, columns], forms[at, columns] = some, how
-        return cls(names, values, forms)
+            codes = [
+                texts.setdefault(value, len(texts)) if isinstance(value, str) else value for value in some
+            ]
+            values[at, columns], forms[at, columns] = codes, how
+        return cls(names, values, forms, tuple(texts))
+
+    def joined(self, other: "FeatureTable") -> "FeatureTable":
+        """These, and after them another table's of the same names."""
+        texts = {text: place for place, text in enumerate(self.texts)}
+        values = np.concatenate((self.values, other.coded(texts)))
+        return FeatureTable(self.names, values, np.concatenate((self.forms, other.forms)), tuple(texts))
+
+    def coded(self, texts: dict[str, int]) -> npt.NDArray[np.float64]:
+        """(n, columns) the values with texts by their places among others, to which those that lack are added."""
+        here = self.forms == Form.TEXT
+        if not self.texts or not here.any():
+            return self.values
+        values, codes = self.values.copy(), self.values[here].astype(np.int64)
+        places = np.zeros(len(self.texts))
+        for code in np.unique(codes).tolist():
+            places[code] = texts.setdefault(self.texts[code], len(texts))
+        values[here] = places[codes]
+        return values
 
     def numbers(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
-        """(n, names) the features of these names in their order, NaN where absent."""
+        """(n, names) the features of these names in their order, NaN where absent or a text."""
+        values = self.values
+        if self.texts:
+            values = np.where(self.forms == Form.TEXT, np.nan, values)
         if tuple(names) == self.names:
-            return self.values
+            return values
         out = np.full((len(self), len(names)), np.nan)
         for at, name in enumerate(names):
             if name in self.names:
-                out[:, at] = self.values[:, self.names.index(name)]
+                out[:, at] = values[:, self.names.index(name)]
         return out
 
     def _one(self, at: int) -> Mapping[str, Value]:
         there = np.flatnonzero(self.forms[at])
-        found = given(self.values[at, there], self.forms[at, there])
+        found = given(self.values[at, there], self.forms[at, there], self.texts)
         return {self.names[column]: value for column, value in zip(there.tolist(), found, strict=True)}  # type: ignore[misc]  # none is absent
 
 
@@ -187,28 +221,33 @@ def form_of(value: Value) -> Form:
         return Form.TRUE if value else Form.FALSE
     if isinstance(value, float):
         return Form.FLOAT
-    return Form.INTEGER if isinstance(value, int) and abs(value) <= _EXACT else Form.ABSENT
+    if isinstance(value, str):
+        return Form.TEXT
+    return Form.INTEGER if abs(value) <= _EXACT else Form.ABSENT
 
 
-def given(values: npt.NDArray[np.float64], forms: npt.NDArray[np.uint8]) -> list[Value | None]:
+def given(
+    values: npt.NDArray[np.float64], forms: npt.NDArray[np.uint8], texts: Sequence[str] = ()
+) -> list[Value | None]:
     """(n,) values as they stood in their lines; None for absent ones."""
     if not len(forms):
         return []
     if (forms == forms[0]).all():
-        return list(_ALIKE[forms[0]](values))
+        return list(_ALIKE[forms[0]](values, texts))
     out = np.empty(len(forms), np.object_)
     for form in np.unique(forms).tolist():
         there = forms == form
-        out[there] = _ALIKE[form](values[there])
+        out[there] = _ALIKE[form](values[there], texts)
     return list(out.tolist())
 
 
 _ALIKE: Final[dict[int, Any]] = {
-    Form.ABSENT: lambda values: [None] * len(values),
-    Form.FLOAT: lambda values: values.tolist(),
-    Form.INTEGER: lambda values: values.astype(np.int64).tolist(),
-    Form.FALSE: lambda values: [False] * len(values),
-    Form.TRUE: lambda values: [True] * len(values),
+    Form.ABSENT: lambda values, _: [None] * len(values),
+    Form.FLOAT: lambda values, _: values.tolist(),
+    Form.INTEGER: lambda values, _: values.astype(np.int64).tolist(),
+    Form.FALSE: lambda values, _: [False] * len(values),
+    Form.TRUE: lambda values, _: [True] * len(values),
+    Form.TEXT: lambda values, texts: [texts[code] for code in values.astype(np.int64).tolist()],
 }
 
 

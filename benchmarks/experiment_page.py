@@ -2,7 +2,8 @@
 
 Question: what does the page of an experiment cost that covers 10 million exposures: the first look at its state, a
     look after a new minute, the answer itself? All who look share one look a second; who comes between pays the
-    answer alone.
+    answer alone. And what does `GET /v1/experiments/NAME/results` cost after a new minute, in CPU time without a
+    server between?
 Workload: a log whose tally covers 10,000,000 exposures of 5,000,000 units in two variants, four weeks of 40,320
     minutes, a goal and two guardrails, in one partition; the root stands on an SQLite log, as a learner writes it.
     Then a root of one more minute each.
@@ -32,6 +33,7 @@ from foldline.dashboard.asgi import dashboard
 from foldline.dashboard.experiment_reader import ExperimentReader
 from foldline.engine.examining import tallies
 from foldline.engine.experimenting import create_experiments
+from foldline.engine.followed_results import FollowedResults
 from foldline.engine.root import RootWriter
 from foldline.experiments.catalogue import EXPERIMENTS
 from foldline.experiments.course import Course
@@ -172,12 +174,16 @@ def main() -> None:
         log.append([Batch(EXPERIMENTS, 0, msgspec.json.encode(wanted), 1, START, START)])
         writer = RootWriter(log, topics_of(loop).roots, tallies(log, loop, wanted).identities[0], 0)
         size = write_root(log, writer, fold, upto(whole, MINUTES), MINUTES)
-        reader = ExperimentReader(log)
+        reader, followed = ExperimentReader(log), FollowedResults(log)
+        followed.with_announced(loop, wanted)
         first = milliseconds(lambda: reader.read(loop, wanted))
-        later = []
+        later, asked = [], []
         for extra in range(1, ROUNDS + 1):
             write_root(log, writer, fold, upto(whole, MINUTES + extra), MINUTES + extra)
             later.append(milliseconds(lambda: reader.read(loop, wanted)))
+            begun = time.process_time()
+            msgspec.json.encode(followed.with_announced(loop, wanted))
+            asked.append(1e3 * (time.process_time() - begun))
         application = dashboard(log, every_s=0.0)
         page, data = "/experiments/ctr", "/experiments/ctr/results.json"
         answered(application, page)
@@ -194,16 +200,17 @@ def main() -> None:
         "page_ms": round(shown, 1),
         "plots_ms": round(drawn, 1),
         "page_after_a_minute_ms": round(again + shown, 1),
+        "http_results_cpu_ms": round(statistics.median(asked), 1),
         "every_minute_exactly_ms": round(exact, 1),
         "ratio": round(exact / first, 1),
         "bar_ms": BAR_MS,
-        "passed": again + shown < BAR_MS,
+        "passed": max(again + shown, statistics.median(asked)) < BAR_MS,
     }
     if "--json" in sys.argv:
         print(json.dumps(found))
         return
     for name, value in found.items():
-        print(f"{name:<26}{value:>14,}" if not isinstance(value, bool) else f"{name:<26}{value!s:>14}")
+        print(f"{name:<31}{value:>14,}" if not isinstance(value, bool) else f"{name:<31}{value!s:>14}")
 
 
 @contextmanager

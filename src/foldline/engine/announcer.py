@@ -19,7 +19,7 @@ from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.revision import Revision
 from foldline.experiments.verdict import Breach, Verdict
 from foldline.experiments.walk import Walk
-from foldline.log.protocol import Batch, Lease, Log
+from foldline.log.protocol import Batch, Lease, Log, Row
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import verdicts_of
 from foldline.loops.variants import Definitions
@@ -58,7 +58,12 @@ def read_announcements(log: Log, loop: LoopDefinition, experiment: str) -> list[
         if error.code != "log.topic_missing":
             raise
         return []
-    return [_DECODER.decode(line) for row in rows for line in row.payload.split(b"\n")]
+    return [one for row in rows for one in announcements_of(row)]
+
+
+def announcements_of(row: Row) -> list[Announcement]:
+    """Those of one row of an experiment's topic of verdicts."""
+    return [_DECODER.decode(line) for line in row.payload.split(b"\n")]
 
 
 class Announcer:

@@ -5,61 +5,29 @@ Counts of a variant's decisions and of records are the tally's own, so they are 
 after a restart. Labels name experiments, variants and metrics; never a unit.
 """
 
-import threading
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from foldline.engine.examining import tallies
-from foldline.engine.known import FoldStates
+from foldline.engine.followed_results import FollowedResults
 from foldline.errors import FoldlineError
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.effects import Effect
-from foldline.experiments.results import Results, results_of
-from foldline.experiments.succession import fixed_difference
-from foldline.experiments.tally import Tally
-from foldline.experiments.walk import Walk
-from foldline.log.protocol import Log
+from foldline.experiments.results import Results
 from foldline.loops.catalogue import Catalogue
-from foldline.loops.definition import LoopDefinition
 from foldline.stats.not_estimable import NotEstimable
 from foldline.stats.sample_ratio import sequential_ratio
 
 
-class _Followed:
-    """One experiment's tally, and the walk through its minutes so far."""
-
-    def __init__(self, log: Log, loop: LoopDefinition, definition: ExperimentDefinition) -> None:
-        self.loop = loop
-        self.definition = definition
-        self._states: FoldStates[Tally] = tallies(log, loop, definition)
-        self._walk: Walk | None = None
-        self._seen: tuple[ExperimentDefinition, tuple[int, ...]] | None = None
-        self._found: Results
-
-    def results(self, definition: ExperimentDefinition) -> Results:
-        """What is known now; costs what is new."""
-        self._states.read()
-        cut = self._states.cut
-        if self._seen != (definition, cut):
-            self._walk = Walk(definition, self._states.parts(), after=self._walk)
-            self._walk.run()
-            self._found, self._seen = results_of(self._walk, cut), (definition, cut)
-        self.definition = definition
-        return self._found
-
-
 class ExperimentGauges:
-    """Follows every experiment of a log that was started. Thread-safe.
+    """Every experiment of a log that was started. Thread-safe.
 
     Args:
-        log: only read.
+        followed: reads their results.
     """
 
-    def __init__(self, log: Log) -> None:
-        self._log = log
-        self._followed: dict[str, _Followed] = {}
-        self._turn = threading.Lock()
+    def __init__(self, followed: FollowedResults) -> None:
+        self._followed = followed
 
     def metrics(self, loops: Catalogue, experiments: list[ExperimentDefinition]) -> Iterator[Metric]:
         """As Prometheus wants them.
@@ -69,28 +37,16 @@ class ExperimentGauges:
             experiments: likewise; drafts are passed over.
         """
         families = _Families()
-        with self._turn:
-            for one in experiments:
-                loop = loops.get(one.loop)
-                if one.state == "draft" or loop is None:
-                    continue
-                try:
-                    families.add(one, self._following(loop, one).results(one))
-                except FoldlineError:
-                    # Its topics are being made, or a root is damaged: the others are still worth telling of.
-                    continue
+        for one in experiments:
+            loop = loops.get(one.loop)
+            if one.state == "draft" or loop is None:
+                continue
+            try:
+                families.add(one, self._followed.results(loop, one))
+            except FoldlineError:
+                # Its topics are being made, or a root is damaged: the others are still worth telling of.
+                continue
         yield from families.all()
-
-    def _following(self, loop: LoopDefinition, one: ExperimentDefinition) -> _Followed:
-        known = self._followed.get(one.name)
-        if (
-            known is None
-            or known.loop.generation != loop.generation
-            or known.definition.phase != one.phase
-            or fixed_difference(known.definition, one) is not None
-        ):
-            known = self._followed[one.name] = _Followed(self._log, loop, one)
-        return known
 
 
 class _Families:

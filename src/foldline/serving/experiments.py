@@ -242,17 +242,20 @@ async def roll_back_promotion(service: Service, call: Call) -> Answer:
 
 
 async def show_results(service: Service, call: Call) -> Answer:
-    """What is known now, or was at a cut or time."""
+    """What is known now, from the state that is followed; or was at a cut or time, from the log."""
     at = call.parameters().get("at")
 
     def found() -> ResultsAnswer:
+        if at is None:
+            one = service.host.experiments.one(call.name)
+            loop = service.host.catalogue.one(one.loop)
+            return ResultsAnswer(*service.experiment_results.with_announced(loop, one))
         experiments, loops = ExperimentCatalogue(), Catalogue()
         read_experiments(service.log, experiments)
         read_catalogue(service.log, loops)
         one = experiments.one(call.name)
         loop = loops.one(one.loop)
-        cut = cut_of(service.log, loop, at) if at is not None else None
-        known = read_results(service.log, loop, one, at=cut)
+        known = read_results(service.log, loop, one, at=cut_of(service.log, loop, at))
         return ResultsAnswer(known, read_announcements(service.log, loop, one.name))
 
     return answer(await _in_thread(found))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from foldline.engine.followed_results import FollowedResults
 from foldline.engine.host import Host
 from foldline.engine.learnt import Learnt
 from foldline.engine.model_replica import LOOK_S, ModelReplica
@@ -117,7 +118,8 @@ class Service:
         self.guard = Guard(self.keyring, host.experiments.versions)
         self.outboxes = Outboxes(log)
         self.counts = DecisionCounts()
-        self.experiment_gauges = ExperimentGauges(log)
+        self.experiment_results = FollowedResults(log)
+        self.experiment_gauges = ExperimentGauges(self.experiment_results)
         self.keyring.read()
         self._served: dict[str, Served] = {}
         self._swapped = asyncio.Event()

@@ -19,7 +19,7 @@ SHORT = Plan(
 )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 def test_a_storm_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """Three brokers, three learners: every acknowledged event counts once, the states are those of one process."""
     lacking = missing()

@@ -24,7 +24,19 @@ def test_everything_arrives_once_and_is_what_its_bundle_gives(
     tmp_path: Path, way: Way, policy: Policy
 ) -> None:
     """Apps that ask and apps that decide by themselves, one of them cut off for a while."""
-    url = f"sqlite:///{tmp_path}/news.db"
+    _run(f"sqlite:///{tmp_path}/news.db", way, policy)
+
+
+@pytest.mark.parametrize(("way", "policy"), [("central", fl.Thompson()), ("edge", fl.EpsilonGreedy())])
+def test_everything_arrives_once_on_kafka(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kafka_url: str, way: Way, policy: Policy
+) -> None:
+    """The same over a cluster."""
+    monkeypatch.chdir(tmp_path)  # where the service keeps its outbox
+    _run(kafka_url, way, policy)
+
+
+def _run(url: str, way: Way, policy: Policy) -> None:
     settings = Settings(policy, NewsWorld.evenly_spaced(), steps=240, apps=2)
     visits = run_served(settings, way, url)
     delivery = read_delivery(url, settings, way, visits)

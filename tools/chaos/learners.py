@@ -4,10 +4,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 LOOK_S = 0.5
+
+READY = "learning on "
+"""What a learner says once it learns."""
 
 
 class Learners:
@@ -32,6 +36,15 @@ class Learners:
 
     def __len__(self) -> int:
         return len(self._urls)
+
+    def await_ready(self, seconds: float) -> None:
+        """Until each says that it learns, or for so long: harm done before would meet nobody."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if all(READY in self._words(number) for number in range(len(self))):
+                return
+            self._over.wait(LOOK_S)
+        self._tell(f"not every learner has begun within {seconds:g} s")
 
     def kill(self, number: int) -> None:
         """SIGKILL one, and start it again."""
@@ -82,5 +95,8 @@ class Learners:
                         self._running[number] = self._start(number)
 
     def _last_words(self, number: int) -> str:
-        lines = (self._folder / f"learner{number}.log").read_text(errors="replace").splitlines()
+        lines = self._words(number).splitlines()
         return lines[-1] if lines else "none"
+
+    def _words(self, number: int) -> str:
+        return (self._folder / f"learner{number}.log").read_text(errors="replace")

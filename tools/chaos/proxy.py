@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 CHUNK = 65_536
 
@@ -50,7 +51,9 @@ class Detours:
             except OSError:
                 writer.close()
                 return
-            await asyncio.gather(self._carry(reader, onward[1]), self._carry(onward[0], writer))
+            # Cancelled only as all is closed; the server's own callback would print that as an error.
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(self._carry(reader, onward[1]), self._carry(onward[0], writer))
 
         self._servers.append(await asyncio.start_server(meet, "127.0.0.1", near))
 

@@ -109,6 +109,7 @@ def _storm(plan: Plan, cluster: Cluster, folder: Path, tell: Callable[[str], Non
             Sender(log, topic, p, share, share / plan.seconds, plan.seed) for p in range(plan.partitions)
         ]
         with _learners(plan, cluster, url, folder, tell) as (learners, detours):
+            learners.await_ready(AWAIT_S)
             nemesis = Nemesis(cluster, learners, detours, plan.seed, plan.stopped_s, tell)
             began = time.monotonic()
             for sender in senders:

@@ -230,7 +230,7 @@ class Cluster:
         }
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
-    def _await(self, nodes: Iterable[int], seconds: float = 60.0) -> None:
+    def _await(self, nodes: Iterable[int], seconds: float = 120.0) -> None:
         deadline = time.monotonic() + seconds
         ports = self._read()["nodes"]
         while not all(_answers(ports[node]["PLAINTEXT"]) for node in nodes):

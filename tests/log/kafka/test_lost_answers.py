@@ -6,14 +6,16 @@ from functools import partial
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from foldline.errors import LogError
 from foldline.log.kafka import catalogue
 from foldline.log.kafka.fetcher import Fetcher
 from foldline.log.kafka.log import KafkaLog
+from foldline.log.kafka.transactions import Transactor
 from foldline.log.protocol import Batch, Topic
+from foldline.testing.log_checks.subject import lines_of, read_all
 
 
 @pytest.fixture
@@ -106,3 +108,49 @@ def test_a_cluster_that_never_answers_is_an_error(log: KafkaLog, monkeypatch: py
     with pytest.raises(LogError, match=r"creating topic .*no answer within 0\.5 s") as raised:
         log.create(Topic("t"))
     assert raised.value.code == "log.unavailable"
+
+
+class _Unsure:
+    """A producer whose commit is not answered: after the cluster has made it, or before it has heard of it."""
+
+    def __init__(self, producer: Producer, *, made: bool) -> None:
+        self._producer, self._made = producer, made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+    def commit_transaction(self, *given: Any) -> None:
+        if self._made:
+            self._producer.commit_transaction(*given)
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer"))
+
+
+def _producer_of(transactor: Transactor) -> Producer | None:
+    return transactor._producer
+
+
+@pytest.mark.parametrize("made", [True, False])
+@pytest.mark.parametrize("leased", [True, False])
+def test_a_producer_that_is_not_sure_of_its_commit_is_thrown_away(
+    log: KafkaLog, made: bool, leased: bool
+) -> None:
+    """librdkafka#5423: the next transaction carries nothing of it, whatever became of it."""
+    log.create(Topic("t", 2))
+    lease = log.acquire("role", "one", 60.0) if leased else None
+    transactor: Transactor = log._leases._own if leased else log._together
+
+    def append(line: bytes) -> None:
+        log.append([Batch("t", p, line, 1, 5, 5) for p in (0, 1)], lease=lease)
+
+    append(b"before")
+    producer = _producer_of(transactor)
+    assert producer is not None
+    transactor._producer = cast("Producer", _Unsure(producer, made=made))
+    with pytest.raises(LogError) as raised:
+        append(b"unsure")
+    assert raised.value.code == "log.unavailable"
+    assert _producer_of(transactor) is None
+    append(b"after")
+    assert _producer_of(transactor) not in (None, producer)
+    expected = [b"before", b"unsure", b"after"] if made else [b"before", b"after"]
+    assert [lines_of(read_all(log, "t", p)) for p in (0, 1)] == [expected] * 2

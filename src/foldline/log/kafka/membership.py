@@ -30,6 +30,11 @@ COMMIT_EVERY_S: Final = 1.0
 STALLED_S: Final = 30.0
 """A member that nobody has asked for its partitions this long leaves them to the others, until somebody asks again."""
 
+_OVER: Final = frozenset(
+    {KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL}  # noqa: SLF001 - librdkafka's own code
+)
+"""The member never gets anything any more."""
+
 _REFUSED: Final = DENIED | {KafkaError.GROUP_AUTHORIZATION_FAILED}
 
 
@@ -104,7 +109,8 @@ class Membership:
 
     def _note(self, error: KafkaError) -> None:
         """Say what will not mend itself, once; the client sees to all else."""
-        if error.code() == KafkaError.FENCED_INSTANCE_ID or error.fatal():
+        # An error told as an event has this code where it is fatal; raised, it says so itself.
+        if error.code() in _OVER or error.fatal():
             self._mine = frozenset()
             self._closed.wait(POLL_S)  # nothing comes any more
             hint = (

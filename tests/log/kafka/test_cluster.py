@@ -131,6 +131,9 @@ def test_topics_are_made_with_what_the_log_needs(log: KafkaLog, admin: AdminClie
         settings[topic] = admin.describe_configs([resource])[resource].result(30)
     assert settings["d"]["retention.ms"].value == "5000"
     assert settings["k"]["retention.ms"].value == "-1"
+    # Whatever the brokers' own default is.
+    kept = settings["k"]["retention.bytes"]
+    assert (kept.value, kept.is_default) == ("-1", False)
     assert settings["c"]["cleanup.policy"].value == "compact"
     assert settings["c"]["segment.bytes"].value == str(64 << 20)
     assert settings["c"]["message.timestamp.after.max.ms"].value == "60000"

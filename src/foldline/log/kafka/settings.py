@@ -74,7 +74,8 @@ def settings_for(topic: Topic) -> dict[str, str]:
     }
     if topic.cleanup == "compact":
         return settings | {"segment.bytes": str(SEGMENT_BYTES), "min.cleanable.dirty.ratio": "0.1"}
-    return settings | {"retention.ms": str(-1 if topic.retention_ms is None else topic.retention_ms)}
+    kept_ms = -1 if topic.retention_ms is None else topic.retention_ms
+    return settings | {"retention.ms": str(kept_ms), "retention.bytes": "-1"}
 
 
 def check_standing(standing: Standing, asked: Topic, address: Address) -> list[str]:

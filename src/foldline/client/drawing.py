@@ -66,7 +66,11 @@ class Drawing:
         Raises:
             InputError: unit, context or available are not usable.
         """
-        unit, account = _identified(unit, anonymous)
+        account = None
+        if anonymous is None:
+            checked_name(unit, "unit")
+        else:
+            unit, account = _identified(unit, anonymous)
         made = self._decide(
             unit, local, now, context=context, available=available, occurred=now, account=account
         )

@@ -80,3 +80,15 @@ def test_the_records_are_what_decoding_gives() -> None:
     assert (columns.value[[2, 4]].tolist(), columns.name[[2, 4]].tolist()) == ([2.0, 1.0], [0, 0])
     assert (columns.id[1] == columns.id[2]).all()
     assert not (columns.id[1] == columns.id[3]).any()
+
+
+@pytest.mark.parametrize("rates", [(0.0, 1.0), (1.0, 0.0)])
+def test_what_always_happens_with_one_variant_and_never_with_the_other_is_found(
+    rates: tuple[float, float],
+) -> None:
+    """Though neither rate has a spread: by few units, in the minute in which looking at every one finds it."""
+    definition, rng = simulated_definition(goal(), SIZE, rule="always_valid"), np.random.default_rng(5)
+    walk = simulated_walk(definition, ALTERNATING[:400], rates, rng)
+    assert walk.verdict is not None
+    assert walk.verdict.result == ("challenger_wins" if rates[1] else "control_wins")
+    assert sum(walk.verdict.units.values()) <= 60

@@ -86,7 +86,7 @@ def paired(
         counts = [(int(totals.sums[k, values[0]]), totals.of(k, Count.MATURED)) for k in arms]
         if min(n for _, n in counts) < 1:
             return NotEstimable("a variant has no matured units yet")
-        plain = [proportion_sample(*count) for count in counts]
+        plain = _rates(counts)
         if weighted is not None:
             return _weighted(weighted, [(one.n, one.mean, one.n * one.variance) for one in plain])
         return Pair(plain[0], plain[1])
@@ -107,6 +107,19 @@ def paired(
     if isinstance(found[1], NotEstimable):
         return found[1]
     return Pair(found[0], found[1], "delta" if measure.kind == "ratio" else "plain", note)
+
+
+def _rates(counts: Sequence[tuple[int, int]]) -> list[Sample]:
+    """Of successes and units of each; where one rate is 0 and the other 1, with a spread nevertheless.
+
+    There each has that of half a success more in one unit more: as they are they would have no standard error, and
+    what is plainest, such as a challenger that fails always, would never be found.
+    """
+    plain = [proportion_sample(*count) for count in counts]
+    if {one.mean for one in plain} != {0.0, 1.0}:
+        return plain
+    nearly = [(successes + 0.5) / (n + 1) for successes, n in counts]
+    return [one._replace(variance=p * (1.0 - p)) for one, p in zip(plain, nearly, strict=True)]
 
 
 def _weighted(weights: Weighting, parts: Sequence[tuple[int, float, float]]) -> Pair:

@@ -118,6 +118,8 @@ def may_exclude(
         mean = found.sums[:, arms, value] / units / scale
         if measure.kind == "proportion":
             variance = mean * (1.0 - mean)
+            # Rates of 0 and 1 have the spread that `pairs` gives them.
+            unsure = (variance == 0.0).all(axis=1) & (mean[:, 0] != mean[:, 1])
         else:
             square = found.squares[:, arms, value] / units / scale**2
             spread = square - mean * mean

@@ -46,6 +46,15 @@ def _readiness(client: httpx.Client) -> dict[str, Any]:
     return said
 
 
+def _flag_reason(client: httpx.Client) -> str:
+    """Of the loop as a flag, looked at without a decision."""
+    (flag,) = client.post("/ofrep/v1/evaluate/flags", json={"context": {"targetingKey": "u1"}}).json()[
+        "flags"
+    ]
+    reason: str = flag["reason"]
+    return reason
+
+
 def _metric(client: httpx.Client, name: str) -> float:
     lines = client.get("/metrics").text.splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith(name + " ")))
@@ -121,6 +130,7 @@ def test_broker_and_service_killed_under_load_lose_and_double_nothing(
             assert "the cluster has been away since" in said["degraded"][0]
             assert _metric(client, "foldline_cluster_away") == 1
             assert _metric(client, "foldline_outbox_waiting_records") > 300
+            assert _flag_reason(client) == "STALE"
             assert client.put("/v1/loops/news", json={"actions": ["a", "c"]}).status_code == 503
             first.popen.kill()
             first.popen.wait()
@@ -131,6 +141,7 @@ def test_broker_and_service_killed_under_load_lose_and_double_nothing(
                 cluster.start(0)
                 _until(lambda: _readiness(client)["status"] == "ready", "the outbox to drain")
                 assert _metric(client, "foldline_cluster_away") == 0
+                assert _flag_reason(client) in ("SPLIT", "DEFAULT")
                 assert _metric(client, "foldline_outbox_sent_records_total") > 400
                 load.await_more(50)
                 load.finish()

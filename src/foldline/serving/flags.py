@@ -70,7 +70,7 @@ async def evaluate_flag(service: Service, call: Call) -> Answer:
         made: Any = placed.record
         service.counts.decided(call.name, reason_of(made).value)
         group = service.appender.put(served.topic, placed.partition, now, encode(placed.record))
-        evaluated = _evaluated(served.definition, placed.record)
+        evaluated = _evaluated(service, served.definition, placed.record)
     except (FlagError, FoldlineError) as error:
         fault = _fault(error)
         if fault.about_unit is not None and service.host.catalogue.get(call.name) is not None:
@@ -109,7 +109,7 @@ def _look(
         decider = served.decider()
         local = f"flag-{hashlib.sha256(f'{decider.bundle.hash} {unit}'.encode()).hexdigest()[:24]}"
         placed = served.reports.choose(decider, unit, local, 0, context=context, anonymous=anonymous)
-        looked = _evaluated(served.definition, placed.record)
+        looked = _evaluated(service, served.definition, placed.record)
     except (FlagError, FoldlineError) as error:
         fault = _fault(error)
         return FlagAnswer(key=name, error_code=fault.code, error_details=fault.details)
@@ -158,7 +158,7 @@ def _fault(error: FlagError | FoldlineError) -> FlagError:
     return FlagError(503, "PROVIDER_NOT_READY", str(error.args[0]))
 
 
-def _evaluated(definition: LoopDefinition, record: Any) -> FlagAnswer:
+def _evaluated(service: Service, definition: LoopDefinition, record: Any) -> FlagAnswer:
     made: Decision = record
     why = reason_of(made)
     metadata: dict[str, Any] = {
@@ -173,7 +173,7 @@ def _evaluated(definition: LoopDefinition, record: Any) -> FlagAnswer:
     return FlagAnswer(
         key=definition.name,
         value=_value(definition.actions, made.action),
-        reason=why.openfeature,
+        reason="STALE" if service.is_stale else why.openfeature,
         variant=made.variant or made.action,
         metadata=metadata,
     )

@@ -16,6 +16,7 @@ from foldline.engine.learnt import Learnt
 from foldline.engine.model_replica import LOOK_S, ModelReplica
 from foldline.engine.replica import Replica
 from foldline.errors import FoldError, FoldlineError, InputError, RequestError
+from foldline.log.outbox.log import OutboxLog
 from foldline.log.protocol import Log
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.reports import Reports
@@ -178,6 +179,11 @@ class Service:
                         None, _followed, self.log, served.definition, self.secret
                     )
         return served.models
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it decides with what it last heard of, because the log's cluster is away."""
+        return isinstance(self.log, OutboxLog) and self.log.away
 
     def durable(self, call: Call) -> bool:
         """Whether the answer waits for the disk."""

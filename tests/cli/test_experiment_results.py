@@ -56,12 +56,13 @@ def log(tmp_path: Path) -> str:
                 choice = shop.decide(f"u{sum(map(len, met.values()))}")
                 met[choice.variant or ""].append(choice)
         for variant, rate in (("control", 0.1), ("challenger", 0.21)):
-            for choice in met[variant][: round(rate * planned)]:
+            for choice in met[variant][: round(rate * len(met[variant]))]:
                 shop.reward(choice, 1, name="click")
         for minute in (20, 25):
             late = START + minute * MINUTE
             _append(app, Tick(time=late), late)
-        for i, choice in enumerate(met["control"][round(0.1 * planned) : round(0.17 * planned)]):
+        of_control = len(met["control"])
+        for i, choice in enumerate(met["control"][round(0.1 * of_control) : round(0.17 * of_control)]):
             _append(
                 app,
                 Reward(time=choice.time, id=f"late{i}", decision=choice.id, name="click", value=1.0),

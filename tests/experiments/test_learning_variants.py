@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from foldline.errors import DefinitionError
 from foldline.experiments.definition import ExperimentDefinition, Variant, checked
+from foldline.experiments.effects import final_effects
 from foldline.experiments.fake_split import fake_tally
 from foldline.experiments.measure import Goal, Guardrail
 from foldline.experiments.settings import settings_of
@@ -105,6 +107,8 @@ def test_effects_are_the_scores_mean_and_their_mixture(kind: str) -> None:
     )
     assert walk.verdict is not None
     assert (walk.verdict.result, walk.verdict.effects[0].estimator) == ("challenger_wins", "ipw")
+    once = final_effects(msgspec.structs.replace(definition, rule="fixed"), walk.kept, walk.totals)
+    assert (once[0].estimator, once[0].method) == ("plain", "yates" if kind == "proportion" else "welch")
 
 
 def test_only_pairs_with_a_learner_are_weighted() -> None:

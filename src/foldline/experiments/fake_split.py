@@ -97,7 +97,8 @@ class FakeSplit:
         fold = TallyFold(definition)
         walk = Walk(definition, [fake_tally(fold, self.table, self._assigned(definition))])
         verdict = walk.run()
-        final = final_effects(definition, walk.kept, walk.totals)
+        once = msgspec.structs.replace(definition, rule="fixed")
+        final = final_effects(once, walk.kept, walk.totals)
         return FakeRun(
             verdict is not None and verdict.result in ("challenger_wins", "control_wins"),
             any(e.p_value is not None and e.p_value <= definition.alpha for e in final),

@@ -42,9 +42,12 @@ class Weighting(NamedTuple):
 
 
 def weighting(definition: ExperimentDefinition, which: int, challenger: int) -> Weighting | None:
-    """Of a challenger and the control, by a metric: 0 for the goal, then the guardrails; None where neither learns."""
+    """Of a challenger and the control, by a metric: 0 for the goal, then the guardrails; None where neither learns.
+
+    With a fixed horizon nothing is weighted: no variant learns there, but in an A/A split of what one has logged.
+    """
     adaptive = definition.adaptive
-    if not (adaptive[0] or adaptive[challenger]):
+    if definition.rule == "fixed" or not (adaptive[0] or adaptive[challenger]):
         return None
     mine, theirs = definition.weights[0], definition.weights[challenger]
     centre = definition.goal.baseline if which == 0 else None

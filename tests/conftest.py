@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tools.kafka.jars import missing
 from tools.kafka.sharing import Shared, shared_cluster
@@ -17,6 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # at once: each parallel worker keeps its own, before anything imports numba.
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "numba" / worker))
+
+
+# The first example may compile a loop, and a machine may be busy: no test asserts on time.
+settings.register_profile("foldline", deadline=None)
+settings.load_profile("foldline")
 
 
 @pytest.fixture(scope="session")

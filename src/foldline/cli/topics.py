@@ -16,7 +16,6 @@ from foldline.cli.topic_schema import schema
 from foldline.errors import InputError, LogError
 from foldline.log.follow import follow as rows_of
 from foldline.log.protocol import Log, Row, Topic
-from foldline.log.validation import out_of_range
 from foldline.loops.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
@@ -277,6 +276,8 @@ def _starts(
         if since_ms is not None and first <= starts[one] <= end:
             starts[one] = max(starts[one], log.since(topic, one, since_ms))
     if offset is not None and len(held) > 1 and all(end < offset for _, end in held.values()):
+        from foldline.log.validation import out_of_range
+
         longest = max(held, key=lambda one: held[one][1])
         raise out_of_range(topic, longest, offset, *held[longest])
     return starts

@@ -176,7 +176,7 @@ def test_units_that_are_none_are_refused_and_counted(
 def test_metrics_say_what_the_tally_holds(served: Running) -> None:
     """Exposures, records, units, values, limits, shares, progress, verdict; no unit's id, no number where none is."""
     client = served.client
-    _started(served, window_s=0, sample_size=8, goal={**SETTINGS["goal"], "effect": 0.9})
+    _started(served, window_s=1, sample_size=8, goal={**SETTINGS["goal"], "effect": 0.9})
     samples = _samples(served)
     assert samples["foldline_experiment_running", "ctr"] == 1
     assert not [
@@ -186,7 +186,7 @@ def test_metrics_say_what_the_tally_holds(served: Running) -> None:
     for n in range(60):
         made = _ok(client.post("/v1/loops/news/decisions", json={"unit": f"secret-{n}"}))
         seen[made["variant"]] += 1
-        if made["variant"] == "challenger":
+        if made["variant"] == "challenger" and n % 3:
             _ok(client.post("/v1/loops/news/rewards", json={"decision": made["decision"], "value": 1}))
     later = served.service.clock() + 59_000
     tick = Batch("news.events", 0, encode(Tick(time=later)), 1, later, later)

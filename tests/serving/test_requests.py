@@ -27,7 +27,13 @@ from foldline.loops.messages import (
     RewardRequest,
 )
 from foldline.loops.settings import LoopSettings
-from foldline.serving.experiments import ExperimentRequest, PromotionRequest, RampRequest, TokenRequest
+from foldline.serving.experiments import (
+    ExperimentRequest,
+    PromotionRequest,
+    RampRequest,
+    ReweightRequest,
+    TokenRequest,
+)
 from foldline.serving.flags import FlagRequest
 from foldline.serving.routes import ROUTES
 from foldline.serving.seldon import FeedbackRequest, PredictionRequest
@@ -74,6 +80,7 @@ ELSEWHERE = {
     ExperimentRequest,
     RampRequest,
     PromotionRequest,
+    ReweightRequest,
     TokenRequest,
     FlagRequest,
     PredictionRequest,
@@ -151,6 +158,8 @@ def test_a_wrong_type_at_any_field_names_it(asked: Direct, form: Form) -> None:
             assert fault["value"] == (value if len(value) <= 200 else value[:200] + "…")
         elif isinstance(value, bool | int | float):
             assert fault["value"] == value
+        if field == "reason" and isinstance(value, str):
+            assert fault["expected"].startswith("one of SPLIT")
     assert len(tried) >= 10
     for name, end in ends.items():
         if name != "foldline.outboxes":

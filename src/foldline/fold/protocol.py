@@ -56,7 +56,7 @@ class Fold(Protocol[State]):
         >>> with fl.open("memory://") as app:
         ...     fold = app.loop("news", actions=["a", "b"]).definition.fold()
         >>> fold.name, fold.version, fold.parameters()["policy"]
-        ('policy', 1, {'kind': 'epsilon_greedy'})
+        ('policy', 2, {'kind': 'epsilon_greedy'})
     """
 
     name: str

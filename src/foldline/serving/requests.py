@@ -28,7 +28,7 @@ def read_body(decoder: "msgspec.json.Decoder[Decoded]", body: bytes | msgspec.Ra
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _misfit(bytes(body), str(error)) from error
+        raise _misfit(decoder.type, bytes(body), str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError("http.bad_json", f"reading the body as JSON: {error}") from error
     except RecursionError as error:
@@ -48,21 +48,50 @@ def fault_of(error: FoldlineError) -> Fault:
     return Fault(error.code, message, error.field, value, error.expected)
 
 
-def _misfit(body: bytes, message: str) -> InputError:
+def _misfit(kind: Any, body: bytes, message: str) -> InputError:
     """The error of JSON that does not have the form asked for."""
     at = _AT.search(message)
     text = message[: at.start()] if at else message
     named = _NAMED.search(text)
     path = ".".join(filter(None, [at[1] if at else "", named[1] if named else ""]))
-    expected = _EXPECTED.match(text)
+    found = _EXPECTED.match(text)
+    expected = found[1].replace("`", "") if found else None
+    words = _words_at(kind, path) if expected is None else []
+    if words:
+        expected = f"one of {', '.join(words)}"
+        text = f"{text}, expected {expected}"
     value = _value_at(body, path)
     return InputError(
         "input.invalid",
         f"{path or 'the body'}: {text[:1].lower()}{text[1:]}".replace("`", "'"),
         field=path or None,
         value=value,
-        expected=expected[1].replace("`", "") if expected else None,
+        expected=expected,
     )
+
+
+def _words_at(kind: Any, path: str) -> list[str]:
+    """The words that a field takes which takes a few only, by its path; none for another field."""
+    types = [msgspec.inspect.type_info(kind)]
+    for part in [*re.findall(r"[^.\[\]]+", path), None]:
+        flat: list[Any] = []
+        for each in types:
+            flat += each.types if isinstance(each, msgspec.inspect.UnionType) else [each]
+        if part is None:
+            return [
+                str(word.value)
+                for each in flat
+                if isinstance(each, msgspec.inspect.EnumType)
+                for word in each.cls
+            ]
+        types = [
+            field.type
+            for each in flat
+            if isinstance(each, msgspec.inspect.StructType)
+            for field in each.fields
+            if field.encode_name == part
+        ] + [each.item_type for each in flat if isinstance(each, msgspec.inspect.ListType)]
+    return []
 
 
 def _value_at(body: bytes, path: str) -> object:

@@ -67,7 +67,7 @@ _ERRORS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
 
 @pytest.mark.parametrize("name", _ERRORS)
 def test_errors_that_grow_raise_an_alarm(name: str) -> None:
-    """Of 200 streams of 2,000 examples at most 5 % alarm (0.4 to 2.2 % of 1,000 did); all do soon after errors double.
+    """Of 200 streams of 2,000 examples 4, 4, 4 and 1 alarm, at most 5 %; all do soon after errors double.
 
     Whatever the errors' unit and the batches.
     """
@@ -88,8 +88,8 @@ def test_errors_that_grow_raise_an_alarm(name: str) -> None:
         assert len(detector.places)
         assert detector.places[0, 1] == detector.places[0, 0] + 1
         delays.append(int(detector.places[0, 0]) - 2_000)
-    assert steady <= 10
-    assert np.median(delays) < 80
+    assert steady == {"normal": 4, "laplace": 4, "student": 4, "lognormal": 1}[name]
+    assert np.median(delays) <= 51
 
 
 def test_no_single_error_raises_an_alarm() -> None:

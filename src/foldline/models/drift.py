@@ -8,9 +8,9 @@ that chance hardly explains it, and counting begins anew. Defaults and order of 
 fifths.
 
 Of a regressor, the cumulative sum of Page (1954, Continuous inspection schemes) over absolute errors, each less their
-mean and over their standard deviation so far: it is free of the errors' unit. Of 1,000 simulated streams of 2,000
-examples whose errors were normal, Laplace's, Student's with 4 degrees of freedom, or lognormal, 22, 19, 10 and 4 raised
-an alarm; once errors double the median alarm comes after 20, 30, 30 and 51 examples.
+mean and over their standard deviation so far: it is free of the errors' unit. Of 200 simulated streams of 2,000
+examples whose errors were normal, Laplace's, Student's with 4 degrees of freedom, or lognormal, 4, 4, 4 and 1 raised an
+alarm; once errors double the median alarm comes after 20, 30, 30 and 51 examples (`tests/models/test_drift.py`).
 """
 
 from collections.abc import Sequence

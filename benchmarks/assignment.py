@@ -18,7 +18,8 @@ from collections.abc import Callable
 
 from xxhash import xxh3_64_intdigest
 
-from foldline.experiments.assignment import AssignmentPlan, assigner
+from foldline.experiments.assignment import assigner
+from foldline.experiments.assignment_plan import AssignmentPlan
 from foldline.experiments.hashes import Hash
 from foldline.experiments.layer import LayerRange
 

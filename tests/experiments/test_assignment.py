@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foldline.errors import DefinitionError
-from foldline.experiments.assignment import Assignment, AssignmentPlan, assigner, count_reasons
+from foldline.experiments.assignment import Assignment, assigner, count_reasons
+from foldline.experiments.assignment_plan import AssignmentPlan
 from foldline.experiments.bands import Band
 from foldline.experiments.identity import assign_identity
 from foldline.experiments.layer import Holdout, Layer, LayerRange

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from foldline.errors import InputError
-from foldline.experiments.assignment import AssignmentPlan, assigner
+from foldline.experiments.assignment import assigner
+from foldline.experiments.assignment_plan import AssignmentPlan
 from foldline.experiments.definition import ExperimentDefinition
 from foldline.experiments.growthbook_experiment import GrowthBookUser, growthbook_experiment
 from foldline.experiments.hashes import Hash

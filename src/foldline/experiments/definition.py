@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from foldline.errors import DefinitionError, FoldlineError, InputError, within
-from foldline.experiments.assignment import AssignmentPlan
+from foldline.experiments.assignment_plan import AssignmentPlan
 from foldline.experiments.bands import Band
 from foldline.experiments.conditions import check_condition
 from foldline.experiments.design import Design, design

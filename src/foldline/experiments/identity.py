@@ -52,7 +52,8 @@ def assign_identity(
         groups: named lists for the condition.
 
     Example:
-        >>> from foldline.experiments.assignment import AssignmentPlan, assigner
+        >>> from foldline.experiments.assignment import assigner
+        >>> from foldline.experiments.assignment_plan import AssignmentPlan
         >>> assign = assigner(AssignmentPlan(key="ctr", weights={"a": 1, "b": 1}, sticky=True))
         >>> met = assign_identity(assign, {"user": "u7", "device": "d1"}, ("user", "device"), {("device", "d1"): "b"})
         >>> met.assignment.variant, str(met.assignment.reason), met.remember

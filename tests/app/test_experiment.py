@@ -37,6 +37,7 @@ def _test(loop: fl.Loop, **settings: object) -> fl.Experiment:
         "goal": GOAL,
         "max_days": 28,
         "window_s": 60,
+        "salt": "s",
     }
     return loop.experiment(**{"name": "b-or-a", **given, **settings})  # type: ignore[arg-type]  # by name
 
@@ -399,7 +400,7 @@ def test_one_that_starts_later_takes_no_unit_away() -> None:
         _test(news, name="middle", coverage=0.5)
         before = _asked(news)
         assert set(before.values()) == {"middle", None}
-        _test(news, name="a-later-one", coverage=0.5)
+        _test(news, name="a-later-one", coverage=0.5, salt="another")
         after = _asked(news)
         assert {unit for unit, name in after.items() if name == "middle"} == {
             unit for unit, name in before.items() if name == "middle"

@@ -67,7 +67,9 @@ def test_a_rising_share_moves_nobody_back(shares: list[float]) -> None:
 def _app() -> tuple[fl.Foldline, fl.Loop, fl.Experiment]:
     app = fl.open("memory://")
     news = app.loop("news", actions=["a", "b"], policy=fl.Fixed("a"))
-    test = news.experiment("ctr", control=fl.Fixed("a"), challenger=fl.Fixed("b"), goal=GOAL, max_days=28)
+    test = news.experiment(
+        "ctr", control=fl.Fixed("a"), challenger=fl.Fixed("b"), goal=GOAL, max_days=28, salt="s"
+    )
     return app, news, test
 
 

@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
     ],
     "goal": {"name": "reward", "baseline": 0.07, "effect": 0.04},
     "max_days": 28,
+    "salt": "s",
 }
 CTR = "/v1/experiments/ctr"
 

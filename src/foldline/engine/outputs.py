@@ -18,6 +18,7 @@ from foldline.engine.identity import Identity
 from foldline.fold.outputs import Outputs
 from foldline.log.block import Block
 from foldline.log.protocol import Batch
+from foldline.records.newlines import count_newlines
 from foldline.records.weaving import lines_of, numbers, same, weave
 
 BATCH_BYTES: Final = 1 << 20
@@ -118,7 +119,8 @@ def _cut(text: bytes, count: int) -> list[tuple[bytes, int]]:
         stop = text.find(b"\n", start + BATCH_BYTES)
         if stop < 0:
             break
-        pieces.append((text[start:stop], text.count(b"\n", start, stop) + 1))
+        piece = text[start:stop]
+        pieces.append((piece, count_newlines(piece) + 1))
         start = stop + 1
     rest = count - sum(held for _, held in pieces)
     return [*pieces, (text[start:] if start else text, rest)]

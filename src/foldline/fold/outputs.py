@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.errors import FoldError
+from foldline.records.newlines import count_newlines
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +50,7 @@ class Outputs:
         Raises:
             FoldError: `fold.bad_outputs`.
         """
-        count = self.lines.count(b"\n") + 1 if self.lines else 0
+        count = count_newlines(self.lines) + 1 if self.lines else 0
         rows = self.rows
         fault = ""
         if count != len(rows):

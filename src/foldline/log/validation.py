@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from foldline.errors import InputError, LogError
 from foldline.log.protocol import AHEAD_MS, Batch, Lease, Topic
+from foldline.records.newlines import count_newlines
 
 MAX_NAME = 249
 """Longest topic name: Kafka's limit, so that a name that works here works there."""
@@ -123,20 +122,13 @@ def _check_records(batch: Batch) -> None:
             f"batch for {batch.topic!r}: payload of type {type(batch.payload).__name__}, expected bytes",
             field="payload",
         )
-    found = 1 if batch.count == 1 else _newlines(batch.payload) + 1
+    found = 1 if batch.count == 1 else count_newlines(batch.payload) + 1
     if batch.count < 1 or found != batch.count:
         raise InputError(
             "input.invalid",
             f"batch for {batch.topic!r}: count {batch.count!r}, but the payload holds {found} newline-joined records",
             field="count",
         )
-
-
-def _newlines(payload: bytes) -> int:
-    if len(payload) < 4096:
-        return payload.count(b"\n")
-    # bytes.count starts a search after every hit: four times slower where lines are short.
-    return int(np.count_nonzero(np.frombuffer(payload, np.uint8) == 0x0A))
 
 
 def check_fits(batch: Batch, partitions: int, cleanup: str) -> None:

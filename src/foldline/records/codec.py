@@ -226,8 +226,10 @@ def _worth_scanning(size: int) -> bool:
 def _joined(parts: Sequence[bytes], counts: Sequence[int] | None) -> bytes:
     """All as one payload, those of one record as one line: a carriage return is the same to JSON as a newline."""
     data = b"\n".join(parts)
-    # Looking at the whole costs a tenth of looking into each; no newline but the joints means nothing to mend.
-    if counts is None or 1 not in counts or data.count(b"\n") == len(parts) - 1:
+    if counts is None or 1 not in counts:
+        return data
+    # Looking at all of them at once costs a tenth of looking into each; no newline means nothing to mend.
+    if b"\n" not in b"".join([part for part, count in zip(parts, counts, strict=True) if count == 1]):
         return data
     return b"\n".join(
         [
@@ -286,7 +288,7 @@ def _read_left(data: bytes, columns: Columns, left: lines.Rows) -> None:
             data, np.ascontiguousarray(left), columns.kind, columns.time, columns.id, columns.unit
         )
     columns.examples.table = table
-    if data.find(_LABEL) >= 0:
+    if left.shape[1] and data.find(_LABEL) >= 0:
         columns.labels.table, left = scan_labels(
             data, np.ascontiguousarray(left), columns.kind, columns.time, columns.id
         )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.models.losses import CLIP
+from foldline.records.categorical import Categorical
 from foldline.records.types import Value
 
 MOST: Final = 64
@@ -45,6 +46,15 @@ class ClassTable(Sequence[Mapping[Value, float]]):
         named = sum(map(len, rows))
         return cls(classes, values) if np.count_nonzero(~np.isnan(values)) == named else None
 
+    @classmethod
+    def joined(cls, parts: Sequence["ClassTable"]) -> "ClassTable":
+        """All of them, one after another; classes by first appearance."""
+        classes = tuple(dict.fromkeys(chain.from_iterable(part.classes for part in parts)))
+        return cls(
+            classes,
+            np.concatenate([np.empty((0, len(classes))), *[part.by(classes).values for part in parts]]),
+        )
+
     def __len__(self) -> int:
         return len(self.values)
 
@@ -72,15 +82,14 @@ class ClassTable(Sequence[Mapping[Value, float]]):
         values[:, [place[value] for value in self.classes]] = self.values
         return ClassTable(classes, values)
 
-    def most_probable(self) -> list[Value | None]:
+    def most_probable(self) -> Categorical:
         """The class of the greatest probability of each example, of equal ones the first column's; None of none."""
-        if not self.classes:
-            return [None] * len(self)
-        best = np.argmax(np.where(self.there(), self.values, -np.inf), axis=1).tolist()
-        found: list[Value | None] = [self.classes[at] for at in best]
-        for at in np.flatnonzero(~self.there().any(axis=1)).tolist():
-            found[at] = None
-        return found
+        best: npt.NDArray[np.int64] = np.full(len(self), -1, np.int64)
+        if self.classes:
+            there = self.there()
+            best[:] = np.argmax(np.where(there, self.values, -np.inf), axis=1)
+            best[~there.any(axis=1)] = -1
+        return Categorical(self.classes, best)
 
     def ties(self) -> list[int]:
         """Examples of which several classes have the greatest probability."""
@@ -102,12 +111,16 @@ class ClassTable(Sequence[Mapping[Value, float]]):
         found = self.values[:, self.classes.index(value)]
         return np.where(np.isnan(found) & ~nothing, 0.0, found)
 
-    def likelihoods(self, truths: Sequence[Value], positive: Value) -> npt.NDArray[np.float64]:
+    def likelihoods(self, truths: Sequence[Value | None], positive: Value) -> npt.NDArray[np.float64]:
         """(n,) the probability given to each label, as `inference.likelihood` has it; NaN for one that names none."""
         there = self.there()
         count = there.sum(axis=1)
         place = {value: at for at, value in enumerate(self.classes)}
-        at = np.array([place.get(truth, -1) for truth in truths], np.int64)
+        at = (
+            truths.places(place)
+            if isinstance(truths, Categorical)
+            else np.array([-1 if truth is None else place.get(truth, -1) for truth in truths], np.int64)
+        )
         found = np.zeros(len(self))
         known = np.flatnonzero(at >= 0)
         found[known] = self.values[known, at[known]]

@@ -15,6 +15,7 @@ from foldline.errors import FoldError
 from foldline.fold.arrays import Arrays, dump_arrays, load_arrays
 from foldline.models.losses import UNIT_BITS, add_units, loss_units
 from foldline.models.ranking import EXACT, Ranking
+from foldline.records.categorical import Categorical
 from foldline.records.types import Value
 from foldline.stats.exact_sums import add_sums
 
@@ -95,11 +96,13 @@ class ClassificationMetrics:
     def index(self, values: Sequence[Value | None]) -> npt.NDArray[np.int64]:
         """(n,) the place of each class, -1 for None; those not known yet are known from now on."""
         known = self.classes
-        for value in dict.fromkeys(values):
+        for value in values.by_appearance() if isinstance(values, Categorical) else dict.fromkeys(values):
             if value is not None and value not in known:
                 known[value] = len(known)
         if len(known) + 1 > self.confusion.shape[1]:
             self._grow(len(known))
+        if isinstance(values, Categorical):
+            return values.places(known)
         return np.array([-1 if value is None else known[value] for value in values], np.int64)
 
     @property
@@ -109,7 +112,7 @@ class ClassificationMetrics:
 
     def add(
         self,
-        truth: Sequence[Value],
+        truth: Sequence[Value | None],
         predicted: Sequence[Value | None],
         score: npt.NDArray[np.float64],
         likelihood: npt.NDArray[np.float64],
@@ -117,7 +120,7 @@ class ClassificationMetrics:
         """Take labelled examples in.
 
         Args:
-            truth: n classes.
+            truth: n classes, none of them None.
             predicted: n classes.
             score: (n,) of the positive class, NaN for none.
             likelihood: (n,) probability given to the true class, NaN for none.

@@ -24,6 +24,7 @@ from foldline.models.logistic_regression import LogisticRegression
 from foldline.models.mersenne import Mersenne
 from foldline.models.online import Features, Predictions, Steps, Task
 from foldline.models.protocol import Model, Table
+from foldline.records.categorical import Categorical
 from foldline.records.examples import FeatureTable
 from foldline.records.types import Value
 
@@ -118,7 +119,7 @@ class FlatModel:
         >>> steps = Steps()
         >>> for x in (0.0, 1.0) * 50:
         ...     steps.add({"x": x}, x > 0.5, predicts=True)
-        >>> model.run(model.empty(), steps).values[-2:]
+        >>> list(model.run(model.empty(), steps).values[-2:])
         [False, True]
     """
 
@@ -225,6 +226,9 @@ class FlatModel:
     def _labels(self, given: Sequence[Value | None]) -> tuple[npt.NDArray[np.float64], dict[int, str]]:
         if self.task != "classification":
             return np.full(len(given), np.nan), {}
+        if isinstance(given, Categorical) and set(self._classes).issuperset(given.categories):
+            at = given.places({each: at for at, each in enumerate(self._classes)})
+            return np.where(at < 0, np.nan, at), {}
         place: dict[Value | None, float | None] = {each: float(at) for at, each in enumerate(self._classes)}
         found = list(map(place.get, given))
         failures = {

@@ -25,6 +25,7 @@ from foldline.models.signing import Secret, no_secret
 from foldline.models.stepping import take
 from foldline.models.taken import Taken
 from foldline.models.window import WindowReport
+from foldline.records.categorical import Categorical
 from foldline.records.columns import Columns
 from foldline.records.examples import FeatureTable
 from foldline.records.types import Value
@@ -209,9 +210,12 @@ class ModelFold:
                 if isinstance(taken.x, FeatureTable)
                 else [taken.x[at] for at in chosen]
             )
-            part = self._run_group(
-                known, group, Steps(x, [taken.y[at] for at in chosen], [taken.predicts[at] for at in chosen])
+            y = (
+                taken.y[np.array(chosen)]
+                if isinstance(taken.y, Categorical)
+                else [taken.y[at] for at in chosen]
             )
+            part = self._run_group(known, group, Steps(x, y, [taken.predicts[at] for at in chosen]))
             for name in ("values", "probabilities", "scores", "cold"):
                 column = getattr(part, name)
                 if column is not None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from foldline.models.class_table import MOST, ClassTable
 from foldline.models.inference import Names, likelihood
 from foldline.models.kept import Kept
+from foldline.records.categorical import Categorical
 from foldline.records.types import Value
 
 
@@ -57,14 +58,18 @@ class HeldColumns:
     """Several of them.
 
     Attributes:
-        value: (n,) objects, numbers, booleans or None.
+        value: (n,) numbers, booleans or None.
         score: (n,) NaN for none.
         table: probabilities, no class for a model without them.
     """
 
-    value: npt.NDArray[np.object_]
+    value: Categorical | npt.NDArray[np.object_]
     score: npt.NDArray[np.float64]
     table: ClassTable
+
+    def objects(self) -> npt.NDArray[np.object_]:
+        """(n,) the values as an array."""
+        return self.value.objects() if isinstance(self.value, Categorical) else self.value
 
     def __getitem__(self, at: npt.NDArray[np.int64]) -> "HeldColumns":
         """Some of them."""
@@ -96,7 +101,7 @@ class HeldInferences:
             self._classes = ()
         self._classes = tuple(dict.fromkeys((*self._classes, *rows.table.classes)))
         table = rows.table.by(self._classes)
-        self._kept.put(numbers, {"value": rows.value, "score": rows.score, "table": table.values})
+        self._kept.put(numbers, {"value": rows.objects(), "score": rows.score, "table": table.values})
 
     def has_room(self, classes: Sequence[Value]) -> bool:
         """Whether inferences that name these classes fit into the columns."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ from foldline.models.inference import Names
 from foldline.models.measuring import Measured
 from foldline.models.online import Predictions
 from foldline.models.taken import Taken
+from foldline.records.categorical import Categorical
 from foldline.records.examples import Texts
 from foldline.records.types import Value
 from foldline.records.weaving import Strand, numbers, same, spans, weave
@@ -41,7 +41,7 @@ class InferenceColumns:
     id: Texts
     unit: Texts
     at: Sequence[int]
-    y: Sequence[bool | int | float | None]
+    y: Sequence[Value | None]
     known: Mask
     predicts: Mask
     said: HeldColumns
@@ -70,26 +70,29 @@ class InferenceColumns:
         waited = number[before].tolist()
         if own is None or not held.has_room(own.table.classes) or not held.in_columns(waited):
             return None
-        known = np.array([y is not None for y in taken.y], np.bool_)
+        y = taken.y  # none is a text, or there would be no source
+        known = (
+            y.known if isinstance(y, Categorical) else np.array([each is not None for each in y], np.bool_)
+        )
         left = ~known
         # Those whose label came in this batch are never held.
         left[source[~predicts & (source >= 0)]] = False
         said = own if predicts.all() else _gathered(own, source, before, held.pop_columns(waited))
         waits = np.flatnonzero(left)
         held.add_columns(number[waits].tolist(), own[waits])
-        y: Any = taken.y  # none is a text, or there would be no source
         is_score = predictions.scores is not None
         return cls(id, unit, taken.at, y, known, predicts, said, is_score, predictions.cold)
 
     def measured(self, positive: Value) -> Measured:
         """What the metrics take of them."""
-        said, truth, at = self.said, [y for y in self.y if y is not None], self.at
+        said, truth, at = self.said, self.y, self.at
         line: Sequence[int] = range(1, len(at) + 1)
-        if len(truth) < len(at):
+        if not self.known.all():
             chosen = np.flatnonzero(self.known)
             said, at, line = said[chosen], [at[row] for row in chosen.tolist()], (chosen + 1).tolist()
-        likelihood = said.table.likelihoods(truth, positive)
-        return Measured(truth, said.value.tolist(), said.score, likelihood, at, line)
+            truth = truth[chosen] if isinstance(truth, Categorical) else [y for y in truth if y is not None]
+        value = said.value if isinstance(said.value, Categorical) else said.value.tolist()
+        return Measured(truth, value, said.score, said.table.likelihoods(truth, positive), at, line)
 
     def learns(self) -> Mask:
         """(n,) whether each step is learnt: all that come, for a detector, or those with labels."""
@@ -115,7 +118,7 @@ class InferenceColumns:
             same(b'","at":'), numbers(self.at),
             same(b',"learnt":').where(now), numbers((learnt + np.cumsum(learns) - learns).tolist()).where(now),
             same(b',"truth":').where(late), truth.where(late),
-            *_field(b',"value":', said.value.tolist()),
+            *_field(b',"value":', said.value),
             *_shares(said.table, now),
         ]  # fmt: skip
         scored = ~np.isnan(said.score) & (late | self.is_score)
@@ -132,7 +135,9 @@ class InferenceColumns:
 def _own(predictions: Predictions, positive: Value) -> HeldColumns | None:
     """What the model said at each step; None where that does not fit into columns."""
     count = len(predictions.values)
-    if not _PLAIN.issuperset(map(type, predictions.values)):
+    values = predictions.values
+    few = values.categories if isinstance(values, Categorical) else values
+    if not _PLAIN.issuperset(map(type, few)):
         return None
     table = ClassTable((), np.empty((count, 0)))
     if predictions.probabilities is not None:
@@ -145,8 +150,10 @@ def _own(predictions: Predictions, positive: Value) -> HeldColumns | None:
         score = np.array(predictions.scores, np.float64)  # None is NaN
     else:
         score = np.full(count, np.nan)
+    if isinstance(values, Categorical):
+        return HeldColumns(values, score, table)
     value = np.empty(count, np.object_)
-    value[:] = predictions.values
+    value[:] = values
     return HeldColumns(value, score, table)
 
 
@@ -160,19 +167,22 @@ def _gathered(
     at = np.where(before, len(own.value) + np.cumsum(before) - 1, source)
     tables = own.table.by(classes).values, waited.table.by(classes).values
     return HeldColumns(
-        np.concatenate((own.value, waited.value)),
+        np.concatenate((own.objects(), waited.objects())),
         np.concatenate((own.score, waited.score)),
         ClassTable(classes, np.concatenate(tables)),
     )[at]
 
 
-def _field(name: bytes, values: Sequence[Any]) -> list[Strand]:
+def _field(name: bytes, values: Categorical | npt.NDArray[np.object_]) -> list[Strand]:
     """A field that is left out where its value is None."""
-    field, found = same(name), numbers(values)
-    if None in values:
-        there = np.array([value is not None for value in values], np.bool_)
-        return [field.where(there), found.where(there)]
-    return [field, found]
+    field = same(name)
+    if isinstance(values, Categorical):
+        return [field.where(values.known), numbers(values).where(values.known)]
+    some = values.tolist()
+    if None in some:
+        there = np.array([value is not None for value in some], np.bool_)
+        return [field.where(there), numbers(some).where(there)]
+    return [field, numbers(some)]
 
 
 def _shares(table: ClassTable, wanted: Mask) -> list[Strand]:

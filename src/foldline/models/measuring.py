@@ -18,7 +18,7 @@ class Measured:
     """Labelled examples of a batch, in the order in which their labels came.
 
     Attributes:
-        truth: the labels.
+        truth: the labels, none of them None.
         value: what had been predicted, None for nothing.
         score: (n,) of the positive class, or of an anomaly; NaN for none.
         likelihood: (n,) the probability given to the label, NaN for none.
@@ -26,7 +26,7 @@ class Measured:
         line: how many output lines there were after it.
     """
 
-    truth: Sequence[Value]
+    truth: Sequence[Value | None]
     value: Sequence[Value | None]
     score: npt.NDArray[np.float64]
     likelihood: npt.NDArray[np.float64]

@@ -27,7 +27,7 @@ class Steps:
     """
 
     x: list[Features] | FeatureTable = field(default_factory=list)
-    y: list[Value | None] = field(default_factory=list)
+    y: Sequence[Value | None] = field(default_factory=list)
     predicts: list[bool] = field(default_factory=list)
 
     def add(self, x: Features, y: Value | None, *, predicts: bool) -> None:
@@ -35,6 +35,8 @@ class Steps:
         if isinstance(self.x, FeatureTable):
             self.x = list(self.x)
         self.x.append(x)
+        if not isinstance(self.y, list):
+            self.y = list(self.y)
         self.y.append(y)
         self.predicts.append(predicts)
 
@@ -54,7 +56,7 @@ class Predictions:
         failures: what the model raised, by step; it then predicted nothing, or did not learn.
     """
 
-    values: list[Value | None]
+    values: Sequence[Value | None]
     probabilities: Sequence[Mapping[Value, float] | None] | None = None
     scores: list[float | None] | None = None
     cold: list[bool] | None = None

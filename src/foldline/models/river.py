@@ -8,16 +8,18 @@ none is given, from `SEED`.
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 from foldline.errors import FoldError, InputError, MissingExtra
-from foldline.models.class_table import ClassTable
+from foldline.models.class_table import MOST, ClassTable
 from foldline.models.expression import Expression, Step, model_text, model_values
 from foldline.models.online import Features, Predictions, Steps, Task, chosen, most_probable
 from foldline.models.pickling import Reduce, pickled, unpickled
 from foldline.models.signing import Secret, no_secret, sign, verified
+from foldline.records.categorical import Categorical
 
 ROOMS: Final = (
     "anomaly", "cluster", "compose", "drift", "dummy", "ensemble", "facto", "feature_extraction", "feature_selection",
@@ -25,6 +27,9 @@ ROOMS: Final = (
     "preprocessing", "rules", "sketch", "stats", "tree",
 )  # fmt: skip
 """The modules of River from which names are taken."""
+
+_AT_A_TIME: Final = 256
+"""Steps whose probabilities are objects at a time: they are still in the processor's cache when they are read."""
 
 SEED: Final = 1
 """Of models that draw at random and were given no seed."""
@@ -141,6 +146,20 @@ class RiverModel:
         )
 
     def _classify(self, model: Any, steps: Steps) -> Predictions:
+        parts = [
+            self._classify_some(
+                model,
+                Steps(
+                    steps.x[start : start + _AT_A_TIME],
+                    steps.y[start : start + _AT_A_TIME],
+                    steps.predicts[start : start + _AT_A_TIME],
+                ),
+            )
+            for start in range(0, max(len(steps), 1), _AT_A_TIME)
+        ]
+        return _joined(parts)
+
+    def _classify_some(self, model: Any, steps: Steps) -> Predictions:
         learn = model.learn_one
         probable = model.predict_proba_one if self._has_probabilities else None
         label = model.predict_one if self._has_labels or probable is None else None
@@ -161,12 +180,41 @@ class RiverModel:
         if probable is None:
             return Predictions(values, failures=failures)
         table = ClassTable.from_mappings(probabilities)
-        if label is None:
-            values = chosen(probabilities) if table is None else table.most_probable()
-            # Of equal ones the first that the model names, which another example may name second.
-            for at in table.ties() if table is not None else ():
-                values[at] = most_probable(probabilities[at] or {})
-        return Predictions(values, probabilities if table is None else table, failures=failures)
+        if table is None:
+            return Predictions(
+                chosen(probabilities) if label is None else values, probabilities, failures=failures
+            )
+        if label is not None:
+            return Predictions(values, table, failures=failures)
+        best = table.most_probable()
+        # Of equal ones the first that the model names, which another example may name second.
+        for at in table.ties():
+            best.codes[at] = table.classes.index(most_probable(probabilities[at] or {}))
+        return Predictions(best, table, failures=failures)
+
+
+def _joined(parts: list[Predictions]) -> Predictions:
+    """What came of a classifier's steps, one part after another."""
+    if len(parts) == 1:
+        return parts[0]
+    failures: dict[int, str] = {}
+    for at, part in enumerate(parts):
+        failures.update({at * _AT_A_TIME + step: text for step, text in part.failures.items()})
+    columns = [part.values for part in parts if isinstance(part.values, Categorical)]
+    tables = [part.probabilities for part in parts if isinstance(part.probabilities, ClassTable)]
+    values: Sequence[Any] = (
+        Categorical.joined(columns)
+        if len(columns) == len(parts)
+        else list(chain.from_iterable(part.values for part in parts))
+    )
+    if parts[0].probabilities is None:
+        return Predictions(values, failures=failures)
+    table = ClassTable.joined(tables) if len(tables) == len(parts) else None
+    if table is not None and len(table.classes) <= MOST:
+        return Predictions(values, table, failures=failures)
+    return Predictions(
+        values, list(chain.from_iterable(part.probabilities or () for part in parts)), failures=failures
+    )
 
 
 def _regress(model: Any, steps: Steps) -> Predictions:

@@ -11,8 +11,9 @@ from foldline.models.join_layout import Event, What
 from foldline.models.known import Count
 from foldline.models.taken import Taken
 from foldline.models.waiting import WaitingColumns
+from foldline.records.categorical import labels
 from foldline.records.columns import Columns
-from foldline.records.examples import FeatureTable, Form, Texts, form_of, given
+from foldline.records.examples import FeatureTable, Form, Texts, form_of
 from foldline.records.types import Value
 
 Int64s = npt.NDArray[np.int64]
@@ -66,7 +67,7 @@ def take_columns(
     join.waiting.discard(expired)
     taken = Taken(
         row=rows.tolist(), at=columns.time[rows].tolist(), sequence=numbers.tolist(), id=whole.id, unit=whole.unit,
-        group=whole.group.tolist(), x=whole.x, y=given(y, forms), predicts=predicts.tolist(), source=source,
+        group=whole.group.tolist(), x=whole.x, y=labels(y, forms), predicts=predicts.tolist(), source=source,
         expired=expired,
     )  # fmt: skip
     for kind, count in _COUNTED:

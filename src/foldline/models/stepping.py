@@ -32,13 +32,14 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
     counts, examples, times = taken.counts, columns.examples.by_row(columns.time), columns.time.tolist()
     labels = columns.labels.by_row()
     # What most records come to is written out: a call a field would cost as much as all the rest.
-    row_, at_, sequence_, group_, y_, predicts_ = (
-        taken.row, taken.at, taken.sequence, taken.group, taken.y, taken.predicts,
+    row_, at_, sequence_, group_, predicts_ = (
+        taken.row, taken.at, taken.sequence, taken.group, taken.predicts,
     )  # fmt: skip
     id_: list[str] = []
     unit_: list[str] = []
     x_: list[Features] = []
-    taken.id, taken.unit, taken.x = id_, unit_, x_
+    y_: list[Value | None] = []
+    taken.id, taken.unit, taken.x, taken.y = id_, unit_, x_, y_
 
     def add_late(row: int, one: Waiting, y: Value) -> None:
         """A label that came after its example."""

@@ -1,5 +1,6 @@
 """What a batch of records comes to for a model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,7 +39,7 @@ class Taken:
     unit: list[str] | Texts = field(default_factory=list)
     group: list[int] = field(default_factory=list)
     x: list[Features] | FeatureTable = field(default_factory=list)
-    y: list[Value | None] = field(default_factory=list)
+    y: Sequence[Value | None] = field(default_factory=list)
     predicts: list[bool] = field(default_factory=list)
     source: npt.NDArray[np.int64] | None = None
     expired: list[int] = field(default_factory=list)

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.kernels import Bytes, patient
+from foldline.records.categorical import Categorical
+from foldline.records.types import Value
 from foldline.records.words import load64, store64
 
 Int64s = npt.NDArray[np.int64]
@@ -52,13 +54,17 @@ def spans(text: bytes, ends: Int64s) -> Strand:
     return Strand(text, np.ascontiguousarray(ends[:, 0]), np.ascontiguousarray(ends[:, 1]))
 
 
-def numbers(values: Sequence[float | bool | None]) -> Strand:
-    """Numbers, booleans or None as JSON has them.
+def numbers(values: Sequence[Value | None]) -> Strand:
+    """Numbers, booleans or None as JSON has them; no texts.
 
     Example:
         >>> weave([same(b"["), numbers([0.5, True]), same(b"]")])
         b'[0.5]\\n[true]'
     """
+    if isinstance(values, Categorical):
+        text = _ENCODE([*values.categories, None])
+        starts, ends = _between(text, _COMMA, 1, len(text) - 1)
+        return Strand(text, starts[values.codes], ends[values.codes])
     text = _ENCODE(values if isinstance(values, list | tuple) else list(values))
     return Strand(text, *_between(text, _COMMA, 1, len(text) - 1))
 

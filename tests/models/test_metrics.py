@@ -13,6 +13,7 @@ from scipy.stats import mannwhitneyu
 
 from foldline.errors import FoldError
 from foldline.fold.arrays import dump_arrays, load_arrays
+from foldline.models import ranking
 from foldline.models.classification_metrics import ClassificationMetrics
 from foldline.models.ranking import Ranking
 from foldline.models.regression_metrics import RegressionMetrics
@@ -118,6 +119,25 @@ def test_counts_agree_with_river(classes: tuple[Any, ...]) -> None:
             assert count == sum(a == t and b == g for a, b in zip(truth, guess, strict=True))
     assert report.log_loss is None
     assert report.roc_auc is None
+
+
+@given(rows, st.integers(1, 70), st.lists(st.integers(1, 60), min_size=1, max_size=12))
+@settings(max_examples=150, deadline=None)
+@pytest.mark.parametrize("plain", [False, True])
+def test_areas_of_windows_are_those_of_their_rankings(
+    plain: bool, pairs: list[tuple[float, bool]], size: int, stops: list[int]
+) -> None:
+    """Full or not, with ties and without some scores; compiled, by numpy before that, and some at a time."""
+    score, positive = (np.array(column) for column in zip(*pairs, strict=True))
+    ends = np.array(sorted({min(stop, len(pairs)) for stop in stops}))
+    starts = np.maximum(ends - size, 0)
+    wanted = [ranking_of(pairs[a:b], 1_000).area().value for a, b in zip(starts, ends, strict=True)]
+    with pytest.MonkeyPatch.context() as patch:
+        kernel = ranking._count_higher_plainly if plain else ranking._count_higher
+        patch.setattr(ranking, "_count_higher", kernel)
+        assert ranking.areas_of(score, positive, starts, ends) == wanted
+        patch.setattr(ranking, "_AT_A_TIME", 1)
+        assert ranking.areas_of(score, positive, starts, ends) == wanted
 
 
 def test_a_regressor_is_measured_as_river_does() -> None:

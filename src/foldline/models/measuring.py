@@ -55,11 +55,13 @@ def measure(known: KnownModel, measured: Measured, task: Task) -> list[tuple[int
     known.counts[Count.LABELLED] += total
     stops = known.course.stops(before, total)
     reports = known.window.reports(off, positive, guessed, score, stops, regression=task == "regression")
+    course: list[list[float | None]] = []
     for stop, report in zip(stops, reports, strict=True):
         time, count = measured.time[stop - 1], before + stop
         first = report.mae if task == "regression" else report.accuracy
-        known.course.add([time, count, first, report.f1, report.recall, report.roc_auc])
+        course.append([time, count, first, report.f1, report.recall, report.roc_auc])
         points.append((measured.line[stop - 1], (time, count, report)))
+    known.course.add(course)
     return points
 
 

@@ -28,6 +28,12 @@ THRESHOLDS: Final = 10
 """Of River's metric."""
 
 _MANTISSA: Final = np.int64(52 - 8)
+_NONE: Final = np.int64((1 << 63) - 1)
+"""In a window, of an example without a score."""
+
+_AT_A_TIME: Final = 1 << 20
+"""Scores in windows that are sorted at a time."""
+
 _WAITING: Final = 4096
 """Scores gathered before they are sorted in."""
 
@@ -193,36 +199,75 @@ class Ranking:
         self.key, self.of = key, of
 
 
-def area_of(score: Float64s, positive: npt.NDArray[np.bool_]) -> float | None:
-    """The area under the ROC curve of scores that are all at hand, none of them NaN; None without both classes.
+def areas_of(
+    score: Float64s, positive: npt.NDArray[np.bool_], starts: Int64s, ends: Int64s
+) -> list[float | None]:
+    """The area under the ROC curve of each of several windows over scores; None without both classes.
 
-    O(n log n).
+    O(n log n), and O(m log m) a window of m.
+
+    Args:
+        score: (n,) NaN for none, which is left out.
+        positive: (n,) whether each is of the positive class.
+        starts: (k,) first of each window.
+        ends: (k,) the one after its last.
     """
-    if not len(score):
-        return None
-    negatives, positives = np.sort(score[~positive]), np.sort(score[positive])
-    if not len(negatives) or not len(positives):
-        return None
-    return int(_twice_higher(negatives, positives)) / (2 * len(negatives) * len(positives))
+    size = int((ends - starts).max(initial=0))
+    if not size:
+        return [None] * len(starts)
+    # Of equal scores the negatives come first: a whole number says of each what a pair would.
+    rank = np.unique(score, return_inverse=True)[1]
+    key = np.where(np.isnan(score), _NONE, 2 * rank + positive).astype(np.int64)
+    areas: list[float | None] = []
+    at_a_time = max(_AT_A_TIME // size, 1)
+    for first in range(0, len(starts), at_a_time):
+        some = slice(first, first + at_a_time)
+        windows = np.full((len(starts[some]), size), _NONE, np.int64)
+        for row, start, end in zip(windows, starts[some].tolist(), ends[some].tolist(), strict=True):
+            row[: end - start] = key[start:end]
+        windows.sort(axis=1)
+        found = np.zeros((len(windows), 3), np.int64)
+        _count_higher(windows, found)
+        areas += [
+            twice / (2 * negatives * positives) if negatives and positives else None
+            for negatives, positives, twice in found.tolist()
+        ]
+    return areas
 
 
-def _twice_higher_plainly(negatives: Any, positives: Any) -> int:
-    """`_twice_higher` by numpy."""
-    return sum(int(np.searchsorted(negatives, positives, side=side).sum()) for side in ("left", "right"))
+def _count_higher_plainly(windows: Any, found: Any) -> None:
+    """`_count_higher` by numpy."""
+    for row, key in enumerate(windows):
+        key = key[key != _NONE]
+        is_positive = key % 2 == 1
+        negatives, positives = key[~is_positive], key[is_positive]
+        higher = sum(np.searchsorted(negatives, positives - step).sum() for step in (0, 1))
+        found[row] = len(negatives), len(positives), higher
 
 
-@patient(lambda *given: len(given[0]) + len(given[1]), plain=_twice_higher_plainly)
-def _twice_higher(negatives: Any, positives: Any) -> Any:
-    """Twice the pairs in which the positive scores higher, ties counting once; both rise."""
-    below = level = total = 0
-    for at in range(len(positives)):
-        while below < len(negatives) and negatives[below] < positives[at]:
-            below += 1
-        level = max(level, below)
-        while level < len(negatives) and negatives[level] == positives[at]:
-            level += 1
-        total += below + level
-    return total
+@patient(lambda *given: given[0].size, plain=_count_higher_plainly)
+def _count_higher(windows: Any, found: Any) -> None:
+    """Of each window its negatives, its positives, and twice the pairs won by the positive, ties counting once.
+
+    Args:
+        windows: (k, size) each rising: twice the rank of a score, and one more of a positive; `_NONE` for none.
+        found: (k, 3) zeros, written.
+    """
+    for row in range(windows.shape[0]):
+        negatives = positives = below = twice = 0
+        rank = np.int64(-1)
+        for at in range(windows.shape[1]):
+            key = windows[row, at]
+            if key == _NONE:
+                break
+            if key >> 1 != rank:
+                rank, below = key >> 1, negatives
+            if key & 1:
+                positives += 1
+                twice += below + negatives
+            else:
+                negatives += 1
+        found[row, 0], found[row, 1], found[row, 2] = negatives, positives, twice
 
 
 def _grouped(key: npt.NDArray[np.generic], of: Int64s) -> tuple[npt.NDArray[np.generic], Int64s]:

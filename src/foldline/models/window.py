@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.fold.arrays import Arrays
-from foldline.models.ranking import area_of
+from foldline.models.ranking import areas_of
 
 Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
@@ -95,11 +95,7 @@ class Window:
             _sums(each, starts, ends)
             for each in (np.where(nothing, 0.0, error), nothing, truth * guess, truth, guess)
         )
-        there, of = ~np.isnan(score), truth > 0.0
-        areas = [
-            area_of(score[start:end][there[start:end]], of[start:end][there[start:end]])
-            for start, end in zip(starts, ends, strict=True)
-        ]
+        areas = areas_of(score, truth > 0.0, starts, ends)
         return [
             WindowReport(
                 count=count,
@@ -169,14 +165,16 @@ class Course:
             at += every - at % every
         return found
 
-    def add(self, point: list[float | None]) -> None:
-        """A point, taken when as many examples as a multiple of `every` are labelled; None for no number."""
-        row = np.array([[np.nan if each is None else each for each in point]])
-        self.points = np.concatenate((self.points, row))
-        if len(self.points) > POINTS:
-            # The even ones stand at multiples of twice the distance.
-            self.points = self.points[1::2]
-            self.every *= 2
+    def add(self, points: Sequence[Sequence[float | None]]) -> None:
+        """Points, each taken when as many examples as a multiple of `every` are labelled; None for no number."""
+        rows = np.array(points, np.float64).reshape(len(points), self.points.shape[1])  # None is NaN
+        while len(rows):
+            room = POINTS + 1 - len(self.points)
+            self.points, rows = np.concatenate((self.points, rows[:room])), rows[room:]
+            if len(self.points) > POINTS:
+                # The even ones stand at multiples of twice the distance.
+                self.points = self.points[1::2]
+                self.every *= 2
 
     def dump(self) -> Arrays:
         """As arrays."""

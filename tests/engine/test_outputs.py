@@ -281,7 +281,7 @@ def test_the_suite_finds_outputs_that_depend_on_batches() -> None:
             applied = super().apply(state, columns, muted=muted)
             if applied.outputs is None or not len(applied.outputs):
                 return applied
-            lines = applied.outputs.lines.replace(b'"seen"', b'"of%d"' % len(columns))
+            lines = applied.outputs.text().replace(b'"seen"', b'"of%d"' % len(columns))
             return Applied(True, outputs=Outputs(lines, applied.outputs.rows))
 
     class Muted(RunningFold):

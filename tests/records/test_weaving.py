@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from foldline.kernels import lose_patience
 from foldline.records import weaving
-from foldline.records.weaving import Strand, lines_of, numbers, same, spans, weave
+from foldline.records.weaving import Strand, lines_of, numbers, same, spans, weave, weave_in_parts
+from foldline.records.woven import Woven
 
 _pieces = st.lists(
     st.binary(max_size=20).map(lambda piece: piece.replace(b"\n", b" ")), min_size=5, max_size=5
@@ -33,8 +34,16 @@ def test_woven_lines_are_the_pieces_joined(columns: list[list[bytes]], there: li
     strands += [same(column[0]) if len(set(column)) == 1 else _strand(column) for column in columns[1:]]
     strands.append(strands[-1].where(np.array(there)))
     last = [piece if here else b"" for piece, here in zip(columns[-1], there, strict=True)]
-    expected = b"\n".join(map(b"".join, zip(*columns, last, strict=True)))
+    lines = list(map(b"".join, zip(*columns, last, strict=True)))
+    expected = b"\n".join(lines)
     assert weave(strands) == expected
+    for size in (1, 20, 10_000):
+        wanted = [b""]
+        for line in lines:
+            if len(wanted[-1]) >= size:
+                wanted.append(b"")
+            wanted[-1] += line + b"\n"
+        assert list(weave_in_parts(strands, size)) == [part[:-1] for part in wanted]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(weaving, "_weave", weaving._weave_plainly)
         assert weave(strands) == expected
@@ -58,3 +67,18 @@ def test_lines_of_a_text_can_be_cut() -> None:
     woven = weave([lines._replace(ends=lines.ends - 1), same(b',"t":'), numbers(range(3)), same(b"}")])
     assert woven == b'{"a":1,"t":0}\n{"b":2,"t":1}\n{,"t":2}'
     assert weave([same(b"alone")]) == b"alone"
+
+
+@given(st.lists(st.booleans(), max_size=20))
+def test_lines_among_woven_ones_stand_in_their_places(woven: list[bool]) -> None:
+    """Several after one, too; each closed in its own way."""
+    shape = [True, *woven]
+    lines = [b'{"n":%d}' % place for place in range(len(shape))]
+    own = b"\n".join(line for line, is_woven in zip(lines, shape, strict=True) if is_woven)
+    among = {place: line for place, line in enumerate(lines) if not shape[place]}
+    made = Woven.of(own)
+    made = Woven(made.strands, made.count, among)
+    assert (made.text().split(b"\n"), len(made)) == (lines, len(lines))
+    closed = made.closed([same(b',"t":0}')], {place: line + b"!" for place, line in among.items()})
+    wanted = [line[:-1] + b',"t":0}' if shape[n] else line + b"!" for n, line in enumerate(lines)]
+    assert weave(closed).split(b"\n") == wanted

@@ -19,7 +19,8 @@ from foldline.fold.outputs import Outputs
 from foldline.log.block import Block
 from foldline.log.protocol import Batch
 from foldline.records.newlines import count_newlines
-from foldline.records.weaving import lines_of, numbers, same, weave
+from foldline.records.weaving import numbers, same, weave_in_parts
+from foldline.records.woven import Woven
 
 BATCH_BYTES: Final = 1 << 20
 """A batch of outputs is closed once it holds so many bytes."""
@@ -99,31 +100,29 @@ def output_batches(waiting: Sequence[Numbered], topic: str, identity: Identity, 
     fold, key, name = map(msgspec.json.encode, (identity.fold, identity.key(), identity.topic))
     head = b',"time":%d,"source":{"fold":%b,"key":%b,' % (time, fold, key)
     tail = head + b'"topic":%b,"partition":%d,"offset":' % (name, identity.partition)
-    lines = lines_of(b"\n".join([part.outputs.lines for part in waiting]))
-    count = len(lines.starts)
-    whole = weave([
-        lines._replace(ends=lines.ends - 1),
-        same(tail), numbers(np.concatenate([part.offsets for part in waiting]).tolist()),
-        same(b',"index":'), numbers(np.concatenate([part.indexes for part in waiting]).tolist()),
-        same(b"}}"),
-    ])  # fmt: skip
+    offsets = np.concatenate([part.offsets for part in waiting])
+    indexes = np.concatenate([part.indexes for part in waiting])
+    first = waiting[0].outputs.lines
+    lines = (
+        first
+        if len(waiting) == 1 and isinstance(first, Woven)
+        else Woven.of(b"\n".join([part.outputs.text() for part in waiting]))
+    )
+    among = {
+        place: b'%b%b%d,"index":%d}}' % (line[:-1], tail, offsets[place], indexes[place])
+        for place, line in lines.among.items()
+    }
+    if among:
+        places = list(among)
+        offsets, indexes = np.delete(offsets, places), np.delete(indexes, places)
+    strands = lines.closed(
+        [same(tail), numbers(offsets.tolist()), same(b',"index":'), numbers(indexes.tolist()), same(b"}}")],
+        among,
+    )
     return [
-        Batch(topic, identity.partition, payload, held, time, time) for payload, held in _cut(whole, count)
+        Batch(topic, identity.partition, payload, count_newlines(payload) + 1, time, time)
+        for payload in weave_in_parts(strands, BATCH_BYTES)
     ]
-
-
-def _cut(text: bytes, count: int) -> list[tuple[bytes, int]]:
-    """Lines in pieces of `BATCH_BYTES` and the rest of a line, and how many lines each holds."""
-    pieces, start = [], 0
-    while len(text) - start > BATCH_BYTES:
-        stop = text.find(b"\n", start + BATCH_BYTES)
-        if stop < 0:
-            break
-        piece = text[start:stop]
-        pieces.append((piece, count_newlines(piece) + 1))
-        start = stop + 1
-    rest = count - sum(held for _, held in pieces)
-    return [*pieces, (text[start:] if start else text, rest)]
 
 
 _SOURCE = msgspec.json.Decoder(Source)

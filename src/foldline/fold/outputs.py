@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from foldline.errors import FoldError
 from foldline.records.newlines import count_newlines
+from foldline.records.woven import Woven
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,8 +20,9 @@ class Outputs:
     """The outputs of one batch, in order.
 
     Attributes:
-        lines: newline-joined JSON objects of at least one field, one an output, without a trailing newline. They
-            have no fields `time` and `source`: those are the engine's, which appends them to each.
+        lines: newline-joined JSON objects of at least one field, one an output, without a trailing newline; or what
+            they will be woven of. They have no fields `time` and `source`: those are the engine's, which appends them
+            to each.
         rows: (n,) integers, the row of the batch from which each follows: from 0, never falling. Several may follow
             from one row.
 
@@ -30,7 +32,7 @@ class Outputs:
         (2, b'{"type":"seen","id":"b"}')
     """
 
-    lines: bytes
+    lines: bytes | Woven
     rows: npt.NDArray[np.integer]
 
     def __len__(self) -> int:
@@ -38,7 +40,11 @@ class Outputs:
 
     def split(self) -> list[bytes]:
         """Each line for itself."""
-        return self.lines.split(b"\n") if len(self.rows) else []
+        return self.text().split(b"\n") if len(self.rows) else []
+
+    def text(self) -> bytes:
+        """The lines."""
+        return self.lines.text() if isinstance(self.lines, Woven) else self.lines
 
     def check(self, records: int, fold: str) -> None:
         """Refuse outputs that could not be numbered. O(bytes).
@@ -50,7 +56,8 @@ class Outputs:
         Raises:
             FoldError: `fold.bad_outputs`.
         """
-        count = count_newlines(self.lines) + 1 if self.lines else 0
+        lines = self.lines
+        count = len(lines) if isinstance(lines, Woven) else count_newlines(lines) + 1 if lines else 0
         rows = self.rows
         fault = ""
         if count != len(rows):

@@ -15,7 +15,8 @@ from foldline.models.taken import Taken
 from foldline.records.categorical import Categorical
 from foldline.records.examples import Texts
 from foldline.records.types import Value
-from foldline.records.weaving import Strand, numbers, same, spans, weave
+from foldline.records.weaving import Strand, numbers, same, spans
+from foldline.records.woven import Woven
 
 _PLAIN = {bool, int, float, type(None)}
 
@@ -98,13 +99,13 @@ class InferenceColumns:
         """(n,) whether each step is learnt: all that come, for a detector, or those with labels."""
         return self.predicts if self.is_score else self.known
 
-    def lines(self, model: str, learnt: int, after: Mapping[int, bytes]) -> bytes:
+    def lines(self, model: str, learnt: int, after: Mapping[int, bytes]) -> Woven:
         """The output lines, as `inference.Inference` and `inference.Labelled` are written.
 
         Args:
             model: its name.
             learnt: labels learnt before.
-            after: lines that come after some, by their places.
+            after: lines that come after some, by the places of those; rising.
         """
         now, late, known, said, learns = self.predicts, ~self.predicts, self.known, self.said, self.learns()
         id, unit, truth = (
@@ -126,10 +127,10 @@ class InferenceColumns:
             strands += [same(b',"score":').where(scored), numbers(said.score.tolist()).where(scored)]
         if self.cold is not None:
             strands.append(same(b',"cold":true').where(np.array(self.cold, np.bool_) & now))
-        strands += [same(b',"truth":').where(now & known), truth.where(now & known), same(b"}")]
-        if after:
-            strands.append(_at(after, len(known)))
-        return weave(strands)
+        strands += [same(b',"truth":').where(now & known), truth.where(now & known)]
+        return Woven(
+            strands, len(known), {line + nth + 1: text for nth, (line, text) in enumerate(after.items())}
+        )
 
 
 def _own(predictions: Predictions, positive: Value) -> HeldColumns | None:
@@ -204,14 +205,3 @@ def _shares(table: ClassTable, wanted: Mask) -> list[Strand]:
         before = before | here
     strands.append(same(b"}").where(before))
     return strands
-
-
-def _at(lines: Mapping[int, bytes], count: int) -> Strand:
-    """Lines of their own after some."""
-    starts, ends = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    text = b""
-    for place, line in lines.items():
-        starts[place] = len(text)
-        text += b"\n" + line
-        ends[place] = len(text)
-    return Strand(text, starts, ends)

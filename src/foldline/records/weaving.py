@@ -4,7 +4,7 @@ A strand is a piece of text for each line: the same for all, a span of a text th
 lines are what `msgspec` would write of the values one after another, as long as the strands' texts are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -80,11 +80,17 @@ def weave(strands: Sequence[Strand]) -> bytes:
     Args:
         strands: of as many lines each, at least one of them, or of the same text in all.
     """
+    (text,) = weave_in_parts(strands, None)
+    return text
+
+
+def weave_in_parts(strands: Sequence[Strand], size: int | None) -> Iterator[bytes]:
+    """As `weave`, in texts that are closed once they hold so many bytes; None for all in one."""
     # Where each text stands among all, one that several strands share once.
-    bases, size = dict[int, int](), 0
+    bases, end = dict[int, int](), 0
     for strand in strands:
         if id(strand.text) not in bases:
-            bases[id(strand.text)], size = size, size + len(strand.text)
+            bases[id(strand.text)], end = end, end + len(strand.text)
     texts = {id(strand.text): strand.text for strand in strands}
     varying = [strand for strand in strands if len(strand.starts) > 1]
     count = len(varying[0].starts) if varying else 1
@@ -100,10 +106,19 @@ def weave(strands: Sequence[Strand]) -> bytes:
             first, last = int(strand.starts[0]), int(strand.ends[0])
             plan[row] = -1, base + first, last - first
     text = np.frombuffer(b"".join([*texts.values(), _SLACK]), np.uint8)
-    total = int((ends - starts).sum()) + (int(plan[:, 2].sum()) + 1) * count
-    out = np.empty(total + len(_SLACK), np.uint8)
-    _weave(text, plan, starts, ends, out)
-    return out[: total - 1].tobytes()
+    # (lines,) where each line ends, its newline included.
+    stops = np.cumsum((ends - starts).sum(axis=0) + (int(plan[:, 2].sum()) + 1))
+    line = written = 0
+    # One buffer for all: what was just written is still in the processor's cache when it is copied.
+    out = np.empty(0, np.uint8)
+    while line < count:
+        last = count if size is None else min(int(np.searchsorted(stops, written + size)) + 1, count)
+        total = int(stops[last - 1]) - written
+        if len(out) < total + len(_SLACK):
+            out = np.empty(total + len(_SLACK), np.uint8)
+        _weave(text, plan, starts, ends, out, line, last)
+        yield out[: total - 1].tobytes()
+        line, written = last, written + total
 
 
 def _between(text: bytes, mark: int, first: int, last: int) -> tuple[Int64s, Int64s]:
@@ -115,15 +130,15 @@ def _between(text: bytes, mark: int, first: int, last: int) -> tuple[Int64s, Int
     return starts, ends
 
 
-def _weave_plainly(text: Bytes, plan: Any, starts: Any, ends: Any, out: Bytes) -> None:
+def _weave_plainly(text: Bytes, plan: Any, starts: Any, ends: Any, out: Bytes, first: int, last: int) -> None:
     """`_weave` by methods of bytes."""
-    data, count = text.tobytes(), starts.shape[1]
+    data, count = text.tobytes(), last - first
     pieces = [
         [data[base : base + size]] * count
         if which < 0
         else [
             data[base + a : base + b]
-            for a, b in zip(starts[which].tolist(), ends[which].tolist(), strict=True)
+            for a, b in zip(starts[which, first:last].tolist(), ends[which, first:last].tolist(), strict=True)
         ]
         for which, base, size in plan.tolist()
     ]
@@ -131,9 +146,9 @@ def _weave_plainly(text: Bytes, plan: Any, starts: Any, ends: Any, out: Bytes) -
     out[: len(lines)] = np.frombuffer(lines, np.uint8)
 
 
-@patient(lambda *given: given[1].shape[0] * given[2].shape[1], plain=_weave_plainly)
-def _weave(text: Bytes, plan: Any, starts: Any, ends: Any, out: Bytes) -> None:
-    """Writes every line with a newline after it.
+@patient(lambda *given: given[1].shape[0] * (given[6] - given[5]), plain=_weave_plainly)
+def _weave(text: Bytes, plan: Any, starts: Any, ends: Any, out: Bytes, first: Any, last: Any) -> None:
+    """Writes some lines, each with a newline after it.
 
     Args:
         text: (m,) uint8, with slack behind.
@@ -142,18 +157,20 @@ def _weave(text: Bytes, plan: Any, starts: Any, ends: Any, out: Bytes) -> None:
         starts: (varying strands, lines).
         ends: likewise.
         out: written, with slack behind.
+        first: of the lines.
+        last: the one after their last.
     """
     place = np.int64(0)
-    for line in range(starts.shape[1]):
+    for line in range(first, last):
         for strand in range(plan.shape[0]):
-            which, first, size = plan[strand, 0], plan[strand, 1], plan[strand, 2]
+            which, start, size = plan[strand, 0], plan[strand, 1], plan[strand, 2]
             if which >= 0:
-                first += starts[which, line]
+                start += starts[which, line]
                 size = ends[which, line] - starts[which, line]
             # Eight bytes at a time: what is written beyond the piece is overwritten by the next.
             done = np.int64(0)
             while done < size:
-                store64(out, place + done, load64(text, first + done))
+                store64(out, place + done, load64(text, start + done))
                 done += 8
             place += size
         out[place] = _NEWLINE

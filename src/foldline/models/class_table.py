@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, overload
 
 import numpy as np
@@ -35,6 +36,9 @@ class ClassTable(Sequence[Mapping[Value, float]]):
     @classmethod
     def from_mappings(cls, given: Sequence[Mapping[Value, float] | None]) -> "ClassTable | None":
         """The table of these mappings; None where they do not fit into one: too many classes, or a NaN."""
+        table = cls._alike(given)
+        if table is not None:
+            return table
         rows = [each or {} for each in given]
         classes = tuple(dict.fromkeys(chain.from_iterable(rows)))
         if len(classes) > MOST:
@@ -45,6 +49,23 @@ class ClassTable(Sequence[Mapping[Value, float]]):
             values[:, at] = [row.get(value, nan) for row in rows]
         named = sum(map(len, rows))
         return cls(classes, values) if np.count_nonzero(~np.isnan(values)) == named else None
+
+    @classmethod
+    def _alike(cls, given: Sequence[Mapping[Value, float] | None]) -> "ClassTable | None":
+        """Of mappings that name the same classes, which most do; None where they do not, or there is one class."""
+        classes = tuple(given[0] or ()) if given else ()
+        size = len(given) * len(classes)
+        if not 1 < len(classes) <= MOST:
+            return None
+        try:
+            if sum(map(len, given)) != size:  # type: ignore[arg-type]  # None has no length, and is caught
+                return None
+            pick: Any = itemgetter(*classes)
+            found = chain.from_iterable(map(pick, given))
+            values = np.fromiter(found, np.float64, size).reshape(len(given), len(classes))
+        except (KeyError, TypeError):
+            return None
+        return None if np.isnan(values).any() else cls(classes, values)
 
     @classmethod
     def joined(cls, parts: Sequence["ClassTable"]) -> "ClassTable":

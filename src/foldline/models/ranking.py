@@ -28,7 +28,7 @@ THRESHOLDS: Final = 10
 """Of River's metric."""
 
 _MANTISSA: Final = np.int64(52 - 8)
-_NONE: Final = np.int64((1 << 63) - 1)
+_NONE: Final = np.uint64((1 << 64) - 1)
 """In a window, of an example without a score."""
 
 _AT_A_TIME: Final = 1 << 20
@@ -216,13 +216,12 @@ def areas_of(
     if not size:
         return [None] * len(starts)
     # Of equal scores the negatives come first: a whole number says of each what a pair would.
-    rank = np.unique(score, return_inverse=True)[1]
-    key = np.where(np.isnan(score), _NONE, 2 * rank + positive).astype(np.int64)
+    key = np.where(np.isnan(score), _NONE, (_ranks(score) << np.uint64(1)) | positive)
     areas: list[float | None] = []
     at_a_time = max(_AT_A_TIME // size, 1)
     for first in range(0, len(starts), at_a_time):
         some = slice(first, first + at_a_time)
-        windows = np.full((len(starts[some]), size), _NONE, np.int64)
+        windows = np.full((len(starts[some]), size), _NONE)
         for row, start, end in zip(windows, starts[some].tolist(), ends[some].tolist(), strict=True):
             row[: end - start] = key[start:end]
         windows.sort(axis=1)
@@ -235,13 +234,21 @@ def areas_of(
     return areas
 
 
+def _ranks(score: Float64s) -> npt.NDArray[np.uint64]:
+    """(n,) whole numbers below 2^63 that rise with the scores; any for NaN."""
+    if (score < 0.0).any():
+        return np.unique(score, return_inverse=True)[1].astype(np.uint64)
+    # The bits of doubles that are not negative rise with them; zeros of both signs are one score.
+    return np.abs(score).view(np.uint64)
+
+
 def _count_higher_plainly(windows: Any, found: Any) -> None:
     """`_count_higher` by numpy."""
     for row, key in enumerate(windows):
         key = key[key != _NONE]
         is_positive = key % 2 == 1
         negatives, positives = key[~is_positive], key[is_positive]
-        higher = sum(np.searchsorted(negatives, positives - step).sum() for step in (0, 1))
+        higher = sum(np.searchsorted(negatives, positives - np.uint64(step)).sum() for step in (0, 1))
         found[row] = len(negatives), len(positives), higher
 
 
@@ -253,16 +260,17 @@ def _count_higher(windows: Any, found: Any) -> None:
         windows: (k, size) each rising: twice the rank of a score, and one more of a positive; `_NONE` for none.
         found: (k, 3) zeros, written.
     """
+    one = np.uint64(1)
     for row in range(windows.shape[0]):
         negatives = positives = below = twice = 0
-        rank = np.int64(-1)
+        rank = np.uint64(0)
         for at in range(windows.shape[1]):
             key = windows[row, at]
             if key == _NONE:
                 break
-            if key >> 1 != rank:
-                rank, below = key >> 1, negatives
-            if key & 1:
+            if key | one != rank:
+                rank, below = key | one, negatives
+            if key & one:
                 positives += 1
                 twice += below + negatives
             else:

@@ -193,6 +193,10 @@ class FlatModel:
         arrays: Arrays = {f"model.{name}": array for name, array in (state.arrays or {}).items()}
         return dump_arrays({**arrays, "head": head})
 
+    def after_dump(self, state: FlatState, data: bytes) -> FlatState:
+        """See `OnlineModel.after_dump`."""
+        return state
+
     def load(self, data: bytes) -> FlatState:
         """See `OnlineModel.load`."""
         arrays = load_arrays(data)

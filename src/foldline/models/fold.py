@@ -63,7 +63,7 @@ class ModelFold:
         model: as built.
     """
 
-    version = 2
+    version = 3
     has_outputs = True
 
     def __init__(self, definition: ModelDefinition, secret: Secret = no_secret) -> None:

@@ -99,7 +99,12 @@ def merged(definition: ModelDefinition, parts: list[KnownModel]) -> KnownModel:
 
 
 def dump_known(known: KnownModel, model: OnlineModel) -> bytes:
-    """As bytes: a function of the records folded, as far as the model's own bytes are."""
+    """As bytes: a function of the records folded, as far as the model's own bytes are.
+
+    The models are replaced by equal ones where they are the slower for having been dumped.
+    """
+    models = {group: model.dump(state) for group, state in known.states.items()}
+    known.states = {group: model.after_dump(state, models[group]) for group, state in known.states.items()}
     held = b"\n".join([msgspec.json.encode(each) for each in known.held.in_order()])
     arrays: Arrays = {
         "counts": known.counts,
@@ -110,7 +115,7 @@ def dump_known(known: KnownModel, model: OnlineModel) -> bytes:
         **{f"course.{name}": array for name, array in known.course.dump().items()},
         **{f"drift.{name}": array for name, array in known.drift.dump().items()},
         **{f"model.{group}": _bytes(data) for group, data in known.saved.items()},
-        **{f"model.{group}": _bytes(model.dump(state)) for group, state in known.states.items()},
+        **{f"model.{group}": _bytes(data) for group, data in models.items()},
     }
     return dump_arrays(arrays)
 

@@ -17,7 +17,7 @@ from foldline.errors import FoldError, InputError, MissingExtra
 from foldline.models.class_table import MOST, ClassTable
 from foldline.models.expression import Expression, Step, model_text, model_values
 from foldline.models.online import Features, Predictions, Steps, Task, chosen, most_probable
-from foldline.models.pickling import Reduce, pickled, unpickled
+from foldline.models.pickling import Reduce, pickled, restored, unpickled
 from foldline.models.signing import Secret, no_secret, sign, verified
 from foldline.records.categorical import Categorical
 
@@ -101,6 +101,10 @@ class RiverModel:
             FoldError: `fold.unsigned` without a secret.
         """
         return sign(pickled(state, _reduced()), self._key(), self._purpose())
+
+    def after_dump(self, state: Any, data: bytes) -> Any:
+        """See `OnlineModel.after_dump`; see `models.pickling`."""
+        return self.load(data)
 
     def load(self, data: bytes) -> Any:
         """See `OnlineModel.load`; `fold.unsigned` where the signature is not this deployment's."""
@@ -279,7 +283,7 @@ def _without_generator(distribution: Any) -> tuple[Any, ...]:
 
 def _with_generator(kind: type[Any], state: dict[str, Any]) -> Any:
     made: Any = object.__new__(kind)
-    vars(made).update(state)
+    restored(made, state)
     made._rng = _river("proba.base").random.Random(state.get("seed") or SEED)  # noqa: SLF001 - as its constructor does
     return made
 

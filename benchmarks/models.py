@@ -3,15 +3,18 @@
 Question: how much CPU does a consumer take for an example that it reads from the log, predicts, measures, puts an
     inference out for, and learns; against the bare loop of predicting and learning? With `--late`, labels are
     records of their own that come so many examples later.
-Workload: 20,000 made-up examples of 6 features, labelled by a line that moves once, on one partition, put there before.
-    The consumer is a host with all that `foldline learn` runs for a loop: the model's fold, the leading fold, the
-    timeline, snapshots at the pace of the definition. CPU of the whole process. Rounds alternate; medians.
-Peer: the bare loop over dictionaries made beforehand, `predict_proba_one` (or `score_one`) and `learn_one`, same model.
-    On Kafka besides, a plain consumer: confluent-kafka, JSON read by msgspec, the model, River's metrics (accuracy and
-    ROC AUC), an inference produced for each example, one a message; it keeps no state and promises nothing.
-Ratio: CPU of the consumer over CPU of the bare loop, and of the plain consumer. Bar: 1.15 of the bare loop. For our own
-    models: examples/s, ours on the log over River's bare loop. Bar: 5.
-Command: `python benchmarks/models.py [--examples 20000] [--rounds 3] [--late 300] [--kafka] [--json]`
+Workload: 60,000 made-up examples of 6 features, labelled by a line that moves once, on one partition, put there before:
+    some seconds of work, so that snapshots come in between. The consumer is a host with all that `foldline learn` runs
+    for a loop: the model's fold, the leading fold, the timeline, snapshots at the pace of the definition. CPU of the
+    whole process. Rounds alternate; medians.
+Peer: River's own loop, `evaluate.progressive_val_score` with accuracy and ROC AUC (a detector: ROC AUC); and the model
+    alone, `predict_proba_one` (or `score_one`) and `learn_one` and nothing measured; both over dictionaries made
+    beforehand. On Kafka besides, a plain consumer: confluent-kafka, JSON read by msgspec, the model, the same metrics,
+    an inference produced for each example, one a message; it keeps no state and promises nothing.
+Ratio: CPU of the consumer over CPU of River's loop, of the model alone, and of the plain consumer. Bar: 1.15 of
+    River's loop. For our own models: examples/s, ours over River's, both from JSON on the log; and over River's model
+    alone. Bar: 5.
+Command: `python -m benchmarks.models [--examples 60000] [--rounds 3] [--late 300] [--kafka] [--json]`
 """
 
 import argparse
@@ -82,6 +85,25 @@ def bare(text: str, rows: list[tuple[dict[str, float], bool]]) -> float:
         else:
             model.learn_one(x, y)
     return time.process_time() - began
+
+
+def evaluated(text: str, rows: list[tuple[dict[str, float], bool]]) -> float:
+    """CPU seconds of River's own loop."""
+    from river import evaluate
+
+    built = ModelDefinition(name="m", model=text).build()
+    own_loop: Any = evaluate.progressive_val_score
+    metric = _river_metrics(built.task)
+    began = time.process_time()
+    own_loop(rows, built.empty(), metric)
+    return time.process_time() - began
+
+
+def _river_metrics(task: str) -> Any:
+    from river import metrics as river_metrics
+
+    metrics: Any = river_metrics
+    return metrics.ROCAUC() if task == "anomaly" else metrics.Accuracy() + metrics.ROCAUC()
 
 
 def put(url: str, text: str, rows: list[tuple[dict[str, float], bool]], late: int) -> None:
@@ -181,21 +203,27 @@ def compare(
     peer: str,
     late: int,
 ) -> dict[str, Any]:
-    """Alternating rounds of both."""
-    alone, log = [], []
+    """Alternating rounds of all."""
+    alone, log, loop = [], [], []
     for _ in range(rounds):
         url = fresh()
         put(url, text, rows, late)
         alone.append(bare(peer, rows))
+        loop.append(evaluated(peer, rows))
         log.append(consumed(url, len(rows)))
-    ratios = [b / a for a, b in zip(alone, log, strict=True)]
     return {
         "model": text,
         "name": name,
         "bare_us": statistics.median(alone) / len(rows) * 1e6,
+        "loop_us": statistics.median(loop) / len(rows) * 1e6,
         "log_us": statistics.median(log) / len(rows) * 1e6,
-        "ratio": [statistics.median(ratios), min(ratios), max(ratios)],
+        "ratio": _spread([b / a for a, b in zip(alone, log, strict=True)]),
+        "loop_ratio": _spread([b / a for a, b in zip(loop, log, strict=True)]),
     }
+
+
+def _spread(ratios: list[float]) -> list[float]:
+    return [statistics.median(ratios), min(ratios), max(ratios)]
 
 
 def main() -> None:
@@ -203,7 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--examples", type=int, default=20_000)
+    parser.add_argument("--examples", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--late", type=int, default=0, help="labels come so many examples later")
     parser.add_argument("--kafka", action="store_true", help="on Apache Kafka, too")
@@ -236,6 +264,8 @@ def main() -> None:
             for name, text in ours.items():
                 found = compare(name, text, rows, given.rounds, fresh, RIVER[name], given.late)
                 found["ratio"] = [1 / each for each in found["ratio"]]
+                river = next(each for each in results if each["log"] == kind and each["name"] == name)
+                found["log_ratio"] = river["log_us"] / found["log_us"]
                 results.append({"log": kind, "ours": True, **found})
             if cluster is not None and kind == "kafka":
                 for text in RIVER.values():
@@ -248,18 +278,20 @@ def main() -> None:
         print(json.dumps(results))
         return
     for found in results:
-        middle = found["ratio"][0]
-        ends = f"{min(found['ratio']):.2f} to {max(found['ratio']):.2f}"
-        if found.get("ours"):
-            print(
-                f"{found['log']:7} {found['model']:58} {found['log_us']:6.1f} us on the log, River alone "
-                f"{found['bare_us']:6.1f} us: {middle:.1f} times ({ends})"
+        alone, loop = (
+            f"{middle:.2f} ({low:.2f} to {high:.2f})"
+            for middle, low, high in (
+                [found[key][0], *sorted(found[key][1:])] for key in ("ratio", "loop_ratio")
             )
+        )
+        line = f"{found['log']:7} {found['model']:58} {found['log_us']:6.1f} us on the log"
+        if found.get("ours"):
+            print(f"{line}: River's there takes {found['log_ratio']:.1f} times that, alone {alone}")
         else:
+            plain = f"; a plain consumer takes {found['plain_us']:.1f} us" if "plain_us" in found else ""
             print(
-                f"{found['log']:7} {found['model']:58} {found['log_us']:6.1f} us on the log, alone "
-                f"{found['bare_us']:6.1f} us: {middle:.2f} of it ({ends})"
-                + (f"; a plain consumer {found['plain_us']:.1f} us" if "plain_us" in found else "")
+                f"{line}: {loop} of River's loop ({found['loop_us']:.1f} us), {alone} of the model alone "
+                f"({found['bare_us']:.1f} us){plain}"
             )
 
 

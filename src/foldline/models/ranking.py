@@ -95,10 +95,10 @@ class Ranking:
         if not len(score):
             return
         passed = np.searchsorted(_thresholds(), score, side="left")
-        for of in (0, 1):
-            # How many lie above each threshold: a count from the right of how many thresholds each passes.
-            reached = np.bincount(passed[positive == bool(of)], minlength=THRESHOLDS + 1)
-            self.passed[:, of] += np.cumsum(reached[::-1])[::-1][1:]
+        width = THRESHOLDS + 1
+        reached = np.bincount(passed + width * positive, minlength=2 * width).reshape(2, width)
+        # How many lie above each threshold: a count from the right of how many thresholds each passes.
+        self.passed += np.cumsum(reached[:, ::-1], axis=1)[:, ::-1][:, 1:].T
         self._waiting.append((score, positive))
         self._count += len(score)
         if self._count >= max(_WAITING, len(self.key) // 4):
@@ -281,7 +281,7 @@ def _count_higher(windows: Any, found: Any) -> None:
 def _grouped(key: npt.NDArray[np.generic], of: Int64s) -> tuple[npt.NDArray[np.generic], Int64s]:
     if not len(key):
         return key, of
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)  # equal ones become one, in whatever order
     key, of = key[order], of[order]
     first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
     return key[first], np.add.reduceat(of, first, axis=0)

@@ -288,10 +288,10 @@ def main() -> None:
         if found.get("ours"):
             print(f"{line}: River's there takes {found['log_ratio']:.1f} times that, alone {alone}")
         else:
-            plain = f"; a plain consumer takes {found['plain_us']:.1f} us" if "plain_us" in found else ""
+            by_hand = f"; a plain consumer takes {found['plain_us']:.1f} us" if "plain_us" in found else ""
             print(
                 f"{line}: {loop} of River's loop ({found['loop_us']:.1f} us), {alone} of the model alone "
-                f"({found['bare_us']:.1f} us){plain}"
+                f"({found['bare_us']:.1f} us){by_hand}"
             )
 
 

@@ -63,7 +63,12 @@ class Drift:
         self._state = np.array([0.0, 0.0, np.inf, 0.0, 0.0, 0.0])
 
     def add(
-        self, error: npt.NDArray[np.float64], times: Sequence[int], before: int, *, regression: bool = False
+        self,
+        error: npt.NDArray[np.float64],
+        times: Sequence[int] | npt.NDArray[np.int64],
+        before: int,
+        *,
+        regression: bool = False,
     ) -> None:
         """Take labelled examples in.
 

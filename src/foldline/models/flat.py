@@ -168,7 +168,7 @@ class FlatModel:
         if state.model is None and len(steps):
             self._opened(state, tuple(sorted(steps.x[0])))
         y, failures = self._labels(steps.y)
-        predicts = np.array(steps.predicts, np.bool_)
+        predicts = np.asarray(steps.predicts, np.bool_)
         cold = np.zeros(len(steps), np.bool_)
         if state.model is None or state.arrays is None:
             return self._told(state, np.full((len(steps), 0), np.nan), cold, predicts, failures)
@@ -254,7 +254,8 @@ class FlatModel:
             scores: list[float | None] = out[:, 0].tolist() if out.shape[1] else [None] * len(out)
             for at in np.flatnonzero(~predicts).tolist():
                 scores[at] = None
-            return Predictions([None] * len(out), scores=scores, cold=cold.tolist(), failures=failures)
+            nothing = Categorical((), np.full(len(out), -1, np.int64))
+            return Predictions(nothing, scores=scores, cold=cold.tolist(), failures=failures)
         classes = state.classes
         # Classes that the model has not seen are left out, and without any there is no prediction.
         table = ClassTable(classes, np.where(out < 0.0, np.nan, out))

@@ -131,7 +131,7 @@ class ModelFold:
     def _work(self, known: KnownModel, taken: Taken) -> Outputs:
         """Predict, learn, measure; what is told of it."""
         predictions = self._run(known, taken)
-        known.counts[Count.EXAMPLES] += sum(taken.predicts)
+        known.counts[Count.EXAMPLES] += np.count_nonzero(taken.predicts)
         known.counts[Count.COLD] += sum(predictions.cold or ())
         known.counts[Count.FAILURES] += len(predictions.failures)
         columns = InferenceColumns.of(taken, predictions, known.held, self.definition.positive)
@@ -145,7 +145,7 @@ class ModelFold:
         known.counts[Count.LEARNT] += np.count_nonzero(columns.learns())
         points = measure(known, columns.measured(self.definition.positive), self.model.task)
         after = {line - 1: self._point(*point) for line, point in points}
-        rows = np.array(taken.row, np.int64)
+        rows = taken.row
         return Outputs(
             columns.lines(self.name, before, after),
             np.insert(rows, [at + 1 for at in after], rows[list(after)]),
@@ -160,13 +160,14 @@ class ModelFold:
         lines: list[bytes] = []
         measured: list[tuple[Value, Value | None, float, float, int, int]] = []
         positive, suffix, names = self.definition.positive, f"/{self.name}", Names()
+        sequences = taken.sequence.tolist()
         learns_all = self.model.task == "anomaly"
         learnt = int(known.counts[Count.LEARNT])
         for at, (time, id, unit, y, predicts, value, table, score) in enumerate(zip(
-            taken.at, taken.id, taken.unit, taken.y, taken.predicts, predictions.values, probabilities, scores,
-            strict=True,
+            taken.at.tolist(), taken.id, taken.unit, taken.y, taken.predicts.tolist(), predictions.values,
+            probabilities, scores, strict=True,
         )):  # fmt: skip
-            error, sequence = failures.get(at), taken.sequence[at]
+            error, sequence = failures.get(at), sequences[at]
             if predicts:
                 rank = table.get(positive, 0.0) if table else score
                 named = names.of(table) if table else None
@@ -185,7 +186,7 @@ class ModelFold:
             if error is None and (predicts if learns_all else y is not None):
                 learnt += 1
         known.counts[Count.LEARNT] = learnt
-        rows = list(taken.row)
+        rows = taken.row.tolist()
         for line, point in reversed(measure(known, _measured(measured), self.model.task)):
             lines.insert(line, self._point(*point))
             rows.insert(line, rows[line - 1])
@@ -200,7 +201,7 @@ class ModelFold:
         if self.definition.groups == 1:
             return self._run_group(known, 0, Steps(taken.x, taken.y, taken.predicts))
         places: dict[int, list[int]] = {}
-        for at, group in enumerate(taken.group):
+        for at, group in enumerate(taken.group.tolist()):
             places.setdefault(group, []).append(at)
         whole = Predictions([None] * len(taken))
         for group in sorted(places):
@@ -215,7 +216,7 @@ class ModelFold:
                 if isinstance(taken.y, Categorical)
                 else [taken.y[at] for at in chosen]
             )
-            part = self._run_group(known, group, Steps(x, y, [taken.predicts[at] for at in chosen]))
+            part = self._run_group(known, group, Steps(x, y, taken.predicts[np.array(chosen)]))
             for name in ("values", "probabilities", "scores", "cold"):
                 column = getattr(part, name)
                 if column is not None:

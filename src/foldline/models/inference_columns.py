@@ -41,7 +41,7 @@ class InferenceColumns:
 
     id: Texts
     unit: Texts
-    at: Sequence[int]
+    at: npt.NDArray[np.int64]
     y: Sequence[Value | None]
     known: Mask
     predicts: Mask
@@ -65,9 +65,9 @@ class InferenceColumns:
         if predictions.failures or source is None or not (isinstance(id, Texts) and isinstance(unit, Texts)):
             return None
         own = _own(predictions, positive)
-        predicts = np.array(taken.predicts, np.bool_)
+        predicts = taken.predicts
         before = ~predicts & (source < 0)
-        number = np.array(taken.sequence, np.int64)
+        number = taken.sequence
         waited = number[before].tolist()
         if own is None or not held.has_room(own.table.classes) or not held.in_columns(waited):
             return None
@@ -90,7 +90,7 @@ class InferenceColumns:
         line: Sequence[int] = range(1, len(at) + 1)
         if not self.known.all():
             chosen = np.flatnonzero(self.known)
-            said, at, line = said[chosen], [at[row] for row in chosen.tolist()], (chosen + 1).tolist()
+            said, at, line = said[chosen], at[chosen], (chosen + 1).tolist()
             truth = truth[chosen] if isinstance(truth, Categorical) else [y for y in truth if y is not None]
         value = said.value if isinstance(said.value, Categorical) else said.value.tolist()
         return Measured(truth, value, said.score, said.table.likelihoods(truth, positive), at, line)
@@ -116,7 +116,7 @@ class InferenceColumns:
         strands = [
             same(b'{"type":"inference","id":"').where(now), same(b'{"type":"labelled","id":"').where(late),
             id, same(b'/%b","example":"' % model.encode()), id, same(b'","unit":"'), unit,
-            same(b'","at":'), numbers(self.at),
+            same(b'","at":'), numbers(self.at.tolist()),
             same(b',"learnt":').where(now), numbers((learnt + np.cumsum(learns) - learns).tolist()).where(now),
             same(b',"truth":').where(late), truth.where(late),
             *_field(b',"value":', said.value),

@@ -30,7 +30,7 @@ class Measured:
     value: Sequence[Value | None]
     score: npt.NDArray[np.float64]
     likelihood: npt.NDArray[np.float64]
-    time: Sequence[int]
+    time: Sequence[int] | npt.NDArray[np.int64]
     line: Sequence[int]
 
 
@@ -57,7 +57,7 @@ def measure(known: KnownModel, measured: Measured, task: Task) -> list[tuple[int
     reports = known.window.reports(off, positive, guessed, score, stops, regression=task == "regression")
     course: list[list[float | None]] = []
     for stop, report in zip(stops, reports, strict=True):
-        time, count = measured.time[stop - 1], before + stop
+        time, count = int(measured.time[stop - 1]), before + stop
         first = report.mae if task == "regression" else report.accuracy
         course.append([time, count, first, report.f1, report.recall, report.roc_auc])
         points.append((measured.line[stop - 1], (time, count, report)))

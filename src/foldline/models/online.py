@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from foldline.records.examples import FeatureTable
 from foldline.records.types import Value
 
@@ -28,7 +31,7 @@ class Steps:
 
     x: list[Features] | FeatureTable = field(default_factory=list)
     y: Sequence[Value | None] = field(default_factory=list)
-    predicts: list[bool] = field(default_factory=list)
+    predicts: list[bool] | npt.NDArray[np.bool_] = field(default_factory=list)
 
     def add(self, x: Features, y: Value | None, *, predicts: bool) -> None:
         """One step more."""
@@ -38,6 +41,8 @@ class Steps:
         if not isinstance(self.y, list):
             self.y = list(self.y)
         self.y.append(y)
+        if not isinstance(self.predicts, list):
+            self.predicts = list(self.predicts)
         self.predicts.append(predicts)
 
     def __len__(self) -> int:

@@ -13,6 +13,9 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from foldline.errors import FoldError, InputError, MissingExtra
 from foldline.models.class_table import MOST, ClassTable
 from foldline.models.expression import Expression, Step, model_text, model_values
@@ -170,7 +173,7 @@ class RiverModel:
         values: list[Any] = [None] * len(steps)
         probabilities: list[Mapping[Any, float] | None] = [None] * len(steps)
         failures: dict[int, str] = {}
-        for at, (x, y, predicts) in enumerate(zip(steps.x, steps.y, steps.predicts, strict=True)):
+        for at, (x, y, predicts) in enumerate(zip(steps.x, steps.y, _listed(steps.predicts), strict=True)):
             try:
                 if predicts:
                     if probable is not None:
@@ -221,10 +224,14 @@ def _joined(parts: list[Predictions]) -> Predictions:
     )
 
 
+def _listed(given: list[bool] | npt.NDArray[np.bool_]) -> list[bool]:
+    return given.tolist() if isinstance(given, np.ndarray) else given
+
+
 def _regress(model: Any, steps: Steps) -> Predictions:
     values: list[Any] = []
     failures: dict[int, str] = {}
-    for at, (x, y, predicts) in enumerate(zip(steps.x, steps.y, steps.predicts, strict=True)):
+    for at, (x, y, predicts) in enumerate(zip(steps.x, steps.y, _listed(steps.predicts), strict=True)):
         value = None
         try:
             if predicts:
@@ -249,7 +256,7 @@ def _score(model: Any, steps: Steps, *, learns: bool = True) -> Predictions:
     scores: list[float | None] = [None] * count
     cold = [False] * count
     failures: dict[int, str] = {}
-    for at, (x, predicts) in enumerate(zip(steps.x, steps.predicts, strict=True)):
+    for at, (x, predicts) in enumerate(zip(steps.x, _listed(steps.predicts), strict=True)):
         if is_cold:  # once it is not, it stays so
             is_cold = cold[at] = bool(detector._first_window)  # noqa: SLF001 - River says it nowhere else
         if not predicts:

@@ -66,8 +66,8 @@ def take_columns(
     join.waiting.add_columns(new.numbers[left].tolist(), new.rows[left])
     join.waiting.discard(expired)
     taken = Taken(
-        row=rows.tolist(), at=columns.time[rows].tolist(), sequence=numbers.tolist(), id=whole.id, unit=whole.unit,
-        group=whole.group.tolist(), x=whole.x, y=labels(y, forms), predicts=predicts.tolist(), source=source,
+        row=rows, at=columns.time[rows], sequence=numbers, id=whole.id, unit=whole.unit,
+        group=whole.group, x=whole.x, y=labels(y, forms), predicts=predicts, source=source,
         expired=expired,
     )  # fmt: skip
     for kind, count in _COUNTED:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import numpy as np
+
 from foldline.models.join import Early, Join
 from foldline.models.join_layout import What
 from foldline.models.known import Count
@@ -32,9 +34,11 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
     counts, examples, times = taken.counts, columns.examples.by_row(columns.time), columns.time.tolist()
     labels = columns.labels.by_row()
     # What most records come to is written out: a call a field would cost as much as all the rest.
-    row_, at_, sequence_, group_, predicts_ = (
-        taken.row, taken.at, taken.sequence, taken.group, taken.predicts,
-    )  # fmt: skip
+    row_: list[int] = []
+    at_: list[int] = []
+    sequence_: list[int] = []
+    group_: list[int] = []
+    predicts_: list[bool] = []
     id_: list[str] = []
     unit_: list[str] = []
     x_: list[Features] = []
@@ -93,4 +97,8 @@ def take(join: Join, columns: Columns, groups: int, missing: Value | None) -> Ta
             counts[Count.UNMATCHED] += 1
         else:
             counts[Count.DUPLICATES if what == What.DUPLICATE else Count.LABELS_AGAIN] += 1
+    taken.row, taken.at, taken.sequence, taken.group = (
+        np.array(column, np.int64) for column in (row_, at_, sequence_, group_)
+    )
+    taken.predicts = np.array(predicts_, np.bool_)
     return taken

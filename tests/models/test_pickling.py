@@ -72,7 +72,7 @@ def test_attributes_come_back_in_their_order() -> None:
 def test_what_refers_to_itself_comes_back() -> None:
     """A tree's node knows its parent."""
     parent = Plain()
-    parent.child = Plain(parent=parent)  # type: ignore[attr-defined]
+    vars(parent)["child"] = Plain(parent=parent)
     back = unpickled(pickled(parent))
     assert back.child.parent is back
 

@@ -38,7 +38,8 @@ def measure(text: str, rows: list[tuple[dict[str, float], bool]], rounds: int) -
     half = len(rows) // 2
     built = ModelDefinition(name="m", model=text).build(lambda: SECRET)
     anomaly = built.task == "anomaly"
-    none, ours, plain, dumping, size = [], [], [], [], 0
+    none, ours, plain, dumping = (list[float]() for _ in range(4))
+    size = 0
     for _ in range(rounds):
         models = [built.empty() for _ in range(3)]
         for model in models:

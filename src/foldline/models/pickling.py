@@ -5,8 +5,9 @@ otherwise than the original, would have other bytes for ever after. Here texts s
 referred to by value; and so are numpy's numbers.
 
 Objects are restored attribute by attribute. Where a dictionary of them is asked for, as pickling does and plain
-unpickling, CPython before 3.13 moves an object's attributes out of it for good, and a tree of River's takes an eighth to
-two thirds more time from then on: so whoever dumps a model had better go on with what was restored of it.
+unpickling, CPython before 3.13 moves an object's attributes out of it for good, and a tree of River's takes an eighth
+to two thirds more time from then on (`benchmarks/snapshots.py`): so whoever dumps a model had better go on with what
+was restored of it.
 """
 
 import copyreg

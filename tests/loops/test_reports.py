@@ -11,7 +11,8 @@ from foldline.errors import InputError
 from foldline.loops.bundle import Bundle
 from foldline.loops.deciding import Decider
 from foldline.loops.definition import LoopDefinition
-from foldline.loops.reports import EXTERNAL, LONGEST_REWARD_NAME, Made, Reports
+from foldline.loops.made import EXTERNAL, Made
+from foldline.loops.reports import LONGEST_REWARD_NAME, Reports
 from foldline.records.codec import decode, encode
 from foldline.records.hashing import partition_of
 from foldline.records.types import Activation, Decision, Outcome, Reward

@@ -18,7 +18,7 @@ from foldline.client.answers import read_many, read_value
 from foldline.errors import FoldlineError, InputError
 from foldline.loops import messages
 from foldline.loops.bundle import Bundle, decode_bundle
-from foldline.loops.reports import EXTERNAL
+from foldline.loops.made import EXTERNAL
 from foldline.loops.settings import LoopSettings
 from foldline.models.definition import ModelDefinition, model_values_of
 from foldline.models.report import ModelReport

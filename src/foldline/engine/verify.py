@@ -11,7 +11,7 @@ from foldline.engine.shelf import Shelf
 from foldline.errors import InputError
 from foldline.loops.bundle import Bundle
 from foldline.loops.definition import LoopDefinition
-from foldline.loops.reports import EXTERNAL, FALLBACK
+from foldline.loops.made import EXTERNAL, FALLBACK
 from foldline.loops.topics import topics_of
 from foldline.records.hashing import partition_of
 from foldline.records.types import AnyRecord, Decision, Outcome

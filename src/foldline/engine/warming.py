@@ -18,7 +18,8 @@ from foldline.log.memory import MemoryLog
 from foldline.log.protocol import Batch
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
-from foldline.loops.reports import Made, Reports
+from foldline.loops.made import Made
+from foldline.loops.reports import Reports
 from foldline.loops.topics import topics_of
 from foldline.models.definition import MODEL_KIND, ModelDefinition, model_definition
 from foldline.models.fold import ModelFold

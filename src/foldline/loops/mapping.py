@@ -8,8 +8,9 @@ import msgspec
 
 from foldline.errors import DefinitionError, InputError
 from foldline.experiments.conditions import matches
+from foldline.loops.made import EXTERNAL, Made
 from foldline.loops.mapping_settings import REQUIRED, Constant, Form, MappingSettings, check_mapping
-from foldline.loops.reports import EXTERNAL, Made, Placed, Reports
+from foldline.loops.reports import Placed, Reports
 from foldline.records.types import Activation, AnyRecord, Decision, Observation, Outcome, Reward
 
 TEXTS: Final = frozenset({"unit", "decision", "name", "action", "reward_id", "observation_id", "bundle"})

@@ -6,11 +6,11 @@ through here, so that each refuses the same and writes the same.
 
 import math
 from collections.abc import Collection, Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from foldline.errors import InputError
 from foldline.loops.definition import LoopDefinition
+from foldline.loops.made import Made
 from foldline.loops.trying import Chooser
 from foldline.models.definition import MODEL_KIND
 from foldline.records.hashing import partition_of
@@ -27,14 +27,8 @@ from foldline.records.types import (
     Value,
 )
 
-FALLBACK = "fallback"
-"""The bundle named by a decision that an edge client made before any bundle came."""
-
 LONGEST_REWARD_NAME = 256
 """Characters; a record takes no more."""
-
-EXTERNAL = "external"
-"""The bundle named by an outcome whose decision was not made with one of ours."""
 
 
 class Placed(NamedTuple):
@@ -42,35 +36,6 @@ class Placed(NamedTuple):
 
     partition: int
     record: AnyRecord
-
-
-class Made(NamedTuple):
-    """A decision made elsewhere, as it is reported.
-
-    Attributes:
-        local: local part of its id.
-        unit: who or what was decided for.
-        action: what was chosen.
-        propensity: above 0, at most 1.
-        bundle: hash of the bundle decided with, `FALLBACK` or `EXTERNAL`.
-        definition: version of the loop decided under; None for the newest.
-        available: the actions allowed, where fewer than all.
-        context: features.
-        occurred: when, by the client's clock, milliseconds.
-        trial: where an experiment stood on the loop: account, reason, experiment, variant and probability, as the
-            record has them.
-    """
-
-    local: str
-    unit: str
-    action: str
-    propensity: float
-    bundle: str = EXTERNAL
-    definition: int | None = None
-    available: list[str] | None = None
-    context: dict[str, Any] | None = None
-    occurred: int | None = None
-    trial: Mapping[str, Any] = MappingProxyType({})
 
 
 class Reports:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from foldline.errors import FoldlineError, InputError, RequestError
+from foldline.loops.made import Made
 from foldline.loops.messages import (
     ActivationEvent,
     DecisionEvent,
@@ -16,7 +17,7 @@ from foldline.loops.messages import (
     OutcomeEvent,
     RewardEvent,
 )
-from foldline.loops.reports import Made, Placed
+from foldline.loops.reports import Placed
 from foldline.records.codec import encode
 from foldline.records.ids import checked_name
 from foldline.serving.calls import Answer, Call, answer

@@ -23,8 +23,9 @@ from foldline.log.protocol import Log
 from foldline.loops.bundle import Bundle
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.estimate import Counts, Estimate
+from foldline.loops.followed import followed
 from foldline.loops.made import Made
-from foldline.loops.reports import Reports, followed
+from foldline.loops.reports import Reports
 from foldline.loops.topics import topics_of
 from foldline.loops.trying import Chooser
 from foldline.models.inference import Prediction

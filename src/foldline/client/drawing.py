@@ -12,9 +12,9 @@ from foldline.client.bodies import encode_body, encode_plain
 from foldline.errors import FoldError, InputError
 from foldline.experiments.reasons import Reason
 from foldline.loops.edge_bundle import EdgeBundle
+from foldline.loops.followed import followed
 from foldline.loops.made import FALLBACK
 from foldline.loops.messages import DecisionEvent
-from foldline.loops.reports import followed
 from foldline.records.hashing import partition_of
 from foldline.records.ids import checked_name, parse_decision_id
 from foldline.records.types import Decision

@@ -16,7 +16,7 @@ from foldline.client.transport import Clock, checked_url, headers_of, httpx_of, 
 from foldline.errors import InputError
 from foldline.loops import messages
 from foldline.loops.bundle import Bundle
-from foldline.loops.reports import followed
+from foldline.loops.followed import followed
 from foldline.records.ids import checked_name
 from foldline.records.types import Decision
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from foldline.errors import InputError
 from foldline.loops.definition import LoopDefinition
+from foldline.loops.followed import followed
 from foldline.loops.made import Made
 from foldline.loops.trying import Chooser
 from foldline.models.definition import MODEL_KIND
@@ -361,18 +362,6 @@ class Reports:
                 field="decision",
                 value=local,
             )
-
-
-def followed(unit: str, anonymous: str | None) -> str:
-    """The id under which a unit stands: the one it had before it logged in, where that is given.
-
-    Variant, partition and tally follow it, so that a visitor who logs in stays one unit in one variant.
-
-    Raises:
-        InputError: `input.invalid` where either cannot stand as an id.
-    """
-    checked_name(unit, "unit")
-    return unit if anonymous is None else checked_name(anonymous, "anonymous")
 
 
 def _check_finite(value: object, field: str) -> float:

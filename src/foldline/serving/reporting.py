@@ -7,6 +7,7 @@ import msgspec
 
 from foldline.errors import FoldError, FoldlineError, RequestError
 from foldline.experiments.reasons import reason_of
+from foldline.loops.followed import followed
 from foldline.loops.made import EXTERNAL, Made
 from foldline.loops.messages import (
     ActivationAnswer,
@@ -25,7 +26,7 @@ from foldline.loops.messages import (
     RewardAnswer,
     RewardRequest,
 )
-from foldline.loops.reports import Placed, followed
+from foldline.loops.reports import Placed
 from foldline.records.codec import encode
 from foldline.serving.appender import Group
 from foldline.serving.calls import Answer, Call, answer

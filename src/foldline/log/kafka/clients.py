@@ -120,7 +120,7 @@ class Clients:
             "fetch.wait.max.ms": 10,
             "fetch.queue.backoff.ms": 5,
             "queued.min.messages": 5_000,
-            "queued.max.messages.kbytes": 8192,
+            "queued.max.messages.kbytes": 2048,
             "fetch.error.backoff.ms": 50,
         }
         return tuned | self._common() | own

@@ -11,11 +11,11 @@ import numpy as np
 from foldline.log.kafka.chunk import Chunk, Selection, records_of
 
 FULL_ROWS: Final = 40_000
-FULL_BYTES: Final = 16 << 20
+FULL_BYTES: Final = 4 << 20
 """Rows waiting to be read beyond which the stream takes no more for now."""
 
 KEPT_ROWS: Final = 10_000
-KEPT_BYTES: Final = 4 << 20
+KEPT_BYTES: Final = 1 << 20
 """Rows already read that stay at hand, for another reader of the partition that is a little behind."""
 
 

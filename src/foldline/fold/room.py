@@ -82,7 +82,7 @@ def widened(state: State, status: Status) -> State:
     """The state with more room where the kernel found none."""
     for ring in RINGS:
         if ring.full == status:
-            return resized(state, ring, 2 * len(getattr(state, ring.field)))
+            return resized(state, ring, 4 * len(getattr(state, ring.field)))
     for table in TABLES:
         if table.full == status:
             return indexed(state, table)

@@ -10,7 +10,12 @@ from river import compose, drift, linear_model, preprocessing
 
 from foldline.fold.arrays import dump_arrays, load_arrays
 from foldline.kernels import lose_patience
-from foldline.models.drift import KEPT, Drift
+from foldline.models.definition import ModelDefinition
+from foldline.models.drift import KEPT, LIMIT, Drift
+from foldline.models.known import nothing
+from foldline.models.measuring import Measured, measure
+from foldline.models.online import Steps
+from foldline.records.examples import FeatureTable, Form
 from foldline.simulation.readers.labelled_table import read_table
 
 
@@ -80,11 +85,11 @@ def test_errors_that_grow_raise_an_alarm(name: str) -> None:
         detector = Drift()
         for start in range(0, 2_000, 500 + turn):
             stop = min(start + 500 + turn, 2_000)
-            detector.add(errors[start:stop], range(start, stop), start, regression=True)
+            detector.add(errors[start:stop], range(start, stop), start, limit=LIMIT)
         if detector.alarms:
             steady += 1
             continue
-        detector.add(errors[2_000:], range(2_000, 3_000), 2_000, regression=True)
+        detector.add(errors[2_000:], range(2_000, 3_000), 2_000, limit=LIMIT)
         assert len(detector.places)
         assert detector.places[0, 1] == detector.places[0, 0] + 1
         delays.append(int(detector.places[0, 0]) - 2_000)
@@ -97,8 +102,8 @@ def test_no_single_error_raises_an_alarm() -> None:
     detector = Drift()
     errors = np.tile([1.0, 2.0], 100)
     errors[150] = 1e9
-    detector.add(errors, range(200), 0, regression=True)
-    detector.add(np.ones(500), range(500), 200, regression=True)
+    detector.add(errors, range(200), 0, limit=LIMIT)
+    detector.add(np.ones(500), range(500), 200, limit=LIMIT)
     assert detector.alarms == 0
 
 
@@ -119,7 +124,7 @@ def test_a_steady_stream_raises_few_alarms() -> None:
 
 
 def test_examples_without_a_judgement_are_passed_over() -> None:
-    """As those of a detector are, which names no class."""
+    """As if they had not been."""
     wrong = np.array([0.0] * 60 + [1.0] * 20)
     gaps = np.full(160, np.nan)
     gaps[::2] = wrong
@@ -128,3 +133,52 @@ def test_examples_without_a_judgement_are_passed_over() -> None:
     other.add(gaps, list(range(160)), 0)
     assert one.alarms == other.alarms == 1
     assert (other.places[:, 1] - 1).tolist() == (2 * (one.places[:, 1] - 1)).tolist()
+
+
+_WORLDS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+    "uniform": lambda rng: rng.random((4_000, 4)),
+    "normal": lambda rng: rng.normal(0.5, 0.12, (4_000, 4)),
+    "two clusters": lambda rng: rng.normal(rng.choice([0.25, 0.7], (4_000, 1)), 0.08, (4_000, 4)),
+}
+
+
+def _alarms(x: np.ndarray, *, fraud: bool) -> np.ndarray:
+    """Places of the alarms over half-space trees' scores of usual examples, every tenth of the positive class."""
+    definition = ModelDefinition(name="m", model="HalfSpaceTrees:seed=42,window_size=50")
+    model, known, names = definition.build(), nothing(definition), ("a", "b", "c", "d")
+    table = FeatureTable(names, np.clip(x, 0.0, 1.0), np.full(x.shape, Form.FLOAT, np.uint8))
+    count = len(x)
+    truth = [fraud and at % 10 == 0 for at in range(count)]
+    said = model.run(model.empty(), Steps(table, truth, [True] * count))
+    for start in range(0, count, 999):
+        part = slice(start, min(start + 999, count))
+        scores = np.array(said.scores, np.float64)[part]
+        truths = truth[part]
+        lines = range(1, len(truths) + 1)
+        nan = np.full(len(truths), np.nan)
+        measure(
+            known,
+            Measured(truths, [None] * len(truths), scores, nan, range(part.start, part.stop), lines),
+            "anomaly",
+        )
+    return known.drift.places[:, 0]
+
+
+@pytest.mark.parametrize("name", _WORLDS)
+def test_a_detector_raises_an_alarm_when_the_usual_looks_unusual(name: str) -> None:
+    """Of 50 steady streams of 4,000 examples 0, 1 and 2 do; where the world moves, after 31 and 22 in the middle.
+
+    A world without a middle only loses a part of itself, and is not noticed. Scores of the positive class do not count.
+    """
+    lose_patience()
+    steady, delays = 0, list[int]()
+    for seed in range(50):
+        x = _WORLDS[name](np.random.default_rng(seed))
+        if len(_alarms(x, fraud=seed % 2 == 0)):
+            steady += 1
+            continue
+        x[2_500:] += 0.2
+        found = _alarms(x, fraud=seed % 2 == 0)
+        delays.append(int(found[0]) - 2_500 if len(found) else 1_500)
+    assert steady == {"uniform": 0, "normal": 1, "two clusters": 2}[name]
+    assert np.median(delays) == {"uniform": 1_500, "normal": 31, "two clusters": 22}[name]

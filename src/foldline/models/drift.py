@@ -11,6 +11,12 @@ Of a regressor, the cumulative sum of Page (1954, Continuous inspection schemes)
 mean and over their standard deviation so far: it is free of the errors' unit. Of 200 simulated streams of 2,000
 examples whose errors were normal, Laplace's, Student's with 4 degrees of freedom, or lognormal, 4, 4, 4 and 1 raised an
 alarm; once errors double the median alarm comes after 20, 30, 30 and 51 examples (`tests/models/test_drift.py`).
+
+Of a detector, the same sum over the scores of examples that are not of the positive class, with a limit twice as high,
+since scores of one window of half-space trees hang together: what is usual has come to look unusual. A score of 0 says
+nothing, as before the first window, and is passed over. Of 50 simulated steady streams of 4,000 examples each, uniform,
+normal and in two clusters, 0, 1 and 2 raised an alarm over trees with a window of 50; once the world moves the median
+alarm comes after 31 and 22 examples. A world that draws together, so that scores fall, is not noticed.
 """
 
 from collections.abc import Sequence
@@ -36,6 +42,9 @@ SLACK: Final = 0.25
 
 LIMIT: Final = 20.0
 """The cumulative sum above which an alarm is raised, in standard deviations."""
+
+SCORE_LIMIT: Final = 40.0
+"""The same over a detector's scores."""
 
 MOST: Final = 4.0
 """What one error adds at most, in standard deviations: no single one raises an alarm."""
@@ -68,18 +77,23 @@ class Drift:
         times: Sequence[int] | npt.NDArray[np.int64],
         before: int,
         *,
-        regression: bool = False,
+        limit: float | None = None,
     ) -> None:
         """Take labelled examples in.
 
         Args:
-            error: (n,) 1 where the class was predicted wrong, else 0; how far off a regressor was. NaN is passed over.
+            error: (n,) 1 where the class was predicted wrong, else 0; how far off a regressor was; or a detector's
+                score. NaN is passed over.
             times: n record times, milliseconds.
             before: labelled examples that came before.
-            regression: whether errors are a regressor's.
+            limit: of the cumulative sum, `LIMIT` or `SCORE_LIMIT`; None for a classifier's errors.
         """
         found = np.zeros(len(error), np.int64)
-        count = int((_detect_greater if regression else _detect)(error, self._state, found))
+        count = int(
+            _detect(error, self._state, found)
+            if limit is None
+            else _detect_greater(error, self._state, found, limit)
+        )
         if count:
             self.alarms += count
             rows = [[times[at], before + at + 1] for at in found[:count].tolist()]
@@ -123,8 +137,8 @@ def _detect(wrong: Any, state: Any, found: Any) -> Any:
 
 
 @patient(lambda *given: len(given[0]))
-def _detect_greater(error: Any, state: Any, found: Any) -> Any:
-    """As `_detect`, for absolute errors."""
+def _detect_greater(error: Any, state: Any, found: Any, limit: float) -> Any:
+    """As `_detect`, for absolute errors and scores."""
     count = 0
     for row in range(len(error)):
         value = error[row]
@@ -135,7 +149,7 @@ def _detect_greater(error: Any, state: Any, found: Any) -> Any:
         if state[0] >= WARM and state[3] > 0.0:
             above = (value - state[1]) / np.sqrt(state[3] / (state[0] - 1.0))
             state[4] = max(0.0, state[4] + min(above, MOST) - SLACK)
-            if state[4] > LIMIT:
+            if state[4] > limit:
                 state[5] = 1.0
                 found[count] = row
                 count += 1

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from foldline.models.drift import LIMIT, SCORE_LIMIT
 from foldline.models.known import Count, KnownModel
 from foldline.models.online import Task
 from foldline.models.window import WindowReport
@@ -34,6 +35,8 @@ class Measured:
     line: Sequence[int]
 
 
+_LIMITS: Final = {"regression": LIMIT, "anomaly": SCORE_LIMIT}
+
 Point = tuple[int, int, WindowReport]
 """Of the course: its time, examples labelled so far, the window."""
 
@@ -50,8 +53,9 @@ def measure(known: KnownModel, measured: Measured, task: Task) -> list[tuple[int
         return points
     off, positive, guessed, score = (_numbers if task == "regression" else _classes)(known, measured, task)
     before = int(known.counts[Count.LABELLED])
-    if task != "anomaly":
-        known.drift.add(off, measured.time, before, regression=task == "regression")
+    # Of a detector what counts is whether the usual has come to look unusual; a score of 0 says nothing.
+    unusual = np.where(positive | (score == 0.0), np.nan, score) if task == "anomaly" else off
+    known.drift.add(unusual, measured.time, before, limit=_LIMITS.get(task))
     known.counts[Count.LABELLED] += total
     stops = known.course.stops(before, total)
     reports = known.window.reports(off, positive, guessed, score, stops, regression=task == "regression")

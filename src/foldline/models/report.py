@@ -23,7 +23,7 @@ class PartitionReport(msgspec.Struct, frozen=True, kw_only=True):
         window: over the last ones.
         bytes: of the models' snapshots.
         models: how many there are, one a group.
-        drift_alarms: how often the errors became more frequent than chance explains.
+        drift_alarms: how often errors became more frequent or greater, or usual scores higher, than chance explains.
     """
 
     partition: int

@@ -57,9 +57,24 @@ def _rows_left(data: bytes) -> int:
     scan(
         buffer, np.empty(n, np.int8), np.empty(n, np.int64), np.empty((5, n, 2), np.uint64), np.empty((3, n)),
         np.empty((2, n), np.int32), np.zeros((2, 2 << n.bit_length()), np.int32), np.empty((2, n, 2), np.int64),
-        np.empty((3, n), np.int64), counts,
+        np.empty((3, n), np.int64), counts, np.zeros((2, 2), np.int64), np.empty(2),
     )  # fmt: skip
     return int(counts[LEFT_ROWS])
+
+
+def test_a_number_is_read_anew_where_it_differs_from_that_of_the_line_before() -> None:
+    """Outcomes whose numbers repeat, nearly repeat, or stand in lines that cannot be used, among other lines."""
+    texts = ["0.5", "0.50", "0.25", "0.25", "1.5", "1.0", "1.0", "1", "1e-2", "-0.0", "0.123456789"]
+    lines = [
+        b'{"type":"outcome","time":5,"id":"%d","unit":"u","action":"a","propensity":%s,"reward":%s,"bundle":"%s",'
+        b'"definition":1%s}' % (i, text.encode(), other.encode(), b"b" * (i % 3), b',"occurred":4' * (i % 2))
+        for i, (text, other) in enumerate((text, other) for text in texts for other in texts)
+    ]
+    data = b"\n".join(lines)
+    assert_equal(decode(data), decode_plainly(data))
+    assert _rows_left(data) < len(lines) / 3
+    for size in range(1, 300):
+        assert_equal(decode(data[:size]), decode_plainly(data[:size]))
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

@@ -32,6 +32,7 @@ from foldline.records.grammar import (
     word,
 )
 from foldline.records.hashing import hash_span
+from foldline.records.outcome_scanner import outcome_steps
 from foldline.records.tokens import LEFT, integer, line_end, number, string_end
 from foldline.records.words import load64, word_at
 
@@ -154,7 +155,7 @@ def _index(buffer: Bytes, table: Any, spans: Any, counts: Any, which: Int) -> In
 @kernel
 def scan(
     buffer: Bytes, kinds: Any, times: Any, hashes: Any, numbers: Any, codes: Any, tables: Any, spans: Any,
-    left: Any, counts: Any,
+    left: Any, counts: Any, before: Any, values: Any,
 ) -> None:  # fmt: skip
     """Reads every line it knows into columns, and names the lines it leaves. O(bytes).
 
@@ -169,6 +170,8 @@ def scan(
         spans: (2, n, 2) int64, written: where each action and name first stood; (0, 0) is the name `reward`.
         left: (3, n) int64, written: row, start and end of each line left.
         counts: (6,) int64, written: actions, names, code of the default name or -1, rows left, scratch.
+        before: (2, 2) int64, zeros, scratch; see `outcome_steps`.
+        values: (2,) float64, scratch.
     """
     counts[ACTIONS], counts[NAMES], counts[DEFAULT_NAME], counts[LEFT_ROWS] = 0, 0, -1, 0
     place = np.int64(0)  # a literal would have what it is passed to compiled once more, for itself
@@ -177,7 +180,12 @@ def scan(
         counts[START], counts[STOP] = 0, 0
         end, kind, time = _opened(buffer, place)
         if end >= 0:
-            end = _steps(buffer, end, kind, row, hashes, numbers, counts)
+            if kind == 3:
+                end = outcome_steps(
+                    buffer, end, row, hashes, numbers, counts[START : STOP + 1], before, values
+                )
+            else:
+                end = _steps(buffer, end, kind, row, hashes, numbers, counts)
         if end >= 0:
             # Only an activation ends with a string, whose closing quote is still to be passed.
             end = _end(buffer, end + (kind == 4))

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from foldline.errors import LogError
 from foldline.log.kafka import gathering
+from foldline.log.kafka.buffers import Buffers
 from foldline.log.kafka.chunk import MessageChunk
 from foldline.log.kafka.fetcher import EOF, Fetched, Place
 from foldline.log.kafka.librdkafka import CONSUMER, ERROR_CALLBACK, LOG_CALLBACK, Librdkafka
@@ -55,6 +56,7 @@ class NativeFetcher:
         self._queue = library.queue_get_consumer(self._client)
         self._functions = np.array([library.address_of(name) for name in gathering.FUNCTIONS], np.int64)
         self._pointers, self._scratch = np.empty(DRAIN, np.int64), np.empty(4, np.int64)
+        self._buffers = Buffers()
         self._table, self._runs = np.empty((8, DRAIN), np.int64), np.empty((3, DRAIN), np.int64)
 
     def know(self, topic: str, timeout_s: float) -> None:
@@ -150,7 +152,7 @@ class NativeFetcher:
                 continue
             place = self._place(first)
             columns = np.empty((7, stop - first + 1), np.int64)
-            data, besides = np.empty(size, np.uint8), np.empty(beside, np.uint8)
+            data, besides = self._buffers.array(size), np.empty(beside, np.uint8)
             said = gathering.take(
                 self._functions, self._pointers, first, stop, self._table, columns, data, besides, scratch, at
             )

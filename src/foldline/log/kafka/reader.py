@@ -24,6 +24,9 @@ from foldline.log.kafka.stream import Stream
 POLL_S: Final = 0.05
 """One wait of a slot's thread; whatever comes ends it."""
 
+HOLD_S: Final = 0.2
+"""How long a slot's thread leaves the client alone while its readers have enough to do."""
+
 ANEW_S: Final = 0.3
 """Until another client asks in place of one that has lost sight of a partition."""
 
@@ -83,9 +86,23 @@ class _Slot:
     def _run(self) -> None:
         try:
             while not self._reader.closed:
+                self._hold_off()
                 self._sort_in(self._fetcher.fetch(POLL_S))
         finally:
             self._fetcher.close()
+
+    def _hold_off(self) -> None:
+        """Leave the client what it holds while a reader has enough to do and none waits.
+
+        Memory that has just been read is then filled again while it is still in the processor's cache; what is fetched
+        too early has to have memory of its own.
+        """
+        with self._reader.changed:
+            self._reader.wanted.wait_for(self._is_wanted, HOLD_S)
+
+    def _is_wanted(self) -> bool:
+        reader = self._reader
+        return reader.closed or reader.waiting > 0 or not any(s.is_ample for s in self.streams.values())
 
     def _sort_in(self, fetched: Fetched) -> None:
         with self._reader.changed:
@@ -188,11 +205,16 @@ class Reader:
 
     Attributes:
         changed: notified whenever rows or ends came; its lock guards all streams.
+        wanted: notified whenever more should come; of the same lock.
+        waiting: how many readers wait for `changed`.
         closed: set by `close`.
     """
 
     def __init__(self, clients: Clients) -> None:
-        self.changed = threading.Condition()
+        lock = threading.RLock()
+        self.changed = threading.Condition(lock)
+        self.wanted = threading.Condition(lock)
+        self.waiting = 0
         self.closed = False
         self._clients = clients
         self._slots: list[_Slot] = []
@@ -270,11 +292,14 @@ class Reader:
                 self._check_open()
                 found = self._read(place, stream, offset, max_records, end)
                 if found is not None:
+                    was_ample = stream.is_ample
                     stream.passed(found.end if found else offset)
+                    if was_ample and not stream.is_ample:
+                        self.wanted.notify_all()
                     if stream.resume is not None and stream.is_half_empty:
                         stream.resume()
                     return found
-                self.changed.wait(POLL_S)
+                self._await(POLL_S)
             if time.monotonic() - started > CALL_S:
                 raise _stands_still(place, offset)
 
@@ -298,7 +323,7 @@ class Reader:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                self.changed.wait(min(left, IDLE_S / 4))
+                self._await(min(left, IDLE_S / 4))
 
     def forget(self, topic: str) -> None:
         """The topic has gone, or is another by now."""
@@ -316,10 +341,20 @@ class Reader:
         with self.changed:
             self.closed = True
             self.changed.notify_all()
+            self.wanted.notify_all()
         for slot in self._slots:
             slot.join()
         self._committed.close()
         self._written.close()
+
+    def _await(self, timeout_s: float) -> None:
+        """Wait for rows or ends to come; the lock is held."""
+        self.waiting += 1
+        self.wanted.notify_all()
+        try:
+            self.changed.wait(timeout_s)
+        finally:
+            self.waiting -= 1
 
     def _read(
         self, place: Place, stream: Stream, offset: int, max_records: int, end: int | None

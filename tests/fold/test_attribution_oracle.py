@@ -68,6 +68,20 @@ def test_equals_brute_force_for_any_batch_size(rule: RewardRule, seed: int, size
 
 
 @modest
+@given(st.integers(0, 10**6), st.integers(1, 400), st.sampled_from([1, 20, 500]), st.sampled_from([0, 9]))
+def test_outcomes_next_to_each_other_equal_brute_force(seed: int, size: int, span: int, wait: int) -> None:
+    """Runs of outcomes, among them duplicates and bad ones, with what else happens now and then between."""
+    rule = RewardRule(wait_ms=wait, correction_ms=span)
+    others = [e for e in random_log(seed, size // 20) if e.kind != "outcome"]
+    runs = [e for e in random_log(seed + 1, 5 * size, step=1) if e.kind == "outcome"]
+    events = sorted(runs + others, key=lambda event: event.time)
+    oracle, _ = expected(rule, events)
+    for batch in (1, 7, 1000):
+        folded = fold(Attribution(rule), events, batch)
+        assert (folded.told, folded.counts, folded.dead) == (oracle.told, oracle.counts, oracle.dead)
+
+
+@modest
 @given(rules(), st.integers(0, 10**6), st.integers(1, 400), st.data())
 def test_goes_on_after_loading_at_any_cut(
     rule: RewardRule, seed: int, size: int, data: st.DataObject

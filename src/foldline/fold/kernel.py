@@ -13,6 +13,7 @@ from foldline.fold.aging import advance
 from foldline.fold.counters import Counter
 from foldline.fold.decisions import activate, decide
 from foldline.fold.layout import TAG_BITS, Batch, Held, Int64s, Mark, Reason, State, Status
+from foldline.fold.outcomes import plain_outcomes
 from foldline.fold.rewards import outcome, reward
 from foldline.kernels import inlined, patient
 from foldline.records.columns import Kind
@@ -57,6 +58,9 @@ def join(
         if row >= ahead:
             ahead = min(row + _AHEAD, stop)
             marks[Mark.TOUCHED] = _touch(batch, state, row, ahead)
+        row = plain_outcomes(batch, state, emits, terms, scale, low, high, row, ahead)
+        if row == ahead:
+            continue
         kind = batch.kind[row]
         if kind != Kind.DEAD:
             marks[Mark.TIME] = max(marks[Mark.TIME], batch.time[row])

@@ -10,6 +10,9 @@ from foldline.fold.layout import Dangling, Held, Int64s, Mark, Seen, State, Stat
 LEAST: Final = 64
 """Least capacity of a ring and least slots of a table; powers of two."""
 
+SMALL: Final = 1 << 16
+"""Rows up to which a table has twice the room: entering them anew costs more than the memory."""
+
 
 AnyState = TypeVar("AnyState", bound=Any)
 """A named tuple of arrays: rings, tables over them, and `marks`."""
@@ -126,7 +129,8 @@ def indexed(state: AnyState, table: Table) -> AnyState:
     from foldline.fold.index import fill
 
     rows: Int64s = getattr(state, table.ring.field)
-    slots = np.zeros(max(LEAST, _power_of_two(live(state, table.ring) * 8 // 3 + 1)), np.int64)
+    held = live(state, table.ring)
+    slots = np.zeros(max(LEAST, _power_of_two(held * (16 if held <= SMALL else 8) // 3 + 1)), np.int64)
     head, tail = int(state.marks[table.ring.head]), int(state.marks[table.ring.tail])
     state.marks[table.used] = fill(slots, rows, head, tail, int(table.column), int(table.matched))
     changed: AnyState = state._replace(**{table.field: slots})

@@ -57,7 +57,7 @@ def _rows_left(data: bytes) -> int:
     scan(
         buffer, np.empty(n, np.int8), np.empty(n, np.int64), np.empty((5, n, 2), np.uint64), np.empty((3, n)),
         np.empty((2, n), np.int32), np.zeros((2, 2 << n.bit_length()), np.int32), np.empty((2, n, 2), np.int64),
-        np.empty((3, n), np.int64), counts, np.zeros((2, 2), np.int64), np.empty(2),
+        np.empty((3, n), np.int64), counts, np.zeros((3, 2), np.int64), np.empty(2),
     )  # fmt: skip
     return int(counts[LEFT_ROWS])
 

@@ -262,7 +262,7 @@ def _scanned(data: bytes | npt.NDArray[np.uint8], count: int | None = None) -> C
         np.empty((3, count), np.int64),
         np.empty(6, np.int64),
     )
-    before, values = np.zeros((2, 2), np.int64), np.empty(2)
+    before, values = np.zeros((3, 2), np.int64), np.empty(2)
     scan(buffer, kind, time, hashes, numbers, codes, tables, spans, left, counts, before, values)
     found = counts.tolist()
     columns = Columns(

@@ -22,6 +22,9 @@ _ID, _UNIT, _ACTION, _PROPENSITY, _REWARD, _BUNDLE, _DEFINITION, _OCCURRED = (
     literal(step.literal) for step in STEPS[Kind.OUTCOME]
 )
 _LONGEST_ID, _LONGEST_UNIT, _LONGEST_ACTION = (step.greatest for step in STEPS[Kind.OUTCOME][:3])
+_VERSION: Final = 2
+"""Where the definition's version stands beside value and propensity among what stood in the line before."""
+
 _LEAST: Final = 16
 """Bytes that stand at least between the beginning of any literal but the last and the end of the line."""
 
@@ -52,6 +55,19 @@ def _number(buffer: Bytes, start: Int, which: Int, before: Any, values: Any) -> 
 
 
 @inlined
+def _whole(buffer: Bytes, start: Int, before: Any) -> Int:
+    """The place after a whole number that goes nowhere; looked at as `_number` does."""
+    whole = start + 8 <= buffer.size
+    length = before[_VERSION, LENGTH]
+    if whole and length > 0 and load64(buffer, start) == load64(buffer, before[_VERSION, PLACE]):
+        return start + length
+    _, end = integer(buffer, start)
+    before[_VERSION, PLACE] = start
+    before[_VERSION, LENGTH] = end - start if whole and 0 < end - start < 8 else 0
+    return end
+
+
+@inlined
 def outcome_steps(
     buffer: Bytes, place: Int, row: Int, hashes: Any, numbers: Any, action: Any, before: Any, values: Any
 ) -> Int:
@@ -64,7 +80,7 @@ def outcome_steps(
         hashes: see `scanner.scan`; written.
         numbers: likewise.
         action: (2,) int64, written: where the action's text starts and ends.
-        before: (2, 2) int64 of `PLACE` and `LENGTH` by number, zeros at first; scratch.
+        before: (3, 2) int64 of `PLACE` and `LENGTH` by number, zeros at first; scratch.
         values: (2,) float64, scratch.
     """
     start = _past(buffer, place, _ID)
@@ -111,7 +127,7 @@ def outcome_steps(
     start = _past(buffer, place, _DEFINITION)
     if start < 0:
         return LEFT
-    _, place = integer(buffer, start)
+    place = _whole(buffer, start, before)
     if place < 0:
         return LEFT
     start = after(buffer, place, _OCCURRED)

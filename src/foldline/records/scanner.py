@@ -170,7 +170,7 @@ def scan(
         spans: (2, n, 2) int64, written: where each action and name first stood; (0, 0) is the name `reward`.
         left: (3, n) int64, written: row, start and end of each line left.
         counts: (6,) int64, written: actions, names, code of the default name or -1, rows left, scratch.
-        before: (2, 2) int64, zeros, scratch; see `outcome_steps`.
+        before: (3, 2) int64, zeros, scratch; see `outcome_steps`.
         values: (2,) float64, scratch.
     """
     counts[ACTIONS], counts[NAMES], counts[DEFAULT_NAME], counts[LEFT_ROWS] = 0, 0, -1, 0

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from foldline.engine.defining import create_catalogue, define
+from foldline.engine.freed_memory import keep_freed_memory
 from foldline.engine.host import Host
 from foldline.errors import MissingExtra
 from foldline.kernels import lose_patience
@@ -46,6 +47,7 @@ def warm_up(definitions: Sequence[LoopDefinition] = ()) -> None:
     Takes some seconds on a machine that has never compiled this version, half a second else.
     """
     lose_patience()
+    keep_freed_memory()
     kinds = {_kind(each): each for each in (_PLAIN, *definitions) if each.decides}
     for definition in kinds.values():
         _fold_some(msgspec.structs.replace(definition, version=1, partitions=min(2, definition.partitions)))

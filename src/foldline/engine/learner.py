@@ -30,7 +30,7 @@ DUMPING_SHARE = 0.05
 """Of the time, for dumping large states such as a forest's."""
 
 CATCHING_UP = 10
-"""How many times longer roots wait after a round that has folded a micro-batch or more: the learner is behind then,
+"""How many times longer roots wait after a round in which a partition gave a whole micro-batch: it is behind then,
 what it knows is old whenever it is told, and a restart folds again what was folded in that time."""
 
 AWAITED_MS = 200
@@ -48,9 +48,9 @@ class Pace:
 
     Attributes:
         max_records: micro-batch size.
-        root_every_ms: least time between two roots of a partition; ten times that after a round that has folded a
-            micro-batch or more, and more where dumping a following fold's state would take over a twentieth of it,
-            save for 0.
+        root_every_ms: least time between two roots of a partition; ten times that after a round in which a
+            partition gave a whole micro-batch, and more where dumping a following fold's state would take over a
+            twentieth of it, save for 0.
         publish_every_ms: least time between two bundles; more where publishing would take over a third of it.
         lease_s: a lease lives this long without renewal.
         follow_records: micro-batch size of the folds that follow, where they read for themselves.
@@ -131,10 +131,11 @@ class Learner:
             self._shared, self._renewed = mine, 0
         if now - self._renewed >= self._look_every_ms(mine):
             self._own(mine, now)
-        folded = 0
+        folded = most = 0
         for worker in list(self.workers.values()):
-            folded += self._guarded(worker, lambda w: self._advance(w, now))
-        every_ms = self._root_every_ms() * (CATCHING_UP if folded >= self.pace.max_records else 1)
+            count = self._guarded(worker, lambda w: self._advance(w, now))
+            folded, most = folded + count, max(most, count)
+        every_ms = self._root_every_ms() * (CATCHING_UP if most >= self.pace.max_records else 1)
         due = [w for w in self.workers.values() if w.in_doubt or w.root_due(now=now, root_every_ms=every_ms)]
         self._write(due, now)
         if self.leads:

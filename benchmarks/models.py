@@ -11,9 +11,9 @@ Peer: River's own loop, `evaluate.progressive_val_score` with accuracy and ROC A
     alone, `predict_proba_one` (or `score_one`) and `learn_one` and nothing measured; both over dictionaries made
     beforehand. On Kafka besides, a plain consumer: confluent-kafka, JSON read by msgspec, the model, the same metrics,
     an inference produced for each example, one a message; it keeps no state and promises nothing.
-Ratio: CPU of the consumer over CPU of River's loop, of the model alone, and of the plain consumer. Bar: 1.15 of
-    River's loop. For our own models: examples/s, ours over River's, both from JSON on the log; and over River's model
-    alone. Bar: 5.
+Ratio: CPU of the consumer over CPU of River's loop, of the model alone, and of the plain consumer. Bar: 1.15 of the
+    first two. For our own models: examples/s, ours over River's, both from JSON on the log, and over River's model
+    alone. Bar: 5 of both.
 Command: `python -m benchmarks.models [--examples 60000] [--rounds 3] [--late 300] [--kafka] [--json]`
 """
 

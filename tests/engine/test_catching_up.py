@@ -27,3 +27,17 @@ def test_roots_are_rarer_while_whole_micro_batches_are_there(log: Log, defined: 
     assert written(20 * CATCHING_UP + 30) == 0
     assert written(20 * CATCHING_UP + 31) > 0
     assert not learner.workers[0].behind
+
+
+def test_a_fold_that_follows_keeps_its_pace(log: Log, defined: Define) -> None:
+    """It takes whole micro-batches of the leading fold's whenever there is much to do."""
+    loop = definition(1)
+    defined(loop)
+    append(log, loop, 1, 1000)
+    learner = Learner(log, loop, "one", Pace(max_records=200, root_every_ms=20), leads=False)
+    roots = topics_of(loop).roots
+    ends = []
+    for after_ms in (0, 20, 40):
+        learner.step(now=NOW + after_ms)
+        ends.append(log.offsets(roots, 0)[1])
+    assert ends[0] < ends[1] < ends[2]

@@ -18,7 +18,7 @@ def keep_freed_memory() -> None:
     """Let batches be put where those before them were; for processes that are here to stay.
 
     By default glibc gives back what a large batch took as soon as it is freed, and the system clears each page again
-    before the next has it: that cost as much as scanning the records. Does nothing with another C library.
+    before the next has it. Does nothing with another C library.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

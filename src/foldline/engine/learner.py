@@ -30,8 +30,8 @@ DUMPING_SHARE = 0.05
 """Of the time, for dumping large states such as a forest's."""
 
 CATCHING_UP = 10
-"""How many times longer roots wait after a round in which a partition gave a whole micro-batch: it is behind then,
-what it knows is old whenever it is told, and a restart folds again what was folded in that time."""
+"""How many times longer the leading fold's roots wait after a round in which a partition gave a whole micro-batch: it
+is behind then, what it knows is old whenever it is told, and a restart folds again what was folded in that time."""
 
 AWAITED_MS = 200
 """How often a lease is asked for that its holder is about to give up."""
@@ -48,9 +48,9 @@ class Pace:
 
     Attributes:
         max_records: micro-batch size.
-        root_every_ms: least time between two roots of a partition; ten times that after a round in which a
-            partition gave a whole micro-batch, and more where dumping a following fold's state would take over a
-            twentieth of it, save for 0.
+        root_every_ms: least time between two roots of a partition. Of the leading fold, ten times that after a round
+            in which a partition gave a whole micro-batch; of one that follows, more where dumping its state would take
+            over a twentieth of it, save for 0.
         publish_every_ms: least time between two bundles; more where publishing would take over a third of it.
         lease_s: a lease lives this long without renewal.
         follow_records: micro-batch size of the folds that follow, where they read for themselves.
@@ -135,7 +135,7 @@ class Learner:
         for worker in list(self.workers.values()):
             count = self._guarded(worker, lambda w: self._advance(w, now))
             folded, most = folded + count, max(most, count)
-        every_ms = self._root_every_ms() * (CATCHING_UP if most >= self.pace.max_records else 1)
+        every_ms = self._root_every_ms(behind=most >= self.pace.max_records)
         due = [w for w in self.workers.values() if w.in_doubt or w.root_due(now=now, root_every_ms=every_ms)]
         self._write(due, now)
         if self.leads:
@@ -196,14 +196,17 @@ class Learner:
         self.workers.pop(partition, None)
         return 0
 
-    def _root_every_ms(self) -> int:
+    def _root_every_ms(self, *, behind: bool) -> int:
         """The pace of roots; of folds that follow, slower where dumping would take more than a share of the time.
 
-        A pace of 0 is kept whatever it costs.
+        Only the leading one is slower where it is behind: those that follow take what it has read, however much. A pace
+        of 0 is kept whatever it costs.
         """
         every_ms = self.pace.root_every_ms
-        if self.leads or not every_ms:
-            return every_ms
+        if self.leads:
+            return every_ms * (CATCHING_UP if behind else 1)
+        if not every_ms:
+            return 0
         dumping_ms = 1_000 * sum(worker.dump_s for worker in self.workers.values())
         return max(every_ms, int(dumping_ms / DUMPING_SHARE) if dumping_ms > 1 else 0)
 

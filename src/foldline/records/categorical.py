@@ -93,9 +93,8 @@ class Categorical(Sequence[Value | None]):
         firsts = {}
         for code, value in enumerate(self.categories):
             here = self.codes == code
-            first = int(here.argmax())
-            if here[first : first + 1].any():
-                firsts[first] = value
+            if here.any():
+                firsts[int(here.argmax())] = value
         return [firsts[first] for first in sorted(firsts)]
 
     def objects(self) -> npt.NDArray[np.object_]:

@@ -219,7 +219,7 @@ class FeatureTable(Sequence[Mapping[str, Value]]):
 
 @lru_cache(256)
 def _maker(names: tuple[str, ...]) -> Callable[[Iterable[Sequence[Any]]], list[dict[str, Any]]]:
-    """Makes rows of values into mappings by these names: a dict display takes less than half of `dict(zip(…))`."""
+    """Makes rows of values into mappings by these names, by a dict display: it knows its size beforehand."""
     values = [f"v{at}" for at in range(len(names))]
     row = ast.Tuple([ast.Name(value, ast.Store()) for value in values], ast.Store())
     # The names are constants of the tree, so nothing in them is code.

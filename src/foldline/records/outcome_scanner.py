@@ -1,4 +1,4 @@
-"""The steps of an outcome written out: most lines of most logs are outcomes, and looking steps up costs a third more.
+"""The steps of an outcome written out: most lines of most logs are outcomes, and looking steps up costs more.
 
 It follows `grammar.STEPS[Kind.OUTCOME]`, as `scanner` does by the table, and reads the same from the same lines.
 """
@@ -37,6 +37,17 @@ def _past(buffer: Bytes, place: Int, wanted: Any) -> Int:
     if wanted[0] > 8 and load64(buffer, place + wanted[0] - 8) != wanted[3]:
         return LEFT
     return place + wanted[0]
+
+
+@inlined
+def _text(buffer: Bytes, place: Int, wanted: Any, longest: Int) -> Any:
+    """Where the text after a literal starts and ends; LEFT for one that is empty, too long, or not there."""
+    start, end = _past(buffer, place, wanted), np.int64(LEFT)
+    if start >= 0:
+        end = string_end(buffer, start)
+        if end <= start or end - start > longest:
+            start = np.int64(LEFT)
+    return start, end
 
 
 @inlined
@@ -83,25 +94,16 @@ def outcome_steps(
         before: (3, 2) int64 of `PLACE` and `LENGTH` by number, zeros at first; scratch.
         values: (2,) float64, scratch.
     """
-    start = _past(buffer, place, _ID)
+    start, place = _text(buffer, place, _ID, _LONGEST_ID)
     if start < 0:
-        return LEFT
-    place = string_end(buffer, start)
-    if place <= start or place - start > _LONGEST_ID:
         return LEFT
     hashes[ID, row, 0], hashes[ID, row, 1] = hash_span(buffer, start, place)
-    start = _past(buffer, place, _UNIT)
+    start, place = _text(buffer, place, _UNIT, _LONGEST_UNIT)
     if start < 0:
-        return LEFT
-    place = string_end(buffer, start)
-    if place <= start or place - start > _LONGEST_UNIT:
         return LEFT
     hashes[UNIT, row, 0], hashes[UNIT, row, 1] = hash_span(buffer, start, place)
-    start = _past(buffer, place, _ACTION)
+    start, place = _text(buffer, place, _ACTION, _LONGEST_ACTION)
     if start < 0:
-        return LEFT
-    place = string_end(buffer, start)
-    if place <= start or place - start > _LONGEST_ACTION:
         return LEFT
     action[0], action[1] = start, place
     start = _past(buffer, place, _PROPENSITY)

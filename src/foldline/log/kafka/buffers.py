@@ -1,7 +1,6 @@
 """Buffers: memory for what is fetched, used again as soon as nobody looks at it any more.
 
-Memory that is asked of the system anew for each batch costs more than all that is done with it: the system clears
-every page first.
+Memory that is asked of the system anew for each batch is dear: the system clears every page first.
 """
 
 import weakref

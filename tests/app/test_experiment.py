@@ -9,7 +9,6 @@ import pytest
 
 import foldline as fl
 from foldline.engine.audit import audit
-from foldline.engine.learner import Pace
 from foldline.errors import DefinitionError, FoldlineError, InputError
 from foldline.experiments.growthbook_experiment import GrowthBookUser, growthbook_experiment
 from foldline.experiments.measure import Guardrail
@@ -17,10 +16,7 @@ from foldline.log.protocol import Batch
 from foldline.loops.catalogue import Catalogue
 from foldline.records.codec import encode
 from foldline.records.types import Reward, Tick
-
-FAST = Pace(root_every_ms=0, publish_every_ms=0, timeline_every_ms=0)
-START = 1_700_000_000_000
-GOAL = fl.Proportion("click", baseline=0.07, effect=0.04)
+from tests.app.experiments import FAST, GOAL, START, started_on
 
 
 @pytest.fixture
@@ -28,18 +24,6 @@ def clock() -> Callable[[], int]:
     """A tenth of a second passes with each call."""
     times: Iterator[int] = count(START, 100)
     return lambda: next(times)
-
-
-def _test(loop: fl.Loop, **settings: object) -> fl.Experiment:
-    given = {
-        "control": fl.Fixed("a"),
-        "challenger": fl.Fixed("b"),
-        "goal": GOAL,
-        "max_days": 28,
-        "window_s": 60,
-        "salt": "s",
-    }
-    return loop.experiment(**{"name": "b-or-a", **given, **settings})  # type: ignore[arg-type]  # by name
 
 
 def _visit(loop: fl.Loop, units: int) -> list[fl.Decision]:
@@ -67,7 +51,7 @@ def test_a_test_from_start_to_verdict(clock: Callable[[], int], tmp_path: Path) 
     """Variants by hash, actions by policies; a verdict that the log alone gives again; an audit without finding."""
     with fl.open(f"sqlite:///{tmp_path}/log.db", pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"], partitions=2)
-        test = _test(news)
+        test = started_on(news)
         made = _visit(news, 2600)
         cut = _pass(app, 2)
         found = test.results(at=cut)
@@ -96,7 +80,7 @@ def test_a_planted_variant_is_found(clock: Callable[[], int]) -> None:
     """A decision logged under another variant than its unit's hash gives."""
     with fl.open("memory://", pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"])
-        test = _test(news)
+        test = started_on(news)
         choice = news.decide("u1")
         other = {"control": "challenger", "challenger": "control"}[choice.variant or ""]
         forged = msgspec.structs.replace(choice, id=choice.id + "x", variant=other)
@@ -110,7 +94,7 @@ def test_only_the_eligible_and_enrolled_take_part(clock: Callable[[], int]) -> N
     """Others get the loop's own policy, and name no experiment; forced units name no probability."""
     with fl.open("memory://", pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"], policy=fl.Fixed("a"))
-        test = _test(news, condition={"country": "DE"}, coverage=0.5, forced={"me": "challenger"})
+        test = started_on(news, condition={"country": "DE"}, coverage=0.5, forced={"me": "challenger"})
         there = [news.decide(f"u{i}", context={"country": "DE"}) for i in range(200)]
         elsewhere = [news.decide(f"u{i}", context={"country": "FR"}) for i in range(50)]
         me = news.decide("me")
@@ -130,7 +114,7 @@ def test_a_variant_learns_of_its_own_units(clock: Callable[[], int]) -> None:
     """Its bundle follows its own rewards, not those of others."""
     with fl.open("memory://", pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"], policy=fl.Fixed("a"), reward="click")
-        _test(news, challenger=fl.EpsilonGreedy(0.0))
+        started_on(news, challenger=fl.EpsilonGreedy(0.0))
         for i in range(300):
             choice = news.decide(f"u{i}")
             if choice.action == ("b" if choice.variant == "challenger" else "a"):
@@ -161,7 +145,7 @@ def test_a_verdict_is_announced_once_and_is_what_the_log_gives(
     url = f"sqlite:///{tmp_path}/log.db"
     with fl.open(url, pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"])
-        test = _test(news)
+        test = started_on(news)
         _visit(news, 2600)
         cut = _pass(app)
         assert _rounds(app, lambda: bool(test.announcements()))
@@ -180,7 +164,7 @@ def test_what_comes_late_is_announced_as_a_revision(clock: Callable[[], int]) ->
     """Beside the verdict, once its minute is over; the log alone gives it again."""
     with fl.open("memory://", pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"])
-        test = _test(news, late_s=20_000)
+        test = started_on(news, late_s=20_000)
         made = _visit(news, 2600)
         _pass(app)
         assert _rounds(app, lambda: bool(test.announcements()))
@@ -213,7 +197,7 @@ def test_a_breach_is_announced_and_pauses(clock: Callable[[], int]) -> None:
     rail = Guardrail(name="error", direction="decrease", margin=0.02)
     with fl.open("memory://", pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"])
-        test = _test(news, guardrails=(rail,))
+        test = started_on(news, guardrails=(rail,))
         with news.batch():
             for i in range(900):
                 choice = news.decide(f"u{i}")
@@ -233,7 +217,7 @@ def test_pause_and_stop_assign_nobody(clock: Callable[[], int]) -> None:
     """The loop's own policy decides; what has ended stays ended."""
     with fl.open("memory://", pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"])
-        test = _test(news)
+        test = started_on(news)
         assert news.decide("u1").variant
         test.pause()
         assert news.decide("u1").variant is None
@@ -253,7 +237,7 @@ def test_one_that_moves_here_keeps_its_users_and_the_check_recomputes_them() -> 
     with fl.open("memory://", pace=FAST) as app:
         news = app.loop("news", actions=["a", "b"])
         layer = {"salt": "pricing", "slots": [[100, 650]], "size": 1000}
-        test = _test(news, hash="growthbook_2", salt="exp-ctr", coverage=0.8, layer=layer)
+        test = started_on(news, hash="growthbook_2", salt="exp-ctr", coverage=0.8, layer=layer)
         theirs = {
             "key": "exp-ctr", "variations": [0, 1], "coverage": 0.8, "hashVersion": 2,
             "namespace": ["pricing", 0.1, 0.65], "meta": [{"key": "control"}, {"key": "challenger"}],
@@ -265,14 +249,14 @@ def test_one_that_moves_here_keeps_its_users_and_the_check_recomputes_them() -> 
         assert checked.agree == checked.decisions > 100
         other = {"salt": "pricing", "slots": [[700, 900]], "size": 1000}
         with pytest.raises(DefinitionError, match="by the hash of foldline"):
-            _test(news, name="second", layer=other)
+            started_on(news, name="second", layer=other)
 
 
 def test_who_logs_in_keeps_the_variant_and_is_one_unit(clock: Callable[[], int]) -> None:
     """The variant follows the earlier id, both stand on the log, the check recomputes them, rewards find the unit."""
     with fl.open("memory://", pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"], partitions=2)
-        test = _test(news, forced={"tester": "challenger"})
+        test = started_on(news, forced={"tester": "challenger"})
         with news.batch():
             for i in range(200):
                 before = news.decide(f"device-{i}")
@@ -298,9 +282,9 @@ def test_new_weights_are_for_who_comes_and_begin_a_phase(clock: Callable[[], int
     url = f"sqlite:///{tmp_path}/log.db"
     with fl.open(url, pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"], partitions=2)
-        test = _test(news, sticky=True, coverage=0.4, salt="s", window_s=5)
+        test = started_on(news, sticky=True, coverage=0.4, salt="s", window_s=5)
         with pytest.raises(DefinitionError, match="nobody would get the new weights"):
-            _test(news, name="all", sticky=True, layer={"salt": "l", "slots": [[0, 1]]}).reweight([1, 3])
+            started_on(news, name="all", sticky=True, layer={"salt": "l", "slots": [[0, 1]]}).reweight([1, 3])
         with news.batch():
             before = [news.decide(f"u{i}") for i in range(300)]
         cut = _pass(app, 2)
@@ -343,9 +327,9 @@ def test_weights_of_one_that_is_not_sticky_are_fixed() -> None:
     with fl.open("memory://", pace=FAST) as app:
         news = app.loop("news", actions=["a", "b"])
         with pytest.raises(DefinitionError, match="without sticky = true"):
-            _test(news, coverage=0.2).reweight([1, 3])
+            started_on(news, coverage=0.2).reweight([1, 3])
         other = app.loop("other", actions=["a", "b"])
-        test = _test(other, name="moved", sticky=True, coverage=0.2, hash="growthbook_2", salt="exp")
+        test = started_on(other, name="moved", sticky=True, coverage=0.2, hash="growthbook_2", salt="exp")
         with pytest.raises(DefinitionError, match="enrols and splits by one hash"):
             test.reweight([1, 3])
 
@@ -355,7 +339,7 @@ def test_an_ended_experiment_is_a_reason_until_nothing_of_it_can_count() -> None
     now = [START]
     with fl.open("memory://", pace=FAST, clock=lambda: now[0]) as app:
         news = app.loop("news", actions=["a", "b"])
-        test = _test(news, window_s=60, late_s=0)
+        test = started_on(news, window_s=60, late_s=0)
         assert news.decide("u1").reason == "SPLIT"
         test.stop()
         now[0] += 3_600_000
@@ -368,11 +352,11 @@ def test_defining_again_attaches_or_conflicts(clock: Callable[[], int]) -> None:
     """The same settings change nothing; others under the same name are refused; unknown ones are named."""
     with fl.open("memory://", pace=FAST, clock=clock) as app:
         news, other = app.loop("news", actions=["a", "b"]), app.loop("other", actions=["a", "b"])
-        first = _test(news).definition
-        assert _test(news).definition == first
+        first = started_on(news).definition
+        assert started_on(news).definition == first
         assert news.experiment("b-or-a").definition == first
         with pytest.raises(DefinitionError, match="other settings"):
-            _test(news, max_days=14)
+            started_on(news, max_days=14)
         with pytest.raises(InputError, match="of loop 'news'"):
             other.experiment("b-or-a")
         with pytest.raises(InputError) as caught:
@@ -381,7 +365,7 @@ def test_defining_again_attaches_or_conflicts(clock: Callable[[], int]) -> None:
         with pytest.raises(InputError, match="max_days"):
             news.experiment("x", control=fl.Fixed("a"), challenger=fl.Fixed("b"), goal=GOAL)
         with pytest.raises(InputError, match="max_dais"):
-            _test(news, max_dais=1)
+            started_on(news, max_dais=1)
         with pytest.raises(DefinitionError, match="'c'"):
             other.experiment("y", control=fl.Fixed("a"), challenger=fl.Fixed("c"), goal=GOAL, max_days=2)
         complete = app.loop("whole", actions=["a", "b"], complete=True)
@@ -389,54 +373,11 @@ def test_defining_again_attaches_or_conflicts(clock: Callable[[], int]) -> None:
             complete.experiment("z", control=fl.Fixed("a"), challenger=fl.Fixed("b"), goal=GOAL, max_days=2)
 
 
-def _asked(loop: fl.Loop, units: int = 200) -> dict[str, str | None]:
-    return {f"u{n}": loop.decide(f"u{n}").experiment for n in range(units)}
-
-
-def test_one_that_starts_later_takes_no_unit_away() -> None:
-    """Whoever runs first keeps its units, whatever the names; one for which none is left is refused."""
-    with fl.open("memory://", pace=FAST) as app:
-        news = app.loop("news", actions=["a", "b"])
-        _test(news, name="middle", coverage=0.5)
-        before = _asked(news)
-        assert set(before.values()) == {"middle", None}
-        _test(news, name="a-later-one", coverage=0.5, salt="another")
-        after = _asked(news)
-        assert {unit for unit, name in after.items() if name == "middle"} == {
-            unit for unit, name in before.items() if name == "middle"
-        }
-        assert "a-later-one" in after.values()
-        whole = app.loop("shop", actions=["a", "b"])
-        running = _test(whole, name="whole")
-        with pytest.raises(
-            DefinitionError, match=r"would get no unit: 'whole' runs on loop 'shop' with all of them"
-        ):
-            _test(whole, name="none-left")
-        running.pause()
-        _test(whole, name="none-left")
-
-
-def test_a_slot_of_a_layer_has_one_owner() -> None:
-    """On any loop; a paused experiment keeps its own, an ended one frees them."""
-    with fl.open("memory://", pace=FAST) as app:
-        news, shop = app.loop("news", actions=["a", "b"]), app.loop("shop", actions=["a", "b"])
-        first = _test(news, name="first", layer={"salt": "page", "slots": [[0, 6000]]})
-        other = {"salt": "page", "slots": [[400, 1000]], "size": 1000}
-        with pytest.raises(DefinitionError, match=r"'first', which is running, has \[\[0, 6000\]\] of 10000"):
-            _test(shop, name="second", layer=other)
-        first.pause()
-        with pytest.raises(DefinitionError, match="which is paused"):
-            _test(shop, name="third", layer=other)
-        _test(news, name="fourth", layer={"salt": "page", "slots": [[6000, 10000]]})
-        first.stop()
-        _test(shop, name="fifth", layer={"salt": "page", "slots": [[400, 600]], "size": 1000})
-
-
 def test_settings_may_be_plain_values() -> None:
     """As in a file; what cannot be is refused with its place."""
     with fl.open("memory://", pace=FAST) as app:
         news = app.loop("news", actions=["a", "b"])
-        made = _test(
+        made = started_on(
             news, start=False, holdouts=[{"salt": "nobody", "share": 0.1}], learns={"challenger": "frozen"}
         ).definition
         assert made.holdouts[0].share == 0.1
@@ -449,4 +390,4 @@ def test_settings_may_be_plain_values() -> None:
             ({"guardrails": [{"name": "x", "margin": float("inf")}]}, "margin inf"),
         ):
             with pytest.raises(FoldlineError, match=message):
-                _test(news, name="other", start=False, **settings)
+                started_on(news, name="other", start=False, **settings)

@@ -18,10 +18,13 @@ from foldline.client.retrying import Backoff
 from foldline.log.open import open_log
 from foldline.policies.split import Split
 from foldline.records.codec import decode_records
-from foldline.records.types import AnyRecord
+from foldline.records.types import AnyRecord, Decision
 from tests.client.proxy import Proxy
 
 _names = itertools.count()
+
+APP = Path(__file__).with_name("app.py")
+"""A program that decides until it is killed."""
 
 
 class Service:
@@ -169,3 +172,8 @@ def until(holds: Callable[[], object], timeout_s: float = 20.0) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.02)
+
+
+def decisions(records: list[AnyRecord]) -> list[Decision]:
+    """The decisions among records."""
+    return [record for record in records if isinstance(record, Decision)]

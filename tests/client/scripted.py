@@ -6,6 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import msgspec
+
+from foldline.loops.bundle import Bundle, content_hash
+
 
 class Scripted(NamedTuple):
     """An answer."""
@@ -72,3 +76,20 @@ class ScriptedServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def bundle_of(**changes: object) -> Bundle:
+    """A sound bundle."""
+    made = Bundle(
+        loop="news", hash="", time=1, cut=(0,), definition=1, stream_time=1, generation=0, salt="s",
+        kind="random", actions=("a", "b"), parameters={"n": 2},
+    )  # fmt: skip
+    made = msgspec.structs.replace(made, **changes)
+    return msgspec.structs.replace(made, hash=content_hash(made))
+
+
+def streaming(bundle: bytes) -> Scripted:
+    """A stream of one bundle, which then ends."""
+    return Scripted(
+        200, b"event: bundle\ndata: " + bundle + b"\n\n", (("content-type", "text/event-stream"),)
+    )

@@ -18,19 +18,12 @@ import foldline as fl
 from foldline.client.edge import Edge
 from foldline.client.http import Client
 from foldline.errors import FoldError, FoldlineError, InputError, RequestError
-from foldline.loops.bundle import Bundle, content_hash, encode_bundle
+from foldline.loops.bundle import Bundle, encode_bundle
 from foldline.loops.deciding import Decider
-from foldline.records.types import Activation, AnyRecord, Decision, Outcome, Reward
-from tests.client.conftest import Service, define, running, until
+from foldline.records.types import Activation, Decision, Outcome, Reward
+from tests.client.conftest import APP, Service, decisions, define, running, until
 from tests.client.proxy import Proxy
-from tests.client.scripted import Scripted, ScriptedServer
-
-APP = Path(__file__).with_name("app.py")
-
-
-def decisions(records: list[AnyRecord]) -> list[Decision]:
-    """The decisions among records."""
-    return [record for record in records if isinstance(record, Decision)]
+from tests.client.scripted import Scripted, ScriptedServer, bundle_of, streaming
 
 
 def test_decides_as_the_service_does(service: Service, loop: str, tmp_path: Path) -> None:
@@ -286,69 +279,6 @@ def test_bundles_swap_whole_under_threads(service: Service, loop: str) -> None:
             assert one == again
 
 
-def bundle_of(**changes: object) -> Bundle:
-    """A sound bundle."""
-    made = Bundle(
-        loop="news", hash="", time=1, cut=(0,), definition=1, stream_time=1, generation=0, salt="s",
-        kind="random", actions=("a", "b"), parameters={"n": 2},
-    )  # fmt: skip
-    made = msgspec.structs.replace(made, **changes)
-    return msgspec.structs.replace(made, hash=content_hash(made))
-
-
-def streaming(bundle: bytes) -> Scripted:
-    """A stream of one bundle, which then ends."""
-    return Scripted(
-        200, b"event: bundle\ndata: " + bundle + b"\n\n", (("content-type", "text/event-stream"),)
-    )
-
-
-@pytest.mark.parametrize(
-    ("payload", "why"),
-    [
-        (encode_bundle(bundle_of()).replace(b'"definition":1', b'"definition":2'), "content hash"),
-        (b"nonsense", "decoding what decides"),
-        (encode_bundle(bundle_of(loop="posts")), "of loop 'posts'"),
-        (encode_bundle(bundle_of(kind="from the future")), "from the future"),
-    ],
-)
-def test_an_unsound_bundle_is_refused(payload: bytes, why: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The one in use goes on deciding; the reason is logged."""
-    sound = bundle_of()
-    answers = [streaming(encode_bundle(sound)), streaming(payload)]
-
-    def script(method: str, path: str, headers: dict[str, str]) -> Scripted:
-        return answers[0] if len(answers) == 1 else answers.pop(0)
-
-    with (
-        caplog.at_level(logging.WARNING, "foldline.client"),
-        ScriptedServer(script) as server,
-        Edge(server.url, loop="news") as edge,
-    ):
-        until(lambda: "a bundle was refused" in caplog.text)
-        assert edge.bundle == sound
-        assert edge.decide("u1", log=False).bundle == sound.hash
-    assert why in caplog.text
-
-
-def test_long_polls_where_streams_do_not_come_through() -> None:
-    """A proxy that knows no streams answers whole bundles: they are polled for."""
-    first, second = bundle_of(), bundle_of(actions=("a", "c"))
-    polled = threading.Event()
-
-    def script(method: str, path: str, headers: dict[str, str]) -> Scripted:
-        if "wait=" not in path or headers.get("if-none-match") == f'"{second.hash}"':
-            polled.wait(5 if "wait=" in path else 0)
-            return Scripted(304) if "wait=" in path else Scripted(200, encode_bundle(first))
-        return Scripted(200, encode_bundle(second))
-
-    with ScriptedServer(script) as server, Edge(server.url, loop="news") as edge:
-        assert edge.await_bundle(other_than=first.hash) == second
-        assert edge.stats().online
-        polled.set()
-    assert ("GET", "/v1/loops/news/edge?wait=20") in server.asked
-
-
 def test_refused_events_can_be_read(service: Service, loop: str, caplog: pytest.LogCaptureFixture) -> None:
     """What the service finds unusable is counted, logged and kept, and does not hold up the rest."""
     with Edge(service.url, loop=loop) as edge, caplog.at_level(logging.WARNING, "foldline.client"):
@@ -440,73 +370,3 @@ def test_in_memory_says_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     edge.decide("u1")
     edge.close()
     assert "1 events of loop 'news' were kept in memory only and are lost" in caplog.text
-
-
-def test_two_processes_share_an_outbox(service: Service, loop: str, tmp_path: Path) -> None:
-    """Two apps append to one file, one of them delivers; when it is killed, the other goes on."""
-    outbox = str(tmp_path / "app.db")
-    with Edge(service.url, loop=loop, outbox=outbox) as edge:
-        with subprocess.Popen(
-            [sys.executable, str(APP), service.url, loop, outbox], stdout=subprocess.PIPE, text=True
-        ) as app:
-            assert app.stdout is not None
-            for _ in range(20):
-                assert app.stdout.readline()
-                edge.decide("mine")
-            app.kill()
-        assert edge.flush(20)
-    counts = Counter(d.id for d in decisions(service.records(loop)))
-    assert set(counts.values()) == {1}
-    assert len([d for d in decisions(service.records(loop)) if d.unit == "mine"]) == 20
-
-
-LEAVING = """
-import sys
-import foldline as fl
-url, loop, outbox = sys.argv[1:]
-edge = fl.Edge(url, loop=loop, outbox=outbox)
-for _ in range(50):
-    edge.decide("u1")
-"""
-
-
-def test_a_program_that_does_not_close(service: Service, loop: str, tmp_path: Path) -> None:
-    """It ends at once and without a word; the next one delivers what it left."""
-    command = [sys.executable, "-W", "default", "-c", LEAVING, service.url, loop, str(tmp_path / "app.db")]
-    ended = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
-    assert ended.stderr == ""
-    with Edge(service.url, loop=loop, outbox=tmp_path / "app.db") as edge:
-        assert edge.flush(20)
-    counts = Counter(d.id for d in decisions(service.records(loop)))
-    assert len(counts) == counts.total() == 50
-
-
-FORKING = """
-import os, sys
-import foldline as fl
-url, loop, outbox = sys.argv[1:]
-with fl.Edge(url, loop=loop, outbox=outbox or None) as edge:
-    edge.decide("parent")
-    child = os.fork()
-    if not child:
-        for _ in range(5):
-            edge.decide("child")
-        kept = edge.flush(20)
-        edge.close()
-        os._exit(0 if kept else 1)
-    edge.decide("parent")
-    _, status = os.waitpid(child, 0)
-    assert edge.flush(20) and status == 0, status
-"""
-
-
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="forks are the operating system's")
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_fork_goes_on_on_both_sides(service: Service, loop: str, tmp_path: Path, kept: bool) -> None:
-    """Parent and child both decide and deliver, each event once."""
-    outbox = str(tmp_path / "app.db") if kept else ""
-    command = [sys.executable, "-W", "ignore", "-c", FORKING, service.url, loop, outbox]
-    subprocess.run(command, check=True, timeout=60)
-    found = decisions(service.records(loop))
-    assert Counter(d.unit for d in found) == {"parent": 2, "child": 5}
-    assert len({d.id for d in found}) == 7

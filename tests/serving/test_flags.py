@@ -12,8 +12,8 @@ from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
 from foldline.loops.settings import LoopSettings
+from tests.serving.experiments import SETTINGS
 from tests.serving.running import Running, running
-from tests.serving.test_experiments import SETTINGS
 
 LOOPS = {
     "news": LoopSettings(actions=("a", "b"), salt="salt"),

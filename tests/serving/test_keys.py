@@ -14,8 +14,8 @@ from foldline.serving.keys import KEYS, Keyring, Role
 from foldline.serving.routes import ROUTES, Route
 from foldline.serving.server import check_open, is_loopback, listen
 from foldline.serving.settings import ServiceSettings
+from tests.serving.experiments import CTR, SETTINGS
 from tests.serving.running import Running
-from tests.serving.test_experiments import CTR, SETTINGS
 
 ROLES: tuple[Role, ...] = ("decide", "reward", "admin")
 NOW = 1_700_000_000_000

@@ -18,8 +18,8 @@ from foldline.serving.openapi import openapi
 from foldline.serving.routes import ROUTES
 from tests.serving.conftest import NEWS
 from tests.serving.direct import Direct
+from tests.serving.experiments import SETTINGS
 from tests.serving.running import Running, running
-from tests.serving.test_experiments import SETTINGS
 
 CHECKS: list[Any] = [
     not_a_server_error,

@@ -2,26 +2,26 @@
 
 from typing import Any
 
+from tests.serving.experiments import CTR, bearer, ok, started
 from tests.serving.running import Running
-from tests.serving.test_experiments import CTR, _bearer, _ok, _started
 
 PREDICT, FEEDBACK = "/api/v1.0/predictions", "/api/v1.0/feedback"
 
 
 def test_a_token_predicts_and_feeds_back(served: Running) -> None:
     """The prediction is a decision of the experiment's loop; its feedback is the reward, once."""
-    _started(served)
+    started(served)
     _, admin = served.key("admin")
-    token = _ok(served.client.post(f"{CTR}/tokens", json={}, headers=_bearer(admin)), 201)["token"]
-    mine = _bearer(token)
+    token = ok(served.client.post(f"{CTR}/tokens", json={}, headers=bearer(admin)), 201)["token"]
+    mine = bearer(token)
     asked = {"jsonData": {"unit": "u1", "context": {"age": 3}}, "meta": {"puid": "visit-1"}}
-    made = _ok(served.client.post(PREDICT, json=asked, headers=mine))
+    made = ok(served.client.post(PREDICT, json=asked, headers=mine))
     assert made["meta"]["puid"] == "0.0.visit-1"
     assert made["meta"]["tags"]["experiment"] == "ctr"
     assert made["strData"] == {"control": "a", "challenger": "b"}[made["meta"]["tags"]["variant"]]
     feedback: dict[str, Any] = {"request": {}, "response": made, "reward": 1.0, "truth": {"data": {}}}
     for _ in range(2):
-        assert _ok(served.client.post(FEEDBACK, json=feedback, headers=mine)) == {
+        assert ok(served.client.post(FEEDBACK, json=feedback, headers=mine)) == {
             "meta": {"puid": "0.0.visit-1"}
         }
     served.client.headers["authorization"] = f"Bearer {admin}"
@@ -33,7 +33,7 @@ def test_what_names_no_loop_or_no_prediction_is_refused(served: Running) -> None
     """Without a token the loop is named; feedback names its prediction; a body that lacks something says what."""
     client = served.client
     assert client.post(PREDICT, json={"jsonData": {"unit": "u1"}}).status_code == 404
-    made = _ok(client.post(PREDICT, params={"loop": "news"}, json={"jsonData": {"unit": "u1"}}))
+    made = ok(client.post(PREDICT, params={"loop": "news"}, json={"jsonData": {"unit": "u1"}}))
     for path, body, says in (
         (PREDICT, {"jsonData": {"user": "u1"}}, "expected unit"),
         (PREDICT, {}, "jsonData"),

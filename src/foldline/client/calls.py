@@ -7,7 +7,6 @@ how they send. Ids are made here, before the first try, so that a request sent a
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
@@ -15,6 +14,8 @@ import msgspec
 
 from foldline.client import bodies
 from foldline.client.answers import read_many, read_value
+from foldline.client.named import local_of, named
+from foldline.client.together import together
 from foldline.errors import FoldlineError, InputError
 from foldline.loops import messages
 from foldline.loops.bundle import Bundle, decode_bundle
@@ -23,7 +24,7 @@ from foldline.loops.settings import LoopSettings
 from foldline.models.definition import ModelDefinition, model_values_of
 from foldline.models.report import ModelReport
 from foldline.policies.protocol import Policy
-from foldline.records.ids import checked_name, parse_decision_id
+from foldline.records.ids import checked_name
 from foldline.records.types import Decision, Value
 
 Answered = TypeVar("Answered")
@@ -135,7 +136,7 @@ class LoopCalls:
         Returns:
             A decision for each unit, in order; where one could not be made, the error stands in its place.
         """
-        asked = _together(units, contexts, ids)
+        asked = together(units, contexts, ids)
         made = [self._decide(unit, context, available, id) for unit, context, id in asked]
 
         def read(body: bytes) -> list[Decision | FoldlineError]:
@@ -197,7 +198,7 @@ class LoopCalls:
         """
         lines = [
             self._reward(decision, value, None, name, id)
-            for (decision, value), _, id in _together(rewards, None, ids)
+            for (decision, value), _, id in together(rewards, None, ids)
         ]
 
         def read(body: bytes) -> list[str | FoldlineError]:
@@ -393,49 +394,6 @@ class LoopCalls:
             ),
             decision.context,
         )
-
-
-def named(decision: Decision | str | None, unit: str | None) -> tuple[str | None, str | None]:
-    """The decision id and the unit that a report names.
-
-    A decision names its unit too: one an edge client made before any bundle came is found by both.
-    """
-    if isinstance(decision, Decision):
-        return decision.id, decision.unit
-    return (
-        None if decision is None else checked_name(decision, "decision"),
-        None if unit is None else checked_name(unit, "unit"),
-    )
-
-
-def local_of(decision: Decision) -> str:
-    """The local part of a decision's id; a fallback's id is its local part."""
-    try:
-        return parse_decision_id(decision.id).local
-    except InputError:
-        return checked_name(decision.id, "decision")
-
-
-Item = TypeVar("Item")
-
-
-def _together(
-    items: Iterable[Item], contexts: Iterable[dict[str, Any] | None] | None, ids: Iterable[str] | None
-) -> list[tuple[Item, dict[str, Any] | None, str | None]]:
-    """Items with what belongs to each of them; as many of each."""
-    every = list(items)
-    given_contexts = list(repeat(None, len(every)) if contexts is None else contexts)
-    given_ids = list(repeat(None, len(every)) if ids is None else ids)
-    for field, given in (("contexts", given_contexts), ("ids", given_ids)):
-        if len(given) != len(every):
-            raise InputError(
-                "input.invalid",
-                f"{field} has {len(given)} items for {len(every)}; give one for each",
-                field=field,
-                value=len(given),
-                expected=f"{len(every)} items",
-            )
-    return list(zip(every, given_contexts, given_ids, strict=True))
 
 
 def _array(lines: list[bytes]) -> bytes:

@@ -14,8 +14,9 @@ import msgspec
 
 from foldline.client.answers import error_of, read_value, seconds_of, unreachable
 from foldline.client.courier import Courier
+from foldline.client.held import Held
 from foldline.client.offload import offload
-from foldline.client.outbox import BATCH_EVENTS, PLACEHOLDER, Held, Outbox
+from foldline.client.outbox import BATCH_EVENTS, PLACEHOLDER, Outbox
 from foldline.client.retrying import Backoff
 from foldline.client.transport import Clock, httpx_of
 from foldline.errors import FoldlineError

@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from foldline.client import bodies
-from foldline.client.calls import local_of, named
 from foldline.client.contact import Contact
-from foldline.client.outbox import Outbox, Refusal
+from foldline.client.named import local_of, named
+from foldline.client.outbox import Outbox
 from foldline.client.outbox_file import Durability
+from foldline.client.refusal import Refusal
 from foldline.client.transport import Clock, checked_url, headers_of, httpx_of, wall_clock
 from foldline.errors import InputError
 from foldline.loops import messages

@@ -15,7 +15,9 @@ from typing import Any, Final, NamedTuple
 import apsw
 
 from foldline.client import forks
+from foldline.client.held import Held
 from foldline.client.outbox_file import MEMORY, Durability, fault, new_name, open_file
+from foldline.client.refusal import Refusal
 from foldline.errors import FoldlineError, RequestError
 
 BATCH_EVENTS: Final = 500
@@ -37,51 +39,6 @@ _END = "SELECT coalesce((SELECT max(position) + 1 FROM events), first), first FR
 _COUNTS = """
     SELECT coalesce((SELECT max(position) + 1 FROM events), first) - first, delivered, refused, renamed FROM outbox
 """
-
-
-class Held(NamedTuple):
-    """Events to deliver next.
-
-    Attributes:
-        outbox: the name that numbers them.
-        base: position of the name's event 0.
-        first: position of the first.
-        lines: the events.
-    """
-
-    outbox: str
-    base: int
-    first: int
-    lines: list[bytes]
-
-    @property
-    def number(self) -> int:
-        """The first event's number."""
-        return self.first - self.base
-
-    def body(self) -> bytes:
-        """The request that delivers them."""
-        return b'{"outbox":"%b","first":%d,"events":[%b]}' % (
-            self.outbox.encode(),
-            self.number,
-            b",".join(self.lines),
-        )
-
-
-class Refusal(NamedTuple):
-    """An event the service refused.
-
-    Attributes:
-        time: when it said so, by this machine's clock, milliseconds.
-        code: of the error.
-        message: of the error.
-        event: as it was sent, one JSON object.
-    """
-
-    time: int
-    code: str
-    message: str
-    event: bytes
 
 
 class OutboxCounts(NamedTuple):

@@ -4,7 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 
 from foldline.errors import FoldlineError
-from foldline.log.outbox.log import OutboxLog, OutboxStatus
+from foldline.log.outbox.log import OutboxLog
+from foldline.log.outbox.status import OutboxStatus
 from foldline.loops.topics import CATALOGUE
 from foldline.serving.calls import Answer, Call, answer
 from foldline.serving.service import Service

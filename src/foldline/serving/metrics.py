@@ -10,7 +10,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from foldline.errors import FoldlineError
-from foldline.log.outbox.log import OutboxLog, OutboxStatus
+from foldline.log.outbox.log import OutboxLog
+from foldline.log.outbox.status import OutboxStatus
 from foldline.serving.calls import Answer
 from foldline.serving.definitions import counts_view
 from foldline.serving.service import Service

@@ -9,22 +9,22 @@ bundles, keys) is mirrored in the same file, and read from there meanwhile; ever
 What stands in the spool has the times of when it was accepted, which stream time takes as it takes any other order.
 """
 
-import fcntl
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from foldline.errors import FoldlineError, LogError
 from foldline.log import validation
 from foldline.log.block import Block, block_of, read_block
 from foldline.log.clock import Clock, now_ms
+from foldline.log.outbox.lock import locked
 from foldline.log.outbox.mirror import Mirror
 from foldline.log.outbox.spool import Append, Spool, joined
+from foldline.log.outbox.status import OutboxStatus
 from foldline.log.protocol import Batch, Counts, Lease, Log, Row, Share, Topic, leases_of
 from foldline.log.sqlite.log import SqliteLog
 
@@ -52,25 +52,6 @@ Got = TypeVar("Got")
 
 _FOR_GOOD: Final = frozenset({"log.topic_missing", "input.invalid"})
 """Refusals that trying again would not change."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxStatus:
-    """How it stands.
-
-    Attributes:
-        away_since: milliseconds since 1970-01-01 UTC; None while the cluster answers.
-        waiting: records in the spool.
-        sent: records sent from it since the start.
-        refused: records that the cluster refused for good, set aside.
-        why: the last error of the cluster, empty where there was none.
-    """
-
-    away_since: int | None
-    waiting: int
-    sent: int
-    refused: int
-    why: str
 
 
 class OutboxLog:
@@ -113,7 +94,7 @@ class OutboxLog:
         self._probe = probe
         self._patience_s = patience_s
         self._clock = clock
-        self._lock = _locked(self.path)
+        self._lock = locked(self.path)
         self._local = SqliteLog(self.path, clock=clock, max_bytes=max_bytes)
         self._mirror = Mirror(self._local, mirrored)
         self._spool = Spool(self._local)
@@ -435,25 +416,3 @@ class OutboxLog:
             with self._turn:
                 self._spool.refuse(append, now=self._clock())
             self._refused += append.records
-
-
-def _locked(path: Path) -> IO[bytes]:
-    """A lock beside the outbox, held until it is closed, or the process dies.
-
-    Raises:
-        LogError: `log.unavailable` where another process holds it, or it cannot be made.
-    """
-    beside = path.with_name(path.name + "-lock")
-    try:
-        file = beside.open("ab")
-    except OSError as error:
-        raise LogError("log.unavailable", f"making the outbox {str(path)!r}: {error.strerror}") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise LogError(
-            "log.unavailable",
-            f"the outbox {str(path)!r} is used by another process; give this service another (--outbox PATH)",
-        ) from error
-    return file

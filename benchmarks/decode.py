@@ -70,7 +70,8 @@ def outcomes(rng: random.Random, count: int) -> list[Record]:
     made: list[Record] = []
     for number in range(count):
         fields = msgspec.structs.asdict(decision(rng, number))
-        made.append(Outcome(**fields, reward=float(rng.random() < 0.03)))
+        shared = {name: fields[name] for name in Outcome.__struct_fields__ if name in fields}
+        made.append(Outcome(**shared, reward=float(rng.random() < 0.03)))
     return made
 
 

@@ -208,17 +208,20 @@ def loop(case: Case) -> LoopDefinition:
     )
 
 
-def rows(records: list[Record], size: int) -> Iterator[tuple[bytes, int]]:
-    """Payload and count of each row."""
+def rows(records: list[Record], size: int) -> Iterator[tuple[bytes, list[Record]]]:
+    """Payload and records of each row."""
     for at in range(0, len(records), size):
         part = records[at : at + size]
-        yield encode_lines(part), len(part)
+        yield encode_lines(part), part
 
 
 def fill(log: Log, case: Case, records: list[Record]) -> None:
     """Put the records on the log, a hundred thousand an append."""
     topic = topics_of(loop(case)).events
-    batches = [Batch(topic, 0, line, count, START, START) for line, count in rows(records, case.row)]
+    batches = [
+        Batch(topic, 0, line, len(part), part[0].time, part[-1].time)
+        for line, part in rows(records, case.row)
+    ]
     step = max(1, 100_000 // case.row)
     for at in range(0, len(batches), step):
         log.append(batches[at : at + step])

@@ -1,5 +1,6 @@
 """Which files and which libraries the embedded log accepts."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from foldline.errors import LogError
 from foldline.log.protocol import Batch, Topic
 from foldline.log.sqlite.log import SqliteLog
 from foldline.log.sqlite.opening import check_library, open_reader, open_writer
-from foldline.log.sqlite.schema import APPLICATION_ID
+from foldline.log.sqlite.schema import APPLICATION_ID, FORMAT
 
 
 def refused(path: Path) -> str:
@@ -86,7 +87,7 @@ def test_newer_format(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     SqliteLog(path).close()
     connection = apsw.Connection(str(path))
-    connection.pragma("user_version", 2)
+    connection.pragma("user_version", FORMAT + 1)
     connection.close()
     assert refused(path) == "log.newer_format"
 
@@ -122,7 +123,7 @@ def test_damaged_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with SqliteLog(path) as log:
         log.create(Topic("t"))
-        log.append([Batch("t", 0, b"x" * 100_000, 1, 0, 0)])
+        log.append([Batch("t", 0, random.Random(1).randbytes(100_000), 1, 0, 0)])
     content = bytearray(path.read_bytes())
     content[8192:] = b"\xff" * (len(content) - 8192)
     path.write_bytes(content)

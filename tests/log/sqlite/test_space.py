@@ -1,6 +1,7 @@
 """Full disks, quotas, and space that is really given back."""
 
 import os
+import random
 import subprocess
 import sys
 from itertools import takewhile
@@ -15,7 +16,7 @@ from foldline.log.sqlite.catalogue import find_place
 from foldline.log.sqlite.log import SqliteLog
 from foldline.testing.log_checks.subject import NOW, SetClock
 
-BIG = b"x" * 100_000
+BIG = random.Random(1).randbytes(100_000)
 
 
 def batch(topic: str, payload: bytes = BIG, *, key: bytes | None = None, time: int = NOW) -> Batch:
@@ -81,7 +82,7 @@ def test_quota_holds_after_reopening_and_delete_frees(tmp_path: Path) -> None:
 
 
 FULL_DISK = """
-import resource, sys
+import random, resource, sys
 from foldline.errors import LogError
 from foldline.log.open import open_log
 from foldline.log.protocol import Batch, Topic
@@ -89,7 +90,7 @@ log = open_log(sys.argv[1])
 log.create(Topic("t"))
 free = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, free[1]))
-batch = Batch("t", 0, b"x" * 100_000, 1, 0, 0)
+batch = Batch("t", 0, random.Random(1).randbytes(100_000), 1, 0, 0)
 accepted, code = 0, ""
 while not code:
     try:

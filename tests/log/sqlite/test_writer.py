@@ -1,5 +1,6 @@
 """Group commit: who shares a transaction, and what each of its members is told."""
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -102,7 +103,7 @@ def test_neighbours_of_one_that_does_not_fit_are_written(tmp_path: Path) -> None
             until(lambda: log._writer._leading and queued(log._writer) == 0)
             results.start("small", lambda: log.append([batch("t", b"1")]))
             until(lambda: queued(log._writer) == 1)
-            results.start("huge", lambda: log.append([batch("t", b"x" * 3_000_000)]))
+            results.start("huge", lambda: log.append([batch("t", random.Random(1).randbytes(3_000_000))]))
             until(lambda: queued(log._writer) == 2)
             results.start("after", lambda: log.append([batch("t", b"2")]))
             until(lambda: queued(log._writer) == 3)

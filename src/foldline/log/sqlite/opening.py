@@ -7,7 +7,7 @@ import apsw
 
 from foldline.errors import LogError
 from foldline.log.sqlite.faults import fault
-from foldline.log.sqlite.schema import check_format, create_tables
+from foldline.log.sqlite.schema import check_format, create_tables, raise_format
 
 BUSY_MS = 10_000
 """How long a statement waits for another process's lock before `log.unavailable`."""
@@ -64,6 +64,7 @@ def open_writer(path: str, max_bytes: int | None) -> apsw.Connection:
         if not check_format(connection, path):
             _prepare_new(connection, path)
         _configure(connection, path)
+        raise_format(connection)
         if max_bytes is not None:
             _limit(connection, max_bytes)
     except apsw.Error as error:

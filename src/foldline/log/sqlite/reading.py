@@ -6,6 +6,7 @@ from foldline.log.protocol import Row
 from foldline.log.slicing import part
 from foldline.log.sqlite.catalogue import Place, find_place
 from foldline.log.sqlite.fetch import fetch
+from foldline.log.sqlite.packing import unpacked
 from foldline.log.validation import out_of_range
 
 _FIRST = "SELECT position FROM batches WHERE position BETWEEN ? AND ? ORDER BY position LIMIT 1"
@@ -80,7 +81,7 @@ def _collect(
     found: list[Row] = []
     base, left = place.base, max_records + max(0, offset - start)
     for position, count, payload, least, greatest, key in cursor:
-        found.append(Row(position - base, count, payload, least, greatest, key))
+        found.append(Row(position - base, count, unpacked(payload), least, greatest, key))
         left -= count
         if left <= 0:
             break

@@ -16,8 +16,8 @@ from foldline.log.sqlite.fetch import fetch
 APPLICATION_ID = 0x464C444C
 """`FLDL`, in the header of every log file."""
 
-FORMAT = 1
-"""Raised whenever an older Foldline could not read the file."""
+FORMAT = 2
+"""Raised whenever an older Foldline could not read the file. 2: large payloads are compressed, see `packing`."""
 
 OFFSET_BITS = 40
 """Bits of a position that hold the offset: about 1.1e12 records a partition."""
@@ -82,6 +82,12 @@ def check_format(connection: apsw.Connection, path: str) -> bool:
             f"{path} has format {version}, this Foldline reads up to {FORMAT}; upgrade this installation",
         )
     return True
+
+
+def raise_format(connection: apsw.Connection) -> None:
+    """Mark a log of an older format as one that this Foldline writes to: from now on an older one must not read it."""
+    if connection.pragma("user_version") < FORMAT:
+        connection.pragma("user_version", FORMAT)
 
 
 def create_tables(connection: apsw.Connection, path: str) -> None:

@@ -13,6 +13,7 @@ from foldline.errors import FoldlineError, LeaseLost, LogError
 from foldline.log.protocol import Batch, Lease
 from foldline.log.sqlite.connections import Connections
 from foldline.log.sqlite.fetch import fetch
+from foldline.log.sqlite.packing import packed
 from foldline.log.sqlite.schema import OFFSET_BITS
 from foldline.log.validation import check_fits, check_partition, lease_lost, topic_missing
 
@@ -99,10 +100,12 @@ def _stamp(connection: apsw.Connection) -> tuple[apsw.Connection, int, int]:
 class _Member:
     """One caller's append."""
 
-    __slots__ = ("batches", "done", "error", "leases", "offsets", "turn")
+    __slots__ = ("batches", "done", "error", "leases", "offsets", "stored", "turn")
 
     def __init__(self, batches: Sequence[Batch], leases: Sequence[Lease]) -> None:
         self.batches = batches
+        # By the thread that asks, before it takes its turn: nobody waits for another's compression.
+        self.stored = [packed(batch.payload) for batch in batches]
         self.leases = leases
         self.offsets: list[int] = []
         self.error: FoldlineError | None = None
@@ -230,11 +233,9 @@ def _write(connection: apsw.Connection, member: _Member, targets: _Targets) -> N
         return
     rows: list[_Row] = []
     member.offsets = []
-    for batch, target in zip(member.batches, found, strict=True):
+    for batch, stored, target in zip(member.batches, member.stored, found, strict=True):
         member.offsets.append(target.end)
-        rows.append(
-            (target.base + target.end, batch.count, batch.least, batch.greatest, batch.key, batch.payload)
-        )
+        rows.append((target.base + target.end, batch.count, batch.least, batch.greatest, batch.key, stored))
         target.end += batch.count
     for row in rows:
         connection.execute(_INSERT, row)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from foldline.kernels import lose_patience
 from foldline.records import weaving
-from foldline.records.weaving import Strand, lines_of, numbers, same, spans, weave, weave_in_parts
+from foldline.records.weaving import Strand, integers, lines_of, numbers, same, spans, weave, weave_in_parts
 from foldline.records.woven import Woven
 
 _pieces = st.lists(
@@ -82,3 +82,16 @@ def test_lines_among_woven_ones_stand_in_their_places(woven: list[bool]) -> None
     closed = made.closed([same(b',"t":0}')], {place: line + b"!" for place, line in among.items()})
     wanted = [line[:-1] + b',"t":0}' if shape[n] else line + b"!" for n, line in enumerate(lines)]
     assert weave(closed).split(b"\n") == wanted
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1), st.integers(1, 3))
+def test_integers_stand_as_json_has_them(values: list[int], times: int) -> None:
+    """One a line, by both ways, and where all are the same."""
+    lose_patience()
+    given_values = np.array(values * times, np.int64)
+    expected = [b"[%d]" % value for value in given_values.tolist()]
+    strands = [same(b"["), integers(given_values), same(b"]"), _strand([b""] * len(expected))]
+    assert weave(strands).split(b"\n") == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weaving, "_write_integers", weaving._write_integers_plainly)
+        assert weave([same(b"["), integers(given_values), *strands[2:]]).split(b"\n") == expected

@@ -19,7 +19,7 @@ from foldline.fold.outputs import Outputs
 from foldline.log.block import Block
 from foldline.log.protocol import Batch
 from foldline.records.newlines import count_newlines
-from foldline.records.weaving import numbers, same, weave_in_parts
+from foldline.records.weaving import integers, same, weave_in_parts
 from foldline.records.woven import Woven
 
 BATCH_BYTES: Final = 1 << 20
@@ -116,7 +116,7 @@ def output_batches(waiting: Sequence[Numbered], topic: str, identity: Identity, 
         places = list(among)
         offsets, indexes = np.delete(offsets, places), np.delete(indexes, places)
     strands = lines.closed(
-        [same(tail), numbers(offsets.tolist()), same(b',"index":'), numbers(indexes.tolist()), same(b"}}")],
+        [same(tail), integers(offsets), same(b',"index":'), integers(indexes), same(b"}}")],
         among,
     )
     return [

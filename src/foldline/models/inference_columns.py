@@ -15,7 +15,7 @@ from foldline.models.taken import Taken
 from foldline.records.categorical import Categorical
 from foldline.records.examples import Texts
 from foldline.records.types import Value
-from foldline.records.weaving import Strand, numbers, same, spans
+from foldline.records.weaving import Strand, integers, numbers, same, spans
 from foldline.records.woven import Woven
 
 _PLAIN = {bool, int, float, type(None)}
@@ -116,8 +116,8 @@ class InferenceColumns:
         strands = [
             same(b'{"type":"inference","id":"').where(now), same(b'{"type":"labelled","id":"').where(late),
             id, same(b'/%b","example":"' % model.encode()), id, same(b'","unit":"'), unit,
-            same(b'","at":'), numbers(self.at.tolist()),
-            same(b',"learnt":').where(now), numbers((learnt + np.cumsum(learns) - learns).tolist()).where(now),
+            same(b'","at":'), integers(self.at),
+            same(b',"learnt":').where(now), integers(learnt + np.cumsum(learns) - learns).where(now),
             same(b',"truth":').where(late), truth.where(late),
             *_field(b',"value":', said.value),
             *_shares(said.table, now),

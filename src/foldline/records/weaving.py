@@ -19,8 +19,10 @@ from foldline.records.words import load64, store64
 Int64s = npt.NDArray[np.int64]
 
 _ENCODE = msgspec.json.Encoder().encode
-_COMMA, _NEWLINE = ord(","), ord("\n")
+_COMMA, _NEWLINE, _MINUS = ord(","), ord("\n"), ord("-")
+_ZERO, _TEN = np.uint8(ord("0")), np.uint64(10)
 _SLACK = bytes(8)
+_DIGITS = 20  # of the longest integer, its sign included
 
 
 class Strand(NamedTuple):
@@ -67,6 +69,25 @@ def numbers(values: Sequence[Value | None]) -> Strand:
         return Strand(text, starts[values.codes], ends[values.codes])
     text = _ENCODE(values if isinstance(values, list | tuple) else list(values))
     return Strand(text, *_between(text, _COMMA, 1, len(text) - 1))
+
+
+def integers(values: Int64s) -> Strand:
+    """Whole numbers as JSON has them.
+
+    Args:
+        values: (n,).
+
+    Example:
+        >>> weave([same(b"["), integers(np.array([7, -12])), same(b"]")])
+        b'[7]\\n[-12]'
+    """
+    if not len(values):
+        return same(b"")
+    if (values == values[0]).all():
+        return same(b"%d" % values[0])
+    out, ends = np.empty(len(values) * _DIGITS, np.uint8), np.zeros(len(values) + 1, np.int64)
+    _write_integers(values, out, ends)
+    return Strand(out[: ends[-1]].tobytes(), ends[:-1], ends[1:])
 
 
 def lines_of(text: bytes) -> Strand:
@@ -128,6 +149,42 @@ def _between(text: bytes, mark: int, first: int, last: int) -> tuple[Int64s, Int
     starts[0], starts[1:] = first, marks + 1
     ends[:-1], ends[-1] = marks, last
     return starts, ends
+
+
+def _write_integers_plainly(values: Any, out: Bytes, ends: Any) -> None:
+    """`_write_integers` by methods of bytes."""
+    texts = [b"%d" % value for value in values.tolist()]
+    ends[1:] = np.cumsum([len(text) for text in texts])
+    out[: ends[-1]] = np.frombuffer(b"".join(texts), np.uint8)
+
+
+@patient(lambda *given: given[0].shape[0], plain=_write_integers_plainly)
+def _write_integers(values: Any, out: Bytes, ends: Any) -> None:
+    """Writes one after another.
+
+    Args:
+        values: (n,) int64.
+        out: (20 n,) written.
+        ends: (n + 1,) zeros; of each the byte after its last is written behind the first.
+    """
+    place = np.int64(0)
+    for at in range(values.shape[0]):
+        # The negative of the least has no positive: its digits are those of the unsigned number of the same bits.
+        left = np.uint64(values[at])
+        if values[at] < 0:
+            out[place] = _MINUS
+            place += 1
+            left = np.uint64(0) - left
+        bound, digits = left, 1
+        while bound >= _TEN:
+            bound //= _TEN
+            digits += 1
+        place += digits
+        for back in range(1, digits + 1):
+            rest = left // _TEN
+            out[place - back] = _ZERO + np.uint8(left - rest * _TEN)
+            left = rest
+        ends[at + 1] = place
 
 
 def _weave_plainly(text: Bytes, plan: Any, starts: Any, ends: Any, out: Bytes, first: int, last: int) -> None:

@@ -1,12 +1,12 @@
 """What does an example cost a flat-array model, and what River's model of the same name?
 
 Question: how many examples a second are predicted and then learnt, from arrays?
-Workload: 20,000 made-up examples of 10 features between 0 and 1, labelled by a noisy line. River gets dictionaries made
-    beforehand, ours the table; both predict each example and then learn it. Medians of 5 alternating rounds.
+Workload: 100,000 made-up examples of 10 features between 0 and 1, labelled by a noisy line. River gets dictionaries
+    made before, ours the table; both predict each example and then learn it. Medians of 5 alternating rounds.
 Peer: River's `anomaly.HalfSpaceTrees(seed=42)`, `tree.HoeffdingTreeClassifier(max_depth=10)` and
     `StandardScaler | LogisticRegression`, in the same run; their scores and probabilities are compared with ours.
 Ratio: examples a second, ours over River's. Bar: 25.
-Command: `python benchmarks/flat_models.py [--examples 20000] [--json]`
+Command: `python benchmarks/flat_models.py [--examples 100000] [--json]`
 """
 
 import argparse
@@ -100,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--examples", type=int, default=20_000)
+    parser.add_argument("--examples", type=int, default=100_000)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
     x, y, rows, labels = data(given.examples)

@@ -54,8 +54,9 @@ def _their_scores(model: Any, rows: list[dict[str, float]]) -> list[float]:
     return scores
 
 
+@pytest.mark.parametrize("window", [100, 300])
 @pytest.mark.parametrize("name", [*STREAMS, "gaps"])
-def test_half_space_trees_score_alike(shared_data: Path, name: str) -> None:
+def test_half_space_trees_score_alike(shared_data: Path, name: str, window: int) -> None:
     """Bit for bit, for the same seed and limits; until the window is full every score is 0, and that is said."""
     features, x, _ = _gappy(1) if name == "gaps" else _stream(shared_data, name)
     limits = {
@@ -63,14 +64,14 @@ def test_half_space_trees_score_alike(shared_data: Path, name: str) -> None:
         for feature, column in zip(features, x.T, strict=True)
     }
     limits = {feature: (low, high if high > low else low + 1.0) for feature, (low, high) in limits.items()}
-    settings: dict[str, Any] = {"n_trees": 7, "height": 6, "window_size": 100, "limits": limits}
+    settings: dict[str, Any] = {"n_trees": 7, "height": 6, "window_size": window, "limits": limits}
     theirs = _their_scores(anomaly.HalfSpaceTrees(seed=42, **settings), _dicts(features, x))
     model = HalfSpaceTrees(features, random.Random(42), **settings)
     state = model.empty()
-    ours = model.predict_learn(state, x[:100], np.full(100, np.nan))
+    ours = model.predict_learn(state, x[:window], np.full(window, np.nan))
     assert model.is_warm(state)
     assert not ours.any()
-    ours = np.concatenate([ours, model.predict_learn(state, x[100:], np.full(len(x) - 100, np.nan))])
+    ours = np.concatenate([ours, model.predict_learn(state, x[window:], np.full(len(x) - window, np.nan))])
     assert ours.ravel().tolist() == theirs
 
 

@@ -26,7 +26,7 @@ _logger = logging.getLogger("foldline.engine")
 
 Result = TypeVar("Result")
 
-DUMPING_SHARE = 0.05
+DUMPING_SHARE = 0.02
 """Of the time, for dumping large states such as a forest's."""
 
 CATCHING_UP = 10
@@ -50,7 +50,7 @@ class Pace:
         max_records: micro-batch size.
         root_every_ms: least time between two roots of a partition. Of the leading fold, ten times that after a round
             in which a partition gave a whole micro-batch; of one that follows, more where dumping its state would take
-            over a twentieth of it, save for 0.
+            over a fiftieth of it, save for 0.
         publish_every_ms: least time between two bundles; more where publishing would take over a third of it.
         lease_s: a lease lives this long without renewal.
         follow_records: micro-batch size of the folds that follow, where they read for themselves.

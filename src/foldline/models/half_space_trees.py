@@ -24,6 +24,9 @@ PADDING = 0.15
 SMALL = 0.1
 DEEPEST = 20
 
+_ABREAST = 256
+"""Rows that go down a tree together: what is noted of each stays in the processor's first cache."""
+
 
 class Generator(Protocol):
     """What trees are drawn with; `random.Random(seed)` is one."""
@@ -150,6 +153,8 @@ class HalfSpaceTrees:
             score,
             learn,
             scores,
+            np.empty(_ABREAST, np.int64),
+            np.empty((2, _ABREAST)),
         )
         return scores
 
@@ -180,6 +185,38 @@ def _below(x: Any, row: Any, column: Any, threshold: Any, counts: Any, tree: Any
     return left + np.int64(value >= threshold)
 
 
+@inlined
+def _walk(
+    x: Any,
+    first: Any,
+    last: Any,
+    feature: Any,
+    threshold: Any,
+    height: Any,
+    small: Any,
+    counts: Any,
+    more: Any,
+    out: Any,
+    place: Any,
+    sums: Any,
+) -> None:
+    """Some rows down one tree, a level at a time; none lacks a feature."""
+    for at in range(last - first):
+        place[at], sums[0, at], sums[1, at] = 0, 1.0, 0.0
+    for _ in range(height):
+        for at in range(last - first):
+            node, power = place[at], sums[0, at]
+            mass = np.float64(counts[node, 0])
+            sums[1, at] += mass * power
+            sums[0, at] = power * (2.0 * np.float64(mass >= small))
+            counts[node, 1] += more
+            place[at] = 2 * node + 1 + np.int64(x[first + at, feature[node]] >= threshold[node])
+    for at in range(last - first):
+        node = place[at]
+        out[first + at, 0] += sums[1, at] + counts[node, 0] * sums[0, at]
+        counts[node, 1] += more
+
+
 @kernel
 def _pass(
     x: Any,
@@ -192,10 +229,28 @@ def _pass(
     score: Any,
     learn: Any,
     out: Any,
+    place: Any,
+    sums: Any,
 ) -> None:
     """One walk down a tree scores and learns: learning changes no count that the way further down depends on.
 
-    Tree after tree over all rows of a window, so that a tree stays in the processor's cache.
+    Tree after tree over all rows of a window, so that a tree stays in the processor's cache. Rows go down abreast, a
+    level at a time, so that none waits for another's memory; those that lack a feature, whose way depends on the counts
+    that the rows before them left, one after another.
+
+    Args:
+        x: (n, features).
+        feature: (trees, inner nodes) the columns of the splits.
+        threshold: likewise.
+        height: of the trees.
+        window: examples of a window.
+        counts: (trees, nodes, 2) of the last window and of the one that fills, changed.
+        seen: (1,) examples, changed.
+        score: whether to score.
+        learn: whether to learn.
+        out: (n, 1) zeros, written.
+        place: (_ABREAST,) room for the node of each row.
+        sums: (2, _ABREAST) room for the weight and the sum of each.
     """
     trees, nodes, _ = counts.shape
     small, more = SMALL * window, np.int64(learn)
@@ -206,7 +261,19 @@ def _pass(
         stop = len(x)
         if learn:
             stop = min(stop, start + window - seen[0] % window)
+        lacks = False
+        for row in range(start, stop):
+            for column in range(x.shape[1]):
+                lacks |= x[row, column] != x[row, column]
         for tree in range(trees):
+            if not lacks:
+                for first in range(start, stop, _ABREAST):
+                    last = min(first + _ABREAST, stop)
+                    _walk(
+                        x, first, last, feature[tree], threshold[tree], height, small, counts[tree], more, out,
+                        place, sums,
+                    )  # fmt: skip
+                continue
             for row in range(start, stop):
                 # 2^depth while the search goes on, then 0: multiplied, not branched upon.
                 node, power, of_tree = 0, 1.0, 0.0

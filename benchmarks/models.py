@@ -12,8 +12,8 @@ Peer: River's own loop, `evaluate.progressive_val_score` with accuracy and ROC A
     beforehand. On Kafka besides, a plain consumer: confluent-kafka, JSON read by msgspec, the model, the same metrics,
     an inference produced for each example, one a message; it keeps no state and promises nothing.
 Ratio: CPU of the consumer over CPU of River's loop, of the model alone, and of the plain consumer. Bar: 1.15 of the
-    first two. For our own models: examples/s, ours over River's, both from JSON on the log, and over River's model
-    alone. Bar: 5 of both.
+    first two. For our own models: examples/s, ours over River's, both from JSON on the log, over River's loop, and
+    over River's model alone. Bar: 5 of each.
 Command: `python -m benchmarks.models [--examples 60000] [--rounds 3] [--late 300] [--kafka] [--json]`
 """
 
@@ -263,7 +263,8 @@ def main() -> None:
                 )
             for name, text in ours.items():
                 found = compare(name, text, rows, given.rounds, fresh, RIVER[name], given.late)
-                found["ratio"] = [1 / each for each in found["ratio"]]
+                for ratio in ("ratio", "loop_ratio"):
+                    found[ratio] = [1 / each for each in found[ratio]]
                 river = next(each for each in results if each["log"] == kind and each["name"] == name)
                 found["log_ratio"] = river["log_us"] / found["log_us"]
                 results.append({"log": kind, "ours": True, **found})
@@ -286,7 +287,10 @@ def main() -> None:
         )
         line = f"{found['log']:7} {found['model']:58} {found['log_us']:6.1f} us on the log"
         if found.get("ours"):
-            print(f"{line}: River's there takes {found['log_ratio']:.1f} times that, alone {alone}")
+            print(
+                f"{line}: River's there takes {found['log_ratio']:.1f} times that, River's loop {loop}, the model "
+                f"alone {alone}"
+            )
         else:
             by_hand = f"; a plain consumer takes {found['plain_us']:.1f} us" if "plain_us" in found else ""
             print(

@@ -24,13 +24,10 @@ import json
 import multiprocessing
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import uuid
-import venv
 from collections import deque
 from collections.abc import Mapping
 from multiprocessing.synchronize import Barrier, Event
@@ -39,6 +36,8 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
+from benchmarks.peers.running import peer, python_of_peers
+from foldline.app.foldline import wall_clock
 from foldline.engine.defining import create_catalogue, define
 from foldline.engine.host import Host
 from foldline.engine.known import KnownStates
@@ -53,8 +52,6 @@ from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from tools.kafka.sharing import shared_cluster
 
-HERE = Path(__file__).resolve().parent
-PEERS: Final = HERE / "peers"
 PARTITIONS: Final = 4
 PACKED: Final = 200
 FEWER: Final = {"faust": 40_000}
@@ -156,8 +153,8 @@ def learn(
         learner = Learner(log, loop, uuid.uuid4().hex, share=Fixed(mine), read=read)
         folded = 0
         while folded < events:
-            folded += learner.step(now=time.time_ns() // 1_000_000)
-        learner.close(now=time.time_ns() // 1_000_000)
+            folded += learner.step(now=wall_clock())
+        learner.close(now=wall_clock())
         used = {"cpu_s": time.process_time() - began[0], "clock_s": time.perf_counter() - began[1]}
     return used | {"rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "events": folded}
 
@@ -177,44 +174,6 @@ def check(url: str, partitions: int, events: int) -> None:
         assert pulls == events, f"{pulls} of {events} events learnt"
 
 
-def python_of_peers() -> Path:
-    """The interpreter that has the peers; made and filled once."""
-    home = HERE.parent / ".tools/kafka-peers"
-    python = home / "bin/python"
-    if not (home / "filled").exists():
-        print(f"making {home} (once; a minute)", file=sys.stderr)
-        venv.create(home, with_pip=True)
-        for wanted in (PEERS / "kafka_requirements.txt").read_text().split():
-            done = subprocess.run([python, "-m", "pip", "install", "-q", wanted], check=False)
-            if done.returncode:
-                print(f"{wanted} does not install on Python {sys.version.split()[0]}", file=sys.stderr)
-        (home / "filled").touch()
-    return python
-
-
-def peer(python: Path, name: str, servers: str, topic: str, events: int) -> dict[str, float] | None:
-    """One run of a peer; None where it does not run."""
-    with tempfile.TemporaryDirectory() as home:
-        count = min(events, FEWER.get(name, events))
-        command = [
-            str(python),
-            str(PEERS / f"kafka_{name}.py"),
-            servers,
-            topic,
-            str(count),
-            home,
-            str(PARTITIONS),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    lines = [text for text in done.stdout.splitlines() if text.startswith("{")]
-    if not lines:
-        print(f"{name} does not run: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-        return None
-    used: dict[str, float] = json.loads(lines[-1])
-    assert used["events"] == count
-    return used
-
-
 def against_peers(servers: str, events: int, rounds: int) -> dict[str, Any]:
     """Microseconds of CPU an event: peers, ours one a message, ours packed."""
     python = python_of_peers()
@@ -224,7 +183,7 @@ def against_peers(servers: str, events: int, rounds: int) -> dict[str, Any]:
     runs: dict[str, list[dict[str, float]]] = {}
     for number in range(rounds):
         for name in ("quix", "bytewax", "aiokafka", "faust"):
-            used = peer(python, name, servers, topic, events)
+            used = peer(python, name, servers, topic, min(events, FEWER.get(name, events)), PARTITIONS)
             if used is not None:
                 runs.setdefault(name, []).append(used)
         for name, url in (("ours plain", plain), ("ours packed", packed)):
@@ -300,8 +259,7 @@ def scaling(servers: str, events: int) -> list[dict[str, float]]:
 def _host(url: str, ready: Event, stop: Event) -> None:
     with KafkaLog(url) as log:
         warm_up([definition(PARTITIONS)])
-        clock = lambda: time.time_ns() // 1_000_000  # noqa: E731 - one expression
-        host = Host(log, holder="bench", learn=True, clock=clock, every_loop=True)
+        host = Host(log, holder="bench", learn=True, clock=wall_clock, every_loop=True)
         host.round()
         host.start()
         ready.set()
@@ -364,7 +322,7 @@ def _produce_steadily(servers: str, topic: str, sent: list[deque[tuple[int, floa
         def note(_error: Any, message: Any, partition: int = partition, now: float = now) -> None:
             sent[partition].append((message.offset(), now))
 
-        stamp = time.time_ns() // 1_000_000
+        stamp = wall_clock()
         producer.produce(
             topic, line(n, partition, stamp), partition=partition, timestamp=stamp, on_delivery=note
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import apsw
+import zstandard
 
 from foldline.errors import FoldlineError, LogError
 from foldline.log.sqlite.faults import fault
@@ -88,6 +89,11 @@ class Connections:
             raise
         except apsw.Error as error:
             raise fault(self.path, error, connection.system_errno) from error
+        except zstandard.ZstdError as error:
+            raise LogError(
+                "log.unavailable",
+                f"{self.path} is damaged: a batch in it does not unpack ({error}); restore it from a copy",
+            ) from error
         finally:
             # Interrupted, a statement may be half read and hold its snapshot; closing the connection ends it.
             self._give_back(connection, keep=keep)

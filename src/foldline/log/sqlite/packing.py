@@ -9,8 +9,6 @@ from typing import Final
 
 import zstandard
 
-from foldline.errors import LogError
-
 LARGE: Final = 1 << 18
 """Bytes from which a payload is compressed: outputs and imports. Reading smaller ones would cost more than it saves."""
 
@@ -48,19 +46,10 @@ def unpacked(stored: bytes) -> bytes:
     r"""The payload that was stored so. O(bytes).
 
     Raises:
-        LogError: `log.unavailable`, the file is damaged.
+        ZstdError: the file is damaged.
 
     Example:
         >>> unpacked(packed(b"a\n" * 262_144)) == b"a\n" * 262_144
         True
     """
-    if not stored.startswith(_MAGIC):
-        return stored
-    try:
-        return _OWN.decompressor.decompress(stored)
-    except zstandard.ZstdError as error:
-        raise LogError(
-            "log.unavailable",
-            f"a stored batch of {len(stored)} bytes does not unpack ({error}): the file is damaged; "
-            "restore it from a copy",
-        ) from error
+    return _OWN.decompressor.decompress(stored) if stored.startswith(_MAGIC) else stored

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 
 import pytest
 
@@ -40,10 +39,6 @@ def _count(share: Share) -> int:
     return len(share.partitions() or ())
 
 
-def _have_two_each(*shares: Share) -> bool:
-    return all(_count(share) == 2 for share in shares)
-
-
 def _refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [said for said in caplog.messages if "has no use for this member" in said]
 
@@ -51,29 +46,24 @@ def _refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_who_comes_back_under_its_name_has_its_partitions_again(
     opened: Opened, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At once, without a rebalance: the other is not assigned anew.
-
-    Clients may ask for a rebalance of their own accord when they first see a topic; where one falls in between, who
-    left comes back once more.
-    """
+    """At once, without a rebalance: the other is not assigned anew."""
     caplog.set_level(logging.INFO, "foldline.log.kafka")
     one, two = (opened(name).share("t", "g", name) for name in ("one", "two"))
     try:
-        assert _await(partial(_have_two_each, one, two))
-        given: list[str] = []
-        for _ in range(3):
-            before, kept = one.partitions(), two.partitions()
-            one.close()
-            told = len(caplog.messages)
-            one = opened("one").share("t", "g", "one")
-            assert _await(partial(_have_two_each, one, two))
-            given = [said for said in caplog.messages[told:] if "the group has given this member" in said]
-            if len(given) == 1:
-                assert (one.partitions(), two.partitions()) == (before, kept)
-                break
-        assert len(given) == 1, given
-    finally:
+        assert _await(lambda: _count(one) == _count(two) == 2)
+        before, kept = one.partitions(), two.partitions()
+        assert before is not None
         one.close()
+        told = len(caplog.messages)
+        again = opened("one").share("t", "g", "one")
+        try:
+            assert _await(lambda: again.partitions() == before)
+            assert two.partitions() == kept
+            given = [said for said in caplog.messages[told:] if "the group has given this member" in said]
+            assert len(given) == 1, given
+        finally:
+            again.close()
+    finally:
         two.close()
 
 

@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -12,7 +13,7 @@ from foldline.errors import LogError
 from foldline.log.protocol import Batch, Topic
 from foldline.log.sqlite.log import SqliteLog
 from foldline.log.sqlite.opening import check_library, open_reader, open_writer
-from foldline.log.sqlite.schema import APPLICATION_ID, FORMAT
+from foldline.log.sqlite.schema import APPLICATION_ID, FORMAT, check_format, create_tables
 
 
 def refused(path: Path) -> str:
@@ -156,3 +157,22 @@ def test_processes_may_make_the_file_at_once(tmp_path: Path) -> None:
     ids = {child.communicate()[0].strip() for child in children}
     assert [child.returncode for child in children] == [0] * 6
     assert len(ids) == 1
+
+
+def test_a_file_that_becomes_a_log_while_it_is_looked_at_is_one(tmp_path: Path) -> None:
+    """Wherever between two statements another process makes the tables, the file is empty or a log."""
+    for place in range(3):
+        path = str(tmp_path / f"{place}.db")
+        looking = apsw.Connection(path)
+        statements: list[object] = []
+
+        def trace(*given: object, seen: list[object] = statements, place: int = place, path: str = path) -> bool:
+            if len(seen) == place:
+                with closing(apsw.Connection(path)) as other:
+                    create_tables(other, path)
+            seen.append(given)
+            return True
+
+        looking.exec_trace = trace
+        assert check_format(looking, path) == (place < 2), statements
+        assert check_format(looking, path)

@@ -66,8 +66,10 @@ def check_format(connection: apsw.Connection, path: str) -> bool:
     Raises:
         LogError: `log.not_a_log`, `log.newer_format`; nothing was changed.
     """
+    # In this order: another process may make the file a log between the two looks, and it writes tables and id at once.
+    empty = not fetch(connection, "SELECT 1 FROM sqlite_schema LIMIT 1")
     application = connection.pragma("application_id")
-    if application == 0 and not fetch(connection, "SELECT 1 FROM sqlite_schema LIMIT 1"):
+    if application == 0 and empty:
         return False
     if application != APPLICATION_ID:
         raise LogError(

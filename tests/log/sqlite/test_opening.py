@@ -166,7 +166,9 @@ def test_a_file_that_becomes_a_log_while_it_is_looked_at_is_one(tmp_path: Path) 
         looking = apsw.Connection(path)
         statements: list[object] = []
 
-        def trace(*given: object, seen: list[object] = statements, place: int = place, path: str = path) -> bool:
+        def trace(
+            *given: object, seen: list[object] = statements, place: int = place, path: str = path
+        ) -> bool:
             if len(seen) == place:
                 with closing(apsw.Connection(path)) as other:
                     create_tables(other, path)

@@ -6,7 +6,8 @@ Question: how much CPU does a consumer take for an example that it reads from th
 Workload: 60,000 made-up examples of 6 features, labelled by a line that moves once, on one partition, put there before:
     some seconds of work, so that snapshots come in between. The consumer is a host with all that `foldline learn` runs
     for a loop: the model's fold, the leading fold, the timeline, snapshots at the pace of the definition. CPU of the
-    whole process. Rounds alternate; medians.
+    whole process, less what the peer's thread took. River's loop and the consumer take turns, 2,000 examples and a
+    micro-batch, so that both meet the machine's fast and slow times alike; the others alternate by rounds. Medians.
 Peer: River's own loop, `evaluate.progressive_val_score` with accuracy and ROC AUC (a detector: ROC AUC); and the model
     alone, `predict_proba_one` (or `score_one`) and `learn_one` and nothing measured; both over dictionaries made
     beforehand. On Kafka besides, a plain consumer: confluent-kafka, JSON read by msgspec, the model, the same metrics,
@@ -44,6 +45,9 @@ from tools.kafka.sharing import shared_cluster
 
 FEATURES = [f"f{n}" for n in range(6)]
 SECRET = b"a secret of the benchmark"
+
+TURN = 2_000
+"""Examples of River's loop at a time."""
 
 RIVER = {
     "Hoeffding tree": "tree.HoeffdingTreeClassifier:max_depth=10",
@@ -87,16 +91,30 @@ def bare(text: str, rows: list[tuple[dict[str, float], bool]]) -> float:
     return time.process_time() - began
 
 
-def evaluated(text: str, rows: list[tuple[dict[str, float], bool]]) -> float:
-    """CPU seconds of River's own loop."""
-    from river import evaluate
+class Evaluated:
+    """River's own loop, which stops after every `TURN` examples.
 
-    built = ModelDefinition(name="m", model=text).build()
-    own_loop: Any = evaluate.progressive_val_score
-    metric = _river_metrics(built.task)
-    began = time.process_time()
-    own_loop(rows, built.empty(), metric)
-    return time.process_time() - began
+    Attributes:
+        spent: CPU seconds of its thread.
+    """
+
+    def __init__(self, text: str, rows: list[tuple[dict[str, float], bool]]) -> None:
+        from river import evaluate
+
+        built = ModelDefinition(name="m", model=text).build()
+        loop: Any = evaluate.iter_progressive_val_score
+        self._turns = iter(loop(rows, built.empty(), _river_metrics(built.task), step=TURN))
+        self._count = len(rows)
+        self._done = 0
+        self.spent = 0.0
+
+    def follow(self, count: int) -> None:
+        """Go on until so many examples are done, if there are as many."""
+        began = time.thread_time()
+        while self._done < min(count, self._count):
+            next(self._turns, None)
+            self._done += TURN
+        self.spent += time.thread_time() - began
 
 
 def _river_metrics(task: str) -> Any:
@@ -120,8 +138,8 @@ def put(url: str, text: str, rows: list[tuple[dict[str, float], bool]], late: in
                         cards.label(f"row-{number - late}", rows[number - late][1], unit="u")
 
 
-def consumed(url: str, count: int) -> float:
-    """CPU seconds of a host that learns what stands there."""
+def consumed(url: str, count: int, loop: Evaluated | None = None) -> float:
+    """CPU seconds of a host that learns what stands there; River's loop may go beside it, and is not counted."""
     with open_log(url) as log:
         host = Host(
             log, holder="bench", learn=True, clock=wall_clock, every_loop=True,
@@ -134,13 +152,16 @@ def consumed(url: str, count: int) -> float:
             folded = host.round()
             learner = host._hosted["cards"].attached["m"]  # noqa: SLF001 - to see that it is through
             worker = learner.workers.get(0)
-            if worker is not None and int(worker.state.known.counts[Count.LABELLED]) == count:
+            done = int(worker.state.known.counts[Count.LABELLED]) if worker is not None else 0
+            if loop is not None:
+                loop.follow(done)
+            if done == count:
                 break
             if not folded:
                 time.sleep(0.001)
             assert time.monotonic() < deadline, "the consumer did not come to the end"
         host.close()
-        return time.process_time() - began
+        return time.process_time() - began - (loop.spent if loop is not None else 0.0)
 
 
 def plain(bootstrap: str, text: str, rows: list[tuple[dict[str, float], bool]]) -> float:
@@ -209,8 +230,9 @@ def compare(
         url = fresh()
         put(url, text, rows, late)
         alone.append(bare(peer, rows))
-        loop.append(evaluated(peer, rows))
-        log.append(consumed(url, len(rows)))
+        own = Evaluated(peer, rows)
+        log.append(consumed(url, len(rows), own))
+        loop.append(own.spent)
     return {
         "model": text,
         "name": name,

@@ -160,7 +160,7 @@ def test_only_signed_states_are_loaded() -> None:
     with pytest.raises(FoldError, match="bears no signature"):
         fold_of(model="tree.HoeffdingTreeClassifier:max_depth=3").load(dump)
     with pytest.raises(FoldError, match="FOLDLINE_SECRET"):
-        ModelFold(fold.definition).dump(state)
+        ModelFold(fold.definition).dump(fold.load(dump))
 
 
 def test_parts_merge_to_the_whole() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from foldline.models.pickling import pickled, unpickled
+from foldline.models.pickling import pickled, restored, unpickled
 
 
 class Plain:
@@ -102,3 +102,16 @@ def test_equal_objects_have_equal_bytes_once_restored() -> None:
     made = Data("x", Plain(a=str(b"text", "ascii"), b="text"))
     data = pickled(made)
     assert pickled(unpickled(data)) == data
+
+
+class Older:
+    """Stands for a `Plain` in the way of older snapshots: with a dictionary of its attributes."""
+
+    def __reduce__(self) -> Any:
+        return Plain, (), {"a": 1, "b": "text"}, None, None, restored
+
+
+def test_older_snapshots_are_read() -> None:
+    """Names went with every object before they stood together."""
+    back = unpickled(pickled([Older(), Older()]))
+    assert [vars(each) for each in back] == [{"a": 1, "b": "text"}] * 2

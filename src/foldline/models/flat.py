@@ -124,6 +124,7 @@ class FlatModel:
     """
 
     portable = True
+    slower_once_dumped = False
 
     def __init__(
         self,
@@ -192,10 +193,6 @@ class FlatModel:
         head = np.frombuffer(msgspec.json.encode((state.features, state.classes)), np.uint8)
         arrays: Arrays = {f"model.{name}": array for name, array in (state.arrays or {}).items()}
         return dump_arrays({**arrays, "head": head})
-
-    def after_dump(self, state: FlatState, data: bytes) -> FlatState:
-        """See `OnlineModel.after_dump`."""
-        return state
 
     def load(self, data: bytes) -> FlatState:
         """See `OnlineModel.load`."""

@@ -230,7 +230,8 @@ class ModelFold:
     def _run_group(self, known: KnownModel, group: int, steps: Steps) -> Predictions:
         state = known.states.get(group)
         if state is None:
-            state = known.states[group] = self.model.empty()
+            data = known.saved.pop(group, None)
+            state = known.states[group] = self.model.empty() if data is None else self.model.load(data)
         return self.model.run(state, steps)
 
 

@@ -57,8 +57,8 @@ class KnownModel:
         window: the last labelled examples; of one partition, so it does not merge.
         course: of the window; likewise.
         drift: alarms of a classifier's or a regressor's errors; likewise.
-        states: by group, the models; none in what was only loaded to be looked at, or merged.
-        saved: by group, the models as bytes, as they were loaded.
+        states: by group, the models in use; none in what was only loaded to be looked at, or merged.
+        saved: by group, the models as bytes; a group's stands here or among the states.
         held: inferences whose label has not come.
         stream_time: running maximum of record times, milliseconds.
     """
@@ -101,10 +101,12 @@ def merged(definition: ModelDefinition, parts: list[KnownModel]) -> KnownModel:
 def dump_known(known: KnownModel, model: OnlineModel) -> bytes:
     """As bytes: a function of the records folded, as far as the model's own bytes are.
 
-    The models are replaced by equal ones where they are the slower for having been dumped.
+    Models that are the slower for having been dumped are kept as bytes, until they are used again.
     """
     models = {group: model.dump(state) for group, state in known.states.items()}
-    known.states = {group: model.after_dump(state, models[group]) for group, state in known.states.items()}
+    if model.slower_once_dumped:
+        known.saved.update(models)
+        known.states = {}
     held = b"\n".join([msgspec.json.encode(each) for each in known.held.in_order()])
     arrays: Arrays = {
         "counts": known.counts,
@@ -114,8 +116,7 @@ def dump_known(known: KnownModel, model: OnlineModel) -> bytes:
         **{f"window.{name}": array for name, array in known.window.dump().items()},
         **{f"course.{name}": array for name, array in known.course.dump().items()},
         **{f"drift.{name}": array for name, array in known.drift.dump().items()},
-        **{f"model.{group}": _bytes(data) for group, data in known.saved.items()},
-        **{f"model.{group}": _bytes(data) for group, data in models.items()},
+        **{f"model.{group}": _bytes(data) for group, data in {**known.saved, **models}.items()},
     }
     return dump_arrays(arrays)
 

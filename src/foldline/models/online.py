@@ -74,10 +74,12 @@ class OnlineModel(Protocol):
     Attributes:
         task: what it predicts.
         portable: whether its state has the same bits on every machine; if not, on one machine and build.
+        slower_once_dumped: whether a state loaded from a dump is faster from then on than the one that was dumped.
     """
 
     task: Task
     portable: bool
+    slower_once_dumped: bool
 
     def identity(self) -> dict[str, Any]:
         """What its state depends on besides the examples, as JSON values."""
@@ -97,10 +99,6 @@ class OnlineModel(Protocol):
 
     def dump(self, state: Any) -> bytes:
         """The state as bytes."""
-        ...
-
-    def after_dump(self, state: Any, data: bytes) -> Any:
-        """The state to go on with after it was dumped as these bytes: equal, and as fast as before."""
         ...
 
     def load(self, data: bytes) -> Any:

@@ -63,8 +63,15 @@ def unpickled(data: bytes) -> Any:
 
 
 def restored(made: Any, attributes: dict[str, Any]) -> Any:
-    """The object with these attributes, set one by one."""
+    """The object with these attributes, set one by one. Older snapshots name it for every object."""
     for name, value in attributes.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def given(made: Any, state: tuple[Any, ...]) -> Any:
+    """The object with attributes set one by one; the names of all come first, as one tuple, then the values."""
+    for name, value in zip(state[0], state[1:], strict=True):
         object.__setattr__(made, name, value)
     return made
 
@@ -86,9 +93,9 @@ def _is_plain(kind: Any) -> bool:
 
 
 @cache
-def _is_set_through(kind: Any, name: str) -> bool:
-    """Whether setting the attribute runs code of the class's, which restoring must not."""
-    return hasattr(getattr(kind, name, None), "__set__")
+def _is_set_through(kind: Any, names: tuple[str, ...]) -> bool:
+    """Whether setting one of the attributes runs code of the class's, which restoring must not."""
+    return any(hasattr(getattr(kind, name, None), "__set__") for name in names)
 
 
 class _Pickler(pickle.Pickler):
@@ -97,16 +104,20 @@ class _Pickler(pickle.Pickler):
     def __init__(self, buffer: io.BytesIO, protocol: int) -> None:
         super().__init__(buffer, protocol)
         self.texts: dict[str, int] = {}
+        self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def reducer_override(self, obj: Any) -> Any:
         """How plain objects are restored; NotImplemented for all others."""
         kind: Any = type(obj)
         if kind in self.dispatch_table or not _is_plain(kind):
             return NotImplemented
-        state = vars(obj)
-        if any(_is_set_through(kind, name) for name in state):
+        attributes = vars(obj)
+        names = tuple(attributes)
+        if _is_set_through(kind, names):
             return NotImplemented
-        return copyreg.__newobj__, (kind,), state, None, None, restored  # type: ignore[attr-defined]  # pickle's own
+        # One tuple for all objects that have the same names: it is written once, and then referred to.
+        state = (self._layouts.setdefault(names, names), *attributes.values())
+        return copyreg.__newobj__, (kind,), state, None, None, given  # type: ignore[attr-defined]  # pickle's own
 
     def persistent_id(self, obj: Any) -> Any:
         """The place of a text in the table, a number of numpy's as Python's; None for anything else."""

@@ -57,6 +57,7 @@ class RiverModel:
     """
 
     portable = False
+    slower_once_dumped = True
 
     def __init__(self, expression: Expression, secret: Secret = no_secret) -> None:
         self._expression = expression
@@ -104,10 +105,6 @@ class RiverModel:
             FoldError: `fold.unsigned` without a secret.
         """
         return sign(pickled(state, _reduced()), self._key(), self._purpose())
-
-    def after_dump(self, state: Any, data: bytes) -> Any:
-        """See `OnlineModel.after_dump`; see `models.pickling`."""
-        return self.load(data)
 
     def load(self, data: bytes) -> Any:
         """See `OnlineModel.load`; `fold.unsigned` where the signature is not this deployment's."""

@@ -3,11 +3,12 @@
 Question: how much CPU does a consumer take for an example that it reads from the log, predicts, measures, puts an
     inference out for, and learns; against the bare loop of predicting and learning? With `--late`, labels are
     records of their own that come so many examples later.
-Workload: 60,000 made-up examples of 6 features, labelled by a line that moves once, on one partition, put there before:
-    some seconds of work, so that snapshots come in between. The consumer is a host with all that `foldline learn` runs
-    for a loop: the model's fold, the leading fold, the timeline, snapshots at the pace of the definition. CPU of the
-    whole process, less what the peer's thread took. River's loop and the consumer take turns, 2,000 examples and a
-    micro-batch, so that both meet the machine's fast and slow times alike; the others alternate by rounds. Medians.
+Workload: 100,000 made-up examples of 6 features, labelled by a line that moves once, on one partition, put there
+    before: some seconds of work, so that snapshots come in between. The consumer is a host with all that `foldline
+    learn` runs for a loop: the model's fold, the leading fold, the timeline, snapshots at the pace of the definition,
+    in a process of its own; CPU of the whole process. River's loop and the consumer take turns at every micro-batch,
+    so that both meet the machine's fast and slow times alike; the process stands still meanwhile. The others alternate
+    by rounds. Medians.
 Peer: River's own loop, `evaluate.progressive_val_score` with accuracy and ROC AUC (a detector: ROC AUC); and the model
     alone, `predict_proba_one` (or `score_one`) and `learn_one` and nothing measured; both over dictionaries made
     beforehand. On Kafka besides, a plain consumer: confluent-kafka, JSON read by msgspec, the model, the same metrics,
@@ -15,7 +16,8 @@ Peer: River's own loop, `evaluate.progressive_val_score` with accuracy and ROC A
 Ratio: CPU of the consumer over CPU of River's loop, of the model alone, and of the plain consumer. Bar: 1.15 of the
     first two. For our own models: examples/s, ours over River's, both from JSON on the log, over River's loop, and
     over River's model alone. Bar: 5 of each.
-Command: `python -m benchmarks.models [--examples 60000] [--rounds 3] [--late 300] [--kafka] [--json]`
+Command: `python -m benchmarks.models [--examples 100000] [--rounds 3] [--late 300] [--kafka] [--only MODEL]
+    [--json]`
 """
 
 import argparse
@@ -33,14 +35,13 @@ import msgspec
 import numpy as np
 
 import foldline as fl
+from benchmarks.peers.turns import Pause, Turns
 from foldline.app.foldline import wall_clock
 from foldline.engine.host import Host
-from foldline.engine.warming import warm_up
 from foldline.log.open import open_log
 from foldline.loops.folds import attached_folds
 from foldline.models.definition import ModelDefinition
 from foldline.models.known import Count
-from foldline.models.online import Steps
 from tools.kafka.sharing import shared_cluster
 
 FEATURES = [f"f{n}" for n in range(6)]
@@ -138,8 +139,8 @@ def put(url: str, text: str, rows: list[tuple[dict[str, float], bool]], late: in
                         cards.label(f"row-{number - late}", rows[number - late][1], unit="u")
 
 
-def consumed(url: str, count: int, loop: Evaluated | None = None) -> float:
-    """CPU seconds of a host that learns what stands there; River's loop may go beside it, and is not counted."""
+def consumed(url: str, count: int, pause: Pause = lambda _: None) -> float:
+    """CPU seconds of a host that learns what stands there; it pauses after each micro-batch."""
     with open_log(url) as log:
         host = Host(
             log, holder="bench", learn=True, clock=wall_clock, every_loop=True,
@@ -147,21 +148,20 @@ def consumed(url: str, count: int, loop: Evaluated | None = None) -> float:
         )  # fmt: skip
         began = time.process_time()
         host.round()
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while True:
             folded = host.round()
             learner = host._hosted["cards"].attached["m"]  # noqa: SLF001 - to see that it is through
             worker = learner.workers.get(0)
             done = int(worker.state.known.counts[Count.LABELLED]) if worker is not None else 0
-            if loop is not None:
-                loop.follow(done)
+            pause(done)
             if done == count:
                 break
             if not folded:
                 time.sleep(0.001)
             assert time.monotonic() < deadline, "the consumer did not come to the end"
         host.close()
-        return time.process_time() - began - (loop.spent if loop is not None else 0.0)
+        return time.process_time() - began
 
 
 def plain(bootstrap: str, text: str, rows: list[tuple[dict[str, float], bool]]) -> float:
@@ -223,6 +223,7 @@ def compare(
     fresh: Callable[[], str],
     peer: str,
     late: int,
+    turns: Turns,
 ) -> dict[str, Any]:
     """Alternating rounds of all."""
     alone, log, loop = [], [], []
@@ -231,7 +232,7 @@ def compare(
         put(url, text, rows, late)
         alone.append(bare(peer, rows))
         own = Evaluated(peer, rows)
-        log.append(consumed(url, len(rows), own))
+        log.append(turns.run(consumed, url, len(rows), follow=own.follow))
         loop.append(own.spent)
     return {
         "model": text,
@@ -257,41 +258,37 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--late", type=int, default=0, help="labels come so many examples later")
     parser.add_argument("--kafka", action="store_true", help="on Apache Kafka, too")
+    parser.add_argument("--only", choices=list(RIVER), help="one of the models compared")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
     rows = data(given.examples)
     from foldline.models.flat import KINDS
 
-    ours = {name: text for name, text in OURS.items() if text.partition(":")[0] in KINDS}
-    for text in ours.values():
-        model = ModelDefinition(name="m", model=text).build()
-        steps = Steps()
-        for x, y in rows[:500]:
-            steps.add(x, y, predicts=True)
-        model.run(model.empty(), steps)
-    warm_up()
+    river = {name: text for name, text in RIVER.items() if given.only in (None, name)}
+    ours = {name: text for name, text in OURS.items() if text.partition(":")[0] in KINDS and name in river}
     results: list[dict[str, Any]] = []
     with (
         tempfile.TemporaryDirectory() as folder,
         shared_cluster(Path(folder)) if given.kafka else nullcontext() as cluster,
+        Turns() as turns,
     ):
         logs: dict[str, Callable[[], str]] = {"sqlite": lambda: f"sqlite:///{folder}/{uuid.uuid4().hex}.db"}
         if cluster is not None:
             logs["kafka"] = lambda: f"kafka://{cluster.bootstrap}/b{uuid.uuid4().hex[:12]}"
         for kind, fresh in logs.items():
-            for name, text in RIVER.items():
+            for name, text in river.items():
                 results.append(
-                    {"log": kind, **compare(name, text, rows, given.rounds, fresh, text, given.late)}
+                    {"log": kind, **compare(name, text, rows, given.rounds, fresh, text, given.late, turns)}
                 )
             for name, text in ours.items():
-                found = compare(name, text, rows, given.rounds, fresh, RIVER[name], given.late)
+                found = compare(name, text, rows, given.rounds, fresh, RIVER[name], given.late, turns)
                 for ratio in ("ratio", "loop_ratio"):
                     found[ratio] = [1 / each for each in found[ratio]]
-                river = next(each for each in results if each["log"] == kind and each["name"] == name)
-                found["log_ratio"] = river["log_us"] / found["log_us"]
+                its = next(each for each in results if each["log"] == kind and each["name"] == name)
+                found["log_ratio"] = its["log_us"] / found["log_us"]
                 results.append({"log": kind, "ours": True, **found})
             if cluster is not None and kind == "kafka":
-                for text in RIVER.values():
+                for text in river.values():
                     hand = statistics.median(
                         plain(cluster.bootstrap, text, rows) for _ in range(given.rounds)
                     )

@@ -140,10 +140,14 @@ def put(url: str, text: str, rows: list[tuple[dict[str, float], bool]], late: in
 
 
 def consumed(url: str, count: int, pause: Pause = lambda _: None) -> float:
-    """CPU seconds of a host that learns what stands there; it pauses after each micro-batch."""
+    """CPU seconds of a host that learns what stands there; it pauses after each micro-batch.
+
+    Its clock pauses too: otherwise snapshots would be due twice as often, measured by its own work.
+    """
+    stood_ms = 0
     with open_log(url) as log:
         host = Host(
-            log, holder="bench", learn=True, clock=wall_clock, every_loop=True,
+            log, holder="bench", learn=True, clock=lambda: wall_clock() - stood_ms, every_loop=True,
             folds=lambda loop: attached_folds(loop, lambda: SECRET),
         )  # fmt: skip
         began = time.process_time()
@@ -154,7 +158,9 @@ def consumed(url: str, count: int, pause: Pause = lambda _: None) -> float:
             learner = host._hosted["cards"].attached["m"]  # noqa: SLF001 - to see that it is through
             worker = learner.workers.get(0)
             done = int(worker.state.known.counts[Count.LABELLED]) if worker is not None else 0
+            stopped = time.monotonic()
             pause(done)
+            stood_ms += round((time.monotonic() - stopped) * 1e3)
             if done == count:
                 break
             if not folded:

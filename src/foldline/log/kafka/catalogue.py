@@ -57,22 +57,15 @@ class Catalogue:
         self._changed = changed
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, Standing]] = {}
-        self._wanted: dict[str, float] = {}
 
     def find(self, name: str) -> Standing | None:
         """The topic of that name, or None; as of at most `FRESH_S` ago."""
-        known, now = self._known.get(name), time.monotonic()
-        if known is not None:
-            self._wanted[name] = now
-            if now - known[0] < FRESH_S:
-                return known[1]
+        known = self._known.get(name)
+        if known is not None and time.monotonic() - known[0] < FRESH_S:
+            return known[1]
         with self._lock:
             asked = time.monotonic()
-            others = self._stale(asked) - {name}
-            found, *founds = self._describe([name, *others])
-            for other, one in zip(others, founds, strict=True):
-                if one is not None:  # one that has gone is asked for again when it is wanted
-                    self._learn(other, one, asked)
+            [found] = self._describe([name])
             for pause_s in DOUBTS_S if known is not None else ():
                 if found is not None:
                     break
@@ -220,14 +213,6 @@ class Catalogue:
                     "log.unavailable", f"topic {name!r} was created, but has no leader after {CALL_S:g} s"
                 )
             time.sleep(0.02)
-
-    def _stale(self, now: float) -> set[str]:
-        """Topics that are asked for all the time and due again: one question asks for all of them."""
-        return {
-            name
-            for name, (asked, _) in list(self._known.items())
-            if now - asked >= FRESH_S and now - self._wanted.get(name, 0.0) < 2 * FRESH_S
-        }
 
     def _learn(self, name: str, found: Standing | None, asked: float) -> None:
         known = self._known.get(name)

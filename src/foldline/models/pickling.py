@@ -69,7 +69,7 @@ def restored(made: Any, attributes: dict[str, Any]) -> Any:
     return made
 
 
-def given(made: Any, state: tuple[Any, ...]) -> Any:
+def restored_in_order(made: Any, state: tuple[Any, ...]) -> Any:
     """The object with attributes set one by one; the names of all come first, as one tuple, then the values."""
     for name, value in zip(state[0], state[1:], strict=True):
         object.__setattr__(made, name, value)
@@ -117,7 +117,7 @@ class _Pickler(pickle.Pickler):
             return NotImplemented
         # One tuple for all objects that have the same names: it is written once, and then referred to.
         state = (self._layouts.setdefault(names, names), *attributes.values())
-        return copyreg.__newobj__, (kind,), state, None, None, given  # type: ignore[attr-defined]  # pickle's own
+        return copyreg.__newobj__, (kind,), state, None, None, restored_in_order  # type: ignore[attr-defined]  # pickle's own
 
     def persistent_id(self, obj: Any) -> Any:
         """The place of a text in the table, a number of numpy's as Python's; None for anything else."""

@@ -6,7 +6,7 @@ Workload: 60,000 made-up examples of 6 features on 8 partitions of an embedded l
     the last inference, by the inferences' own times. Rounds alternate; medians.
 Peer: the same with one consumer. What the machine itself gives: River's bare loop over the examples in one process, and
     over half of them in each of two, which share nothing.
-Ratio: examples a second, two consumers over one. Bar: 1.8, where the machine gives it.
+Ratio: examples a second, two consumers over one. Bar: 1.8.
 Command: `python -m benchmarks.models_scaling [--examples 60000] [--rounds 3] [--model NAME] [--json]`
 """
 
@@ -23,12 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import foldline as fl
-from benchmarks.models import FEATURES, data
+from benchmarks.models import FEATURES, bare, data
 from foldline.app.foldline import wall_clock
 from foldline.demos.fraud import LOOP, consume
 from foldline.demos.fraud_summary import INFERENCE
 from foldline.log.protocol import Batch
-from foldline.models.definition import ModelDefinition
 from foldline.records.codec import encode_lines
 from foldline.records.hashing import partition_of
 from foldline.records.ids import decision_id
@@ -111,12 +110,9 @@ def bare_seconds(model: str, count: int, processes: int) -> float:
 
 def _bare(model: str, count: int, go: Barrier, out: Any) -> None:
     rows = data(count)
-    state: Any = ModelDefinition(name="m", model=model).build().empty()
     go.wait()
     began = time.perf_counter()
-    for x, y in rows:
-        state.predict_proba_one(x)
-        state.learn_one(x, y)
+    bare(model, rows)
     out.put(time.perf_counter() - began)
 
 
@@ -133,14 +129,14 @@ def main() -> None:
     os.environ["FOLDLINE_SECRET"] = secrets.token_hex(32)
     batches = payloads(given.examples)
     times: dict[int, list[float]] = {1: [], 2: []}
-    bare: dict[int, list[float]] = {1: [], 2: []}
+    alone: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(given.rounds):
             for consumers, found in times.items():
                 found.append(seconds(Path(folder), given.model, batches, consumers, given.examples))
-                bare[consumers].append(bare_seconds(given.model, given.examples, consumers))
+                alone[consumers].append(bare_seconds(given.model, given.examples, consumers))
     ratios, machine = (
-        [one / two for one, two in zip(each[1], each[2], strict=True)] for each in (times, bare)
+        [one / two for one, two in zip(each[1], each[2], strict=True)] for each in (times, alone)
     )
     result: dict[str, Any] = {
         "model": given.model,

@@ -233,6 +233,9 @@ def compare(
 ) -> dict[str, Any]:
     """Alternating rounds of all."""
     alone, log, loop = [], [], []
+    some, url = rows[:TURN], fresh()
+    put(url, text, some, late)
+    turns.run(consumed, url, len(some), follow=lambda _: None)  # compiles what is not compiled yet
     for _ in range(rounds):
         url = fresh()
         put(url, text, rows, late)

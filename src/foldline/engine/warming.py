@@ -66,8 +66,8 @@ def _is_model(values: dict[str, Any]) -> bool:
 
 
 def _predict_some(definition: ModelDefinition) -> None:
-    """Examples with a label, without one, and with one that came late."""
-    fold = ModelFold(definition)
+    """Examples with a label, without one, and with one that came late; and a snapshot, which nobody will read."""
+    fold = ModelFold(definition, lambda: bytes(32))
     label = definition.classes[-1] if fold.model.task != "regression" else 1.0
     x: dict[str, Value | None] = dict.fromkeys(definition.features or ("x",), 0.5)
     records: list[Record] = []
@@ -75,7 +75,9 @@ def _predict_some(definition: ModelDefinition) -> None:
         records.append(Example(time=i, id=f"0.0.{i}", unit=f"unit-{i}", x=x, y=label if i % 2 else None))
         if i % 4 == 0:
             records.append(Label(time=i, example=f"0.0.{i}", y=label))
-    fold.apply(fold.empty(), decode(encode_lines(records)))
+    state = fold.empty()
+    fold.apply(state, decode(encode_lines(records)))
+    fold.dump(state)
 
 
 def _kind(definition: LoopDefinition) -> tuple[str, bool, bool]:

@@ -197,8 +197,9 @@ class Worker:
 
         Where that fails they go with the root, or are sent again; a repeat has the number of the first.
         """
-        for batch in self._output_batches(now):
-            self.log.append([batch])
+        batches = self._output_batches(now)
+        if batches:
+            self.log.append(batches)
         self._outputs = []
 
     def close(self, *, now: int) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from foldline.fold.arrays import Arrays
 from foldline.kernels import patient
+from foldline.models.tally import grouped, merged, tallied
 
 Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
@@ -117,7 +118,7 @@ class Ranking:
                 for part, binned in ((mine, self.binned), (theirs, other.binned))
             )
             self.binned = True
-        self._hold(np.concatenate((mine[0], theirs[0])), np.concatenate((mine[1], theirs[1])))
+        self._hold(*merged(*mine, *theirs))
 
     def area(self, *, absent: bool = False) -> Area:
         """The area under the curve. O(different scores).
@@ -130,7 +131,7 @@ class Ranking:
         if absent and len(of) and self.absent.any():
             zero = np.zeros(1)
             key = np.concatenate((self.key, _bins(zero) if self.binned else zero))
-            of = _grouped(key, np.concatenate((of, self.absent[None, :])))[1]
+            of = grouped(key, np.concatenate((of, self.absent[None, :])))[1]
         negatives, positives = (int(total) for total in of.sum(axis=0))
         if not negatives or not positives:
             return Area(None, 0.0)
@@ -187,15 +188,13 @@ class Ranking:
         positive = np.concatenate([positive for _, positive in self._waiting])
         self._waiting, self._count = [], 0
         key = _bins(score) if self.binned else score
-        of = np.stack((~positive, positive), axis=1).astype(np.int64)
-        self._hold(np.concatenate((self.key, key)), np.concatenate((self.of, of)))
+        self._hold(*merged(self.key, self.of, *tallied(key, positive)))
 
     def _hold(self, key: npt.NDArray[np.generic], of: Int64s) -> None:
-        """Hold these, equal keys as one; in bins where they are too many."""
-        key, of = _grouped(key, of)
+        """Hold these different, rising keys; in bins where they are too many."""
         if not self.binned and len(key) > self._exact:
             self.binned = True
-            key, of = _grouped(_bins(key), of)
+            key, of = grouped(_bins(key), of)
         self.key, self.of = key, of
 
 
@@ -276,15 +275,6 @@ def _count_higher(windows: Any, found: Any) -> None:
             else:
                 negatives += 1
         found[row, 0], found[row, 1], found[row, 2] = negatives, positives, twice
-
-
-def _grouped(key: npt.NDArray[np.generic], of: Int64s) -> tuple[npt.NDArray[np.generic], Int64s]:
-    if not len(key):
-        return key, of
-    order = np.argsort(key)  # equal ones become one, in whatever order
-    key, of = key[order], of[order]
-    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-    return key[first], np.add.reduceat(of, first, axis=0)
 
 
 def _thresholds() -> Float64s:

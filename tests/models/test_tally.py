@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,12 +16,14 @@ _SCORES = st.one_of(
     st.sampled_from([-np.inf, -1.0, -5e-324, 0.0, 5e-324, 0.5, 1.0, np.inf]), st.floats(allow_nan=False)
 )
 _DOUBLES = st.lists(st.tuples(_SCORES, st.booleans()), max_size=30)
-_BINS = st.lists(st.tuples(st.integers(-3, 9), st.booleans()), max_size=30)
+_BINS: st.SearchStrategy[list[tuple[float, bool]]] = st.lists(
+    st.tuples(st.integers(-3, 9).map(float), st.booleans()), max_size=30
+)
 
 
 def _told(found: Tally) -> dict[tuple[float, int], int]:
     key, of = found
-    assert np.all(key[1:] > key[:-1]), "keys are different and rise"
+    assert sorted(set(key.tolist())) == key.tolist(), "keys are different and rise"
     return {
         (score, one): count
         for score, counts in zip(key.tolist(), of.tolist(), strict=True)
@@ -30,8 +33,8 @@ def _told(found: Tally) -> dict[tuple[float, int], int]:
 
 
 def _tallied(rows: list[tuple[float, bool]], dtype: type) -> Tally:
-    key = np.array([score for score, _ in rows], dtype)
-    return tallied(key + dtype(0), np.array([positive for _, positive in rows], np.bool_))
+    key: npt.NDArray[np.generic] = np.array([score + 0.0 for score, _ in rows], dtype)  # no zero below 0
+    return tallied(key, np.array([positive for _, positive in rows], np.bool_))
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -39,15 +42,16 @@ def _tallied(rows: list[tuple[float, bool]], dtype: type) -> Tally:
 def test_two_parts_merged_are_all_of_them_counted(plain: bool, data: st.DataObject, dtype: type) -> None:
     """Whatever the scores, ties among them, in one part or in both."""
     lose_patience()
-    some, others = (data.draw(_DOUBLES if dtype is np.float64 else _BINS) for _ in range(2))
+    rows: list[list[tuple[float, bool]]]
+    rows = [data.draw(_DOUBLES if dtype is np.float64 else _BINS) for _ in range(2)]
+    parts = [_tallied(each, dtype) for each in rows]
     with pytest.MonkeyPatch.context() as patch:
         if plain:
             patch.setattr(tally, "_merge", tally._merge_plainly)
-        found = merged(*_tallied(some, dtype), *_tallied(others, dtype))
-    expected = Counter((score + 0.0, int(positive)) for score, positive in some + others)
+        found = merged(*parts[0], *parts[1])
+    expected = Counter((score + 0.0, int(positive)) for score, positive in rows[0] + rows[1])
     assert _told(found) == expected
     assert found[0].dtype == dtype or not len(found[0])
-    parts = [_tallied(rows, dtype) for rows in (some, others)]
     both, of = (np.concatenate([part[half] for part in parts]) for half in (0, 1))
     assert _told(grouped(both, of)) == expected
 

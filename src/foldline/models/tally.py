@@ -25,7 +25,7 @@ def tallied(key: npt.NDArray[np.generic], positive: npt.NDArray[np.bool_]) -> Ta
         >>> key.tolist(), of.tolist()
         ([0.2, 0.5], [[1, 0], [1, 1]])
     """
-    if (key < key.dtype.type(0)).any():
+    if (_rising(key) < 0).any():
         return grouped(key, np.stack((~positive, positive), axis=1).astype(np.int64))
     # Whole numbers that rise with key and class are sorted several times as fast as their places are.
     words = (key.view(np.uint64) << np.uint64(1)) | positive

@@ -160,6 +160,34 @@ def test_a_verdict_is_announced_once_and_is_what_the_log_gives(
         assert test.announcements() == [said]
 
 
+def test_a_stop_ends_no_minute_that_was_over_before_it(clock: Callable[[], int], tmp_path: Path) -> None:
+    """It is stamped by another clock than the decisions, here by one that stands before the verdict's minute."""
+    url = f"sqlite:///{tmp_path}/log.db"
+    with fl.open(url, pace=FAST, clock=clock) as app:
+        news = app.loop("news", actions=["a", "b"])
+        test = started_on(news)
+        time = START + 300_000
+        app.log.append([Batch("news.events", 0, encode(Tick(time=time)), 1, time, time)])
+        _visit(news, 2600)
+        _pass(app)
+        assert _rounds(app, lambda: bool(test.announcements()))
+        [said] = test.announcements()
+        test.stop()
+        end = app.log.offsets("news.events", 0)[1]
+        assert _rounds(app, lambda: test.results().cut >= (end,))
+        [marker] = [row for row in app.log.read("news.events", 0, end - 1) if b'"ended"' in row.payload]
+        assert said.verdict is not None
+        assert marker.greatest < said.verdict.time - 60_000
+        found = test.results()
+        assert (found.state, found.verdict) == ("ended", said.verdict)
+    with fl.open(url, pace=FAST, clock=clock) as app:
+        test = app.loop("news").experiment("b-or-a")
+        _pass(app)
+        for _ in range(20):
+            app._host.round()
+        assert test.announcements() == [said]
+
+
 def test_what_comes_late_is_announced_as_a_revision(clock: Callable[[], int]) -> None:
     """Beside the verdict, once its minute is over; the log alone gives it again."""
     with fl.open("memory://", pace=FAST, clock=clock) as app:

@@ -4,12 +4,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from foldline.experiments.tally import Tally, late_minutes, merge
+from foldline.experiments.tally import PhaseSeen, Tally, late_minutes, merge
 from foldline.experiments.tally_fold import TallyFold
 from foldline.experiments.tally_layout import Count, Counter
 from foldline.records.codec import decode, encode_lines
 from foldline.records.columns import Columns
-from foldline.records.types import Decision, Observation, Reward, Tick
+from foldline.records.types import Decision, Observation, Phase, Reward, Tick
 from foldline.stats.exact_moments import wide_integers
 from foldline.testing.check_fold import check_fold
 from tests.experiments.tallies import MINUTE, PAIRS, START, PlainTally, definition, log
@@ -152,6 +152,16 @@ def test_few_pages_change_between_dumps() -> None:
     changed = [page for page in after.pending if page not in set(before.pending)]
     assert len(before.pending) > 16
     assert len(changed) <= 3
+
+
+def test_a_marker_counts_from_its_place() -> None:
+    """At the stream time there, whatever its own clock said; of several partitions the first place counts."""
+    known = []
+    for time in (5 * MINUTE, 7 * MINUTE):
+        records = [Tick(time=time), Phase(time=2 * MINUTE, experiment="ctr", version=3, state="ended")]
+        known.append(_known(decode(encode_lines([*records, Tick(time=9 * MINUTE)]))))
+        assert known[-1].phases == (PhaseSeen(3, "ended", time),)
+    assert merge(*known).phases == merge(*known[::-1]).phases == known[0].phases
 
 
 def test_a_running_experiment_asks_for_ticks_until_its_last_unit_has_matured() -> None:

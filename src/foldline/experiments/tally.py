@@ -35,7 +35,7 @@ _LATE = "late_"
 
 
 class PhaseSeen(msgspec.Struct, frozen=True, array_like=True):
-    """A marker of the experiment that was folded: version, the state it sets, time in milliseconds, what ended it."""
+    """A marker of the experiment that was folded: version, the state it sets, stream time there, what ended it."""
 
     version: int
     state: str

@@ -121,7 +121,7 @@ class TallyFold:
     """
 
     name = "tally"
-    version = 3
+    version = 4
     has_outputs = False
 
     def __init__(self, definition: ExperimentDefinition) -> None:
@@ -175,8 +175,14 @@ class TallyFold:
             np.empty((3 * n + pending, len(self.kept.values)), np.int64),
         )
         exposures, counts = np.zeros(len(self.variants), np.int64), np.zeros(len(Counter), np.int64)
+        before = int(marks[Mark.TIME])
         tally_rows(self._batch(columns), rows, self.terms, deltas, exposures, counts)
-        phases = [phase for _, phase in sorted(columns.phases.items()) if phase.experiment == self.experiment]
+        # Stamped by another clock, a marker may name a minute that was final before it came: it counts from its place.
+        phases = [
+            PhaseSeen(phase.version, phase.state, max(before, int(columns.time[: row + 1].max())), phase.by)
+            for row, phase in sorted(columns.phases.items())
+            if phase.experiment == self.experiment
+        ]
         for phase in phases:
             marks[Mark.RUNNING] = marks[Mark.RUNNING] & _BEGUN | (phase.state == "running")
         if muted:
@@ -285,7 +291,7 @@ class TallyFold:
         exposures: Int64s,
         counts: Int64s,
         marks: Int64s,
-        phases: Sequence[Any],
+        phases: Sequence[PhaseSeen],
     ) -> bool:
         count = int(marks[Mark.DELTAS])
         before = known.stream_time
@@ -293,9 +299,7 @@ class TallyFold:
         known.exposures += exposures
         known.counters += counts
         versions = {phase.version for phase in known.phases}
-        added = tuple(
-            PhaseSeen(p.version, p.state, p.time, p.by) for p in phases if p.version not in versions
-        )
+        added = tuple(phase for phase in phases if phase.version not in versions)
         known.phases += added
         if count:
             minute, variant, what, sign, own = deltas.head[:, :count]

@@ -137,9 +137,10 @@ def learn_test(
     }
     test = front.experiment(name, **{**given, **settings})
     begin, seen = clock[0], {"control": 0, "challenger": 0}
-    for start in range(0, units, 400):
+    # While a batch is made the learner may append a tick, which then stands before all of it: so batches are short.
+    for start in range(0, units, 40):
         with front.batch():
-            for n in range(start, min(start + 400, units)):
+            for n in range(start, min(start + 40, units)):
                 clock[0] = begin + every_ms * n
                 context = {"device": ("phone", "desktop", "tablet")[n % 3 if n % 9 else 2]}
                 choice = front.decide(f"visitor-{n}", context=context, id=str(n))

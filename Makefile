@@ -1,8 +1,7 @@
 # Needs python3 (3.11 or newer) with its venv module, and nothing else; all else goes into .venv, from the lock file.
 # Another interpreter: make PYTHON=python3.12 …
 PYTHON ?= python3
-# One more than the processors of a small machine: tests wait for brokers and processes a quarter of their time.
-PYTEST_WORKERS ?= 3
+PYTEST_WORKERS ?= 2
 ARGS ?=
 BIN := .venv/bin
 UV_VERSION := 0.13.9

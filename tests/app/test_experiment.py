@@ -1,7 +1,6 @@
 """Experiments from a program: decide, reward, look; the log alone says the same again."""
 
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,40 +10,10 @@ import foldline as fl
 from foldline.engine.audit import audit
 from foldline.errors import DefinitionError, FoldlineError, InputError
 from foldline.experiments.growthbook_experiment import GrowthBookUser, growthbook_experiment
-from foldline.experiments.measure import Guardrail
 from foldline.log.protocol import Batch
 from foldline.loops.catalogue import Catalogue
 from foldline.records.codec import encode
-from foldline.records.types import Reward, Tick
-from tests.app.experiments import FAST, GOAL, START, started_on
-
-
-@pytest.fixture
-def clock() -> Callable[[], int]:
-    """A tenth of a second passes with each call."""
-    times: Iterator[int] = count(START, 100)
-    return lambda: next(times)
-
-
-def _visit(loop: fl.Loop, units: int) -> list[fl.Decision]:
-    """Every 14th reader of a clicks, every 8th of b."""
-    made, seen = [], {"a": 0, "b": 0}
-    with loop.batch():
-        for i in range(units):
-            choice = loop.decide(f"u{i}")
-            made.append(choice)
-            seen[choice.action] += 1
-            if seen[choice.action] % {"a": 14, "b": 8}[choice.action] == 0:
-                loop.reward(choice, 1, name="click")
-    return made
-
-
-def _pass(app: fl.Foldline, partitions: int = 1, minutes: int = 0) -> tuple[int, ...]:
-    """Hours, and some minutes, on every partition; where the log ends then."""
-    time = START + 10_000_000 + minutes * 60_000
-    tick = encode(Tick(time=time))
-    app.log.append([Batch("news.events", p, tick, 1, time, time) for p in range(partitions)])
-    return tuple(app.log.offsets("news.events", p)[1] for p in range(partitions))
+from tests.app.experiments import FAST, GOAL, START, pass_hours, rounds, started_on, visit
 
 
 def test_a_test_from_start_to_verdict(clock: Callable[[], int], tmp_path: Path) -> None:
@@ -52,8 +21,8 @@ def test_a_test_from_start_to_verdict(clock: Callable[[], int], tmp_path: Path) 
     with fl.open(f"sqlite:///{tmp_path}/log.db", pace=FAST, clock=clock) as app:
         news = app.loop("news", actions=["a", "b"], partitions=2)
         test = started_on(news)
-        made = _visit(news, 2600)
-        cut = _pass(app, 2)
+        made = visit(news, 2600)
+        cut = pass_hours(app, 2)
         found = test.results(at=cut)
         verdict = found.verdict
         assert verdict is not None
@@ -126,119 +95,7 @@ def test_a_variant_learns_of_its_own_units(clock: Callable[[], int]) -> None:
             chosen = [news.decide(f"v{i}") for i in range(40)]
             return all(c.action == "b" for c in chosen if c.variant == "challenger")
 
-        assert _rounds(app, learnt)
-
-
-def _rounds(app: fl.Foldline, holds: Callable[[], bool], most: int = 400) -> bool:
-    """Turns of this process, as its thread takes them, until something holds."""
-    for _ in range(most):
-        if holds():
-            return True
-        app._host.round()
-    return False
-
-
-def test_a_verdict_is_announced_once_and_is_what_the_log_gives(
-    clock: Callable[[], int], tmp_path: Path
-) -> None:
-    """By whoever learns; another process, later, announces nothing more."""
-    url = f"sqlite:///{tmp_path}/log.db"
-    with fl.open(url, pace=FAST, clock=clock) as app:
-        news = app.loop("news", actions=["a", "b"])
-        test = started_on(news)
-        _visit(news, 2600)
-        cut = _pass(app)
-        assert _rounds(app, lambda: bool(test.announcements()))
-        [said] = test.announcements()
-        assert (said.kind, said.verdict) == ("verdict", test.results(at=cut).verdict)
-        assert said.cut <= cut
-        test.stop()
-    with fl.open(url, pace=FAST, clock=clock) as app:
-        test = app.loop("news").experiment("b-or-a")
-        _pass(app)
-        assert _rounds(app, lambda: test.results().state == "ended")
-        assert test.announcements() == [said]
-
-
-def test_a_stop_ends_no_minute_that_was_over_before_it(clock: Callable[[], int], tmp_path: Path) -> None:
-    """It is stamped by another clock than the decisions, here by one that stands before the verdict's minute."""
-    url = f"sqlite:///{tmp_path}/log.db"
-    with fl.open(url, pace=FAST, clock=clock) as app:
-        news = app.loop("news", actions=["a", "b"])
-        test = started_on(news)
-        time = START + 300_000
-        app.log.append([Batch("news.events", 0, encode(Tick(time=time)), 1, time, time)])
-        _visit(news, 2600)
-        _pass(app)
-        assert _rounds(app, lambda: bool(test.announcements()))
-        [said] = test.announcements()
-        test.stop()
-        end = app.log.offsets("news.events", 0)[1]
-        assert _rounds(app, lambda: test.results().cut >= (end,))
-        [marker] = [row for row in app.log.read("news.events", 0, end - 1) if b'"ended"' in row.payload]
-        assert said.verdict is not None
-        assert marker.greatest < said.verdict.time - 60_000
-        found = test.results()
-        assert (found.state, found.verdict) == ("ended", said.verdict)
-    with fl.open(url, pace=FAST, clock=clock) as app:
-        test = app.loop("news").experiment("b-or-a")
-        _pass(app)
-        for _ in range(20):
-            app._host.round()
-        assert test.announcements() == [said]
-
-
-def test_what_comes_late_is_announced_as_a_revision(clock: Callable[[], int]) -> None:
-    """Beside the verdict, once its minute is over; the log alone gives it again."""
-    with fl.open("memory://", pace=FAST, clock=clock) as app:
-        news = app.loop("news", actions=["a", "b"])
-        test = started_on(news, late_s=20_000)
-        made = _visit(news, 2600)
-        _pass(app)
-        assert _rounds(app, lambda: bool(test.announcements()))
-        test.stop()
-        quiet = [choice for choice in made if choice.action == "a"][5]
-        reward = Reward(time=quiet.time + 1000, id="late", decision=quiet.id, name="click", value=1.0)
-        time = START + 10_000_000
-        app.log.append([Batch("news.events", 0, encode(reward), 1, time, time)])
-        assert test.results(at=app.log.offsets("news.events", 0)[1:]).revisions == ()
-        tick = encode(Tick(time=time + 60_000))
-        app.log.append([Batch("news.events", 0, tick, 1, time, time)])
-        assert _rounds(app, lambda: len(test.announcements()) > 1)
-        first, second = test.announcements()
-        assert (first.kind, second.kind) == ("verdict", "revision")
-        assert second.revision is not None
-        assert first.verdict is not None
-        assert second.revision.revises == first.verdict.time
-        assert set(second.revision.changed) >= {
-            "control.challenger",
-            "difference.challenger",
-            "p_value.challenger",
-        }
-        again = test.results(at=app.log.offsets("news.events", 0)[1:])
-        assert (again.verdict, again.revisions) == (first.verdict, (second.revision,))
-        assert not _rounds(app, lambda: len(test.announcements()) > 2, most=20)
-
-
-def test_a_breach_is_announced_and_pauses(clock: Callable[[], int]) -> None:
-    """Errors with the challenger: nobody is assigned any more, and the log says why."""
-    rail = Guardrail(name="error", direction="decrease", margin=0.02)
-    with fl.open("memory://", pace=FAST, clock=clock) as app:
-        news = app.loop("news", actions=["a", "b"])
-        test = started_on(news, guardrails=(rail,))
-        with news.batch():
-            for i in range(900):
-                choice = news.decide(f"u{i}")
-                if choice.variant == "challenger" and i % 3 == 0:
-                    news.reward(choice, 1, name="error")
-        _pass(app)
-        assert _rounds(app, lambda: test.definition.state == "paused")
-        said = test.announcements()
-        assert [one.kind for one in said] == ["breach"]
-        assert said[0].breach is not None
-        assert said[0].breach.effect.challenger == "challenger"
-        # What stands on the log has yet to be followed.
-        assert _rounds(app, lambda: news.decide("u1").variant is None)
+        assert rounds(app, learnt)
 
 
 def test_pause_and_stop_assign_nobody(clock: Callable[[], int]) -> None:
@@ -255,7 +112,7 @@ def test_pause_and_stop_assign_nobody(clock: Callable[[], int]) -> None:
         assert news.decide("u1").variant is None
         with pytest.raises(DefinitionError):
             test.start()
-        verdict = test.results(at=_pass(app)).verdict
+        verdict = test.results(at=pass_hours(app)).verdict
     assert verdict is not None
     assert (verdict.result, verdict.reason) == ("inconclusive", "stopped by hand")
 
@@ -295,7 +152,7 @@ def test_who_logs_in_keeps_the_variant_and_is_one_unit(clock: Callable[[], int])
         same = news.decide("device-1", anonymous="device-1")
         assert (same.unit, same.account) == ("device-1", None)
         assert news.decide("tester", anonymous="device-2").reason == "FORCED"
-        found = test.results(at=_pass(app, 2))
+        found = test.results(at=pass_hours(app, 2))
         assert sum(variant.enrolled for variant in found.variants) == 200
         assert sum(variant.mixed for variant in found.variants) == 0
         assert found.counters["counted"] == 200
@@ -315,7 +172,7 @@ def test_new_weights_are_for_who_comes_and_begin_a_phase(clock: Callable[[], int
             started_on(news, name="all", sticky=True, layer={"salt": "l", "slots": [[0, 1]]}).reweight([1, 3])
         with news.batch():
             before = [news.decide(f"u{i}") for i in range(300)]
-        cut = _pass(app, 2)
+        cut = pass_hours(app, 2)
         earlier = test.results(at=cut)
         assert sum(v.matured for v in earlier.variants) == sum(map(_enrolled, before)) > 80
         test.reweight([1, 3], coverage=0.9)
@@ -326,7 +183,7 @@ def test_new_weights_are_for_who_comes_and_begin_a_phase(clock: Callable[[], int
         assert {(one.reason, one.probability) for one in kept} == {("STICKY", None)}
         new = [b for a, b in zip(before, after, strict=True) if _enrolled(b) and not _enrolled(a)]
         assert {(one.variant, one.probability) for one in new} == {("control", 0.25), ("challenger", 0.75)}
-        now = _pass(app, 2, minutes=10)
+        now = pass_hours(app, 2, minutes=10)
         found = test.results(at=now)
         assert [v.enrolled for v in found.variants] == [
             sum(one.variant == key for one in new) for key in ("control", "challenger")
@@ -338,7 +195,7 @@ def test_new_weights_are_for_who_comes_and_begin_a_phase(clock: Callable[[], int
         assert checked.agree == checked.decisions == len(kept) * 2 + len(new)
         with pytest.raises(InputError, match="expected one for each"):
             test.reweight([1, 2, 3])
-        assert _rounds(app, lambda: test.results().cut == now)
+        assert rounds(app, lambda: test.results().cut == now)
         assert test.results().variants == found.variants
     with fl.open(url, pace=FAST, clock=clock) as app:
         again = app.loop("news").experiment("b-or-a")
@@ -371,9 +228,9 @@ def test_an_ended_experiment_is_a_reason_until_nothing_of_it_can_count() -> None
         assert news.decide("u1").reason == "SPLIT"
         test.stop()
         now[0] += 3_600_000
-        assert _rounds(app, lambda: news.decide("u1").reason == "EXPERIMENT_ENDED")
+        assert rounds(app, lambda: news.decide("u1").reason == "EXPERIMENT_ENDED")
         now[0] += 120_001
-        assert _rounds(app, lambda: news.decide("u1").reason is None)
+        assert rounds(app, lambda: news.decide("u1").reason is None)
 
 
 def test_defining_again_attaches_or_conflicts(clock: Callable[[], int]) -> None:

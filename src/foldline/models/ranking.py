@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from foldline.fold.arrays import Arrays
 from foldline.kernels import patient
-from foldline.models.tally import grouped, merged, tallied
+from foldline.models.score_counts import counted, grouped, merged
 
 Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
@@ -188,7 +188,7 @@ class Ranking:
         positive = np.concatenate([positive for _, positive in self._waiting])
         self._waiting, self._count = [], 0
         key = _bins(score) if self.binned else score
-        self._hold(*merged(self.key, self.of, *tallied(key, positive)))
+        self._hold(*merged(self.key, self.of, *counted(key, positive)))
 
     def _hold(self, key: npt.NDArray[np.generic], of: Int64s) -> None:
         """Hold these different, rising keys; in bins where they are too many."""

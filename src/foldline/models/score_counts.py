@@ -1,4 +1,4 @@
-"""Tallies: different scores, or their bins, rising, and how many negatives and positives have each."""
+"""Score counts: different scores, or their bins, rising, and how many negatives and positives have each."""
 
 from typing import Any, TypeAlias
 
@@ -9,19 +9,19 @@ from foldline.kernels import patient
 
 Int64s = npt.NDArray[np.int64]
 
-Tally: TypeAlias = tuple[npt.NDArray[np.generic], Int64s]
+ScoreCounts: TypeAlias = tuple[npt.NDArray[np.generic], Int64s]
 """(n,) keys, doubles or int64, different and rising; (n, 2) negatives and positives of each."""
 
 
-def tallied(key: npt.NDArray[np.generic], positive: npt.NDArray[np.bool_]) -> Tally:
+def counted(key: npt.NDArray[np.generic], positive: npt.NDArray[np.bool_]) -> ScoreCounts:
     """The different keys, rising, and how many negatives and positives each has. O(n log n).
 
     Args:
         key: (n,) doubles without the zero below 0, or int64.
-        positive: (n,) whether each is one of a positive.
+        positive: (n,) whether each is of the positive class.
 
     Example:
-        >>> key, of = tallied(np.array([0.5, 0.2, 0.5]), np.array([True, False, False]))
+        >>> key, of = counted(np.array([0.5, 0.2, 0.5]), np.array([True, False, False]))
         >>> key.tolist(), of.tolist()
         ([0.2, 0.5], [[1, 0], [1, 1]])
     """
@@ -38,8 +38,10 @@ def tallied(key: npt.NDArray[np.generic], positive: npt.NDArray[np.bool_]) -> Ta
     return rank[bounds[:-1]].view(key.dtype), of
 
 
-def merged(key: npt.NDArray[np.generic], of: Int64s, more: npt.NDArray[np.generic], of_more: Int64s) -> Tally:
-    """Two tallies as one. O(n + m)."""
+def merged(
+    key: npt.NDArray[np.generic], of: Int64s, more: npt.NDArray[np.generic], of_more: Int64s
+) -> ScoreCounts:
+    """Two of them as one. O(n + m)."""
     size = len(key) + len(more)
     ranks, counts = np.empty(size, np.int64), np.empty((size, 2), np.int64)
     count = _merge(_rising(key), of, _rising(more), of_more, ranks, counts)
@@ -47,8 +49,8 @@ def merged(key: npt.NDArray[np.generic], of: Int64s, more: npt.NDArray[np.generi
     return (ranks if more.dtype == np.int64 else _rising(ranks.view(np.float64)).view(np.float64)), counts
 
 
-def grouped(key: npt.NDArray[np.generic], of: Int64s) -> Tally:
-    """A tally of keys in any order, equal ones among them. O(n log n)."""
+def grouped(key: npt.NDArray[np.generic], of: Int64s) -> ScoreCounts:
+    """Those of keys in any order, equal ones among them. O(n log n)."""
     if not len(key):
         return key, of
     order = np.argsort(key)  # equal ones become one, in whatever order
@@ -78,7 +80,7 @@ def _merge_plainly(key: Any, of: Any, more: Any, of_more: Any, out: Any, out_of:
 
 @patient(lambda *given: given[4].size, plain=_merge_plainly)
 def _merge(key: Any, of: Any, more: Any, of_more: Any, out: Any, out_of: Any) -> int:
-    """Merges two tallies; how many keys there are.
+    """Merges two of them; how many keys there are.
 
     Args:
         key: (n,) int64, different and rising.

@@ -18,6 +18,7 @@ from foldline.engine.identity import Identity
 from foldline.fold.outputs import Outputs
 from foldline.log.block import Block
 from foldline.log.protocol import Batch
+from foldline.records.newlines import count_newlines
 from foldline.records.weaving import integers, same, weave_in_parts
 from foldline.records.woven import Woven
 
@@ -118,14 +119,10 @@ def output_batches(waiting: Sequence[Numbered], topic: str, identity: Identity, 
         [same(tail), integers(offsets), same(b',"index":'), integers(indexes), same(b"}}")],
         among,
     )
-    # The line of the strands behind which each of those among them stands.
-    behind = np.sort(np.fromiter(among, np.int64, len(among))) - np.arange(1, len(among) + 1)
-    batches = []
-    for payload, here in weave_in_parts(strands, BATCH_BYTES):
-        first_behind, last_behind = np.searchsorted(behind, (here.start, here.stop))
-        count = here.stop - here.start + int(last_behind - first_behind)
-        batches.append(Batch(topic, identity.partition, payload, count, time, time))
-    return batches
+    return [
+        Batch(topic, identity.partition, payload, count_newlines(payload) + 1, time, time)
+        for payload in weave_in_parts(strands, BATCH_BYTES)
+    ]
 
 
 _SOURCE = msgspec.json.Decoder(Source)

@@ -99,16 +99,12 @@ def weave(strands: Sequence[Strand]) -> bytes:
     Args:
         strands: of as many lines each, at least one of them, or of the same text in all.
     """
-    ((text, _),) = weave_in_parts(strands, None)
+    (text,) = weave_in_parts(strands, None)
     return text
 
 
-def weave_in_parts(strands: Sequence[Strand], size: int | None) -> Iterator[tuple[bytes, slice]]:
-    """As `weave`, in texts that are closed once they hold so many bytes; None for all in one.
-
-    Yields:
-        Each text, and which of the strands' pieces are in it.
-    """
+def weave_in_parts(strands: Sequence[Strand], size: int | None) -> Iterator[bytes]:
+    """As `weave`, in texts that are closed once they hold so many bytes; None for all in one."""
     # Where each text stands among all, one that several strands share once.
     bases, end = dict[int, int](), 0
     for strand in strands:
@@ -140,7 +136,7 @@ def weave_in_parts(strands: Sequence[Strand], size: int | None) -> Iterator[tupl
         if len(out) < total + len(_SLACK):
             out = np.empty(total + len(_SLACK), np.uint8)
         _weave(text, plan, starts, ends, out, line, last)
-        yield out[: total - 1].tobytes(), slice(line, last)
+        yield out[: total - 1].tobytes()
         line, written = last, written + total
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from functools import cache
+from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -91,9 +92,19 @@ class ReadsBlocks(Protocol):
         ...
 
 
+@cache
+def _is_reader(kind: type) -> bool:
+    return issubclass(kind, ReadsBlocks)
+
+
+def _reads_blocks(log: Log) -> TypeGuard[ReadsBlocks]:
+    # Asked before every read: looking for a protocol's methods takes longer than finding rows that are there.
+    return _is_reader(type(log))
+
+
 def read_block(log: Log, topic: str, partition: int, offset: int, *, max_records: int) -> Block | None:
     """The rows that `Log.read` gives, as a block, by the log's own way if it has one; None where there are none."""
-    if isinstance(log, ReadsBlocks):
+    if _reads_blocks(log):
         return log.read_block(topic, partition, offset, max_records=max_records)
     rows = log.read(topic, partition, offset, max_records=max_records)
     return block_of(rows) if rows else None

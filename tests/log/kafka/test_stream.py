@@ -65,20 +65,6 @@ def test_whether_more_could_add_to_what_is_asked_for() -> None:
     assert not stream.peek(0, 9, 3)[1]
 
 
-def test_it_is_ample_while_a_reader_has_enough_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By rows or by bytes that wait; what was read does not count."""
-    monkeypatch.setattr(module, "AMPLE_ROWS", 2)
-    stream = Stream(0)
-    ample = []
-    for rows, read in ((2, 0), (1, 0), (0, 2)):
-        if rows:
-            stream.feed(RowChunk([_row(stream.high + n) for n in range(rows)]))
-        stream.passed(read)
-        ample.append(stream.is_ample)
-    monkeypatch.setattr(module, "AMPLE_BYTES", 100)
-    assert [*ample, stream.is_ample] == [False, True, False, True]
-
-
 def test_it_is_full_until_half_is_read_and_keeps_some(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full stream stops; rows read stay for a reader behind, but not all."""
     monkeypatch.setattr(module, "FULL_ROWS", 10)

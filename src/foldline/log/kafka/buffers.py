@@ -18,7 +18,7 @@ IDLE_BYTES: Final = 16 << 20
 
 
 class Buffers:
-    """Gives arrays and takes their memory back by itself. `array` is called from one thread."""
+    """Gives arrays and takes their memory back by itself. `array` is called by one thread at a time."""
 
     def __init__(self) -> None:
         self._idle: list[memoryview] = []

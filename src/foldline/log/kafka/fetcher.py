@@ -41,7 +41,7 @@ class Fetched:
 
 
 class Fetcher(Protocol):
-    """Fetches partitions. `fetch` and `close` are called from one thread; the others from any, until it is closed."""
+    """Fetches partitions. `fetch` and `close` are called by one thread at a time, the others by any."""
 
     def know(self, topic: str, timeout_s: float) -> None:
         """Make sure that the client knows a topic; `KafkaException` if the cluster does not answer."""

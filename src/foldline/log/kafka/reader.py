@@ -1,151 +1,45 @@
-"""Reading partitions: threads fetch ahead of the readers; what was fetched stands in streams.
+"""Reading partitions: what was fetched stands in streams, from which rows are read by their offsets.
 
-A slot is one consumer with its thread and, for any number of partitions, one stream each. Readers of one partition
-that stand far apart get streams in different slots. A stream that is full is not fetched until half of it is read,
-so that it holds up no other. That only transaction markers stand between the last record and the end is learnt from
-the end-of-partition events, which come when a fetch finds nothing.
+Readers of one partition that stand far apart get streams in different slots. That only transaction markers stand
+between the last record and the end is learnt from the end-of-partition events, which come when a fetch finds nothing.
 """
 
 import threading
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
-
-from confluent_kafka import KafkaException
 
 from foldline.errors import LogError
 from foldline.log.kafka.asker import Asker
 from foldline.log.kafka.chunk import Selection
 from foldline.log.kafka.clients import CALL_S, Clients
-from foldline.log.kafka.faults import error_of, fault
-from foldline.log.kafka.fetcher import Fetched, Fetcher, Place
+from foldline.log.kafka.fetcher import Place
+from foldline.log.kafka.slot import Slot
 from foldline.log.kafka.stream import Stream
 
 POLL_S: Final = 0.05
-"""One wait of a slot's thread; whatever comes ends it."""
+"""One wait for the cluster; whatever comes ends it."""
 
-HOLD_S: Final = 0.2
-"""How long a slot's thread leaves the client alone while its readers have enough to do."""
+SHARED_S: Final = 0.005
+"""One wait of a thread that waits for several slots by turns."""
 
 VISIBLE_S: Final = 0.002
 """Between two looks for what was committed a moment ago."""
-
-IDLE_S: Final = 60.0
-"""A stream that nobody has read for so long is closed."""
-
-
-class _Slot:
-    """A fetcher with its thread."""
-
-    def __init__(self, reader: "Reader", fetcher: Fetcher) -> None:
-        self.streams: dict[Place, Stream] = {}
-        self._fetcher = fetcher
-        self._reader = reader
-        self._turn = 0
-        self._topics: set[str] = set()
-        self._closed_in: dict[Place, int] = {}
-        self._thread = threading.Thread(target=self._run, name="foldline-kafka-reader", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join(CALL_S)
-
-    def is_free_for(self, place: Place) -> bool:
-        """Whether the partition may be fetched here: messages of its last stream could still be under way."""
-        return place not in self.streams and self._turn >= self._closed_in.get(place, -2) + 2
-
-    def open(self, place: Place, offset: int) -> Stream:
-        if place[0] not in self._topics:
-            # A client told to fetch a topic that it does not know looks around once a second.
-            try:
-                self._fetcher.know(place[0], CALL_S)
-            except KafkaException as error:
-                raise fault(error_of(error), f"looking for {place[0]}") from error
-            self._topics.add(place[0])
-        stream = self.streams[place] = Stream(offset)
-        self._fetcher.assign(place, offset)
-        return stream
-
-    def close(self, place: Place) -> None:
-        stream = self.streams.pop(place)
-        stream.error = "closed"
-        self._closed_in[place] = self._turn
-        if stream.resume is None:
-            self._fetcher.unassign(place)
-
-    def _run(self) -> None:
-        try:
-            while not self._reader.closed:
-                self._hold_off()
-                self._sort_in(self._fetcher.fetch(POLL_S))
-        finally:
-            self._fetcher.close()
-
-    def _hold_off(self) -> None:
-        """Leave the client what it holds while a reader has enough to do and none waits.
-
-        Memory that has just been read is then filled again while it is still in the processor's cache; what is fetched
-        too early has to have memory of its own.
-        """
-        with self._reader.changed:
-            self._reader.wanted.wait_for(self._is_wanted, HOLD_S)
-
-    def _is_wanted(self) -> bool:
-        reader = self._reader
-        return reader.closed or reader.waiting > 0 or not any(s.is_ample for s in self.streams.values())
-
-    def _sort_in(self, fetched: Fetched) -> None:
-        with self._reader.changed:
-            self._turn += 1
-            for place, chunk in fetched.chunks:
-                if place in self.streams:
-                    self.streams[place].feed(chunk)
-            for place, offset in fetched.ends:
-                if place in self.streams:
-                    self.streams[place].reach(offset)
-            for place, reason in fetched.faults:
-                if place in self.streams:
-                    self.streams[place].error = reason
-            if fetched:
-                self._reader.changed.notify_all()
-            self._keep_house()
-
-    def _keep_house(self) -> None:
-        """Close what nobody reads; fetch no more of what is full."""
-        now = time.monotonic()
-        for place, stream in list(self.streams.items()):
-            if now - stream.used > IDLE_S:
-                self.close(place)
-            elif stream.is_full and stream.resume is None:
-                self._fetcher.unassign(place)
-                stream.resume = partial(self._resume, place, stream)
-
-    def _resume(self, place: Place, stream: Stream) -> None:
-        stream.resume = None
-        self._fetcher.assign(place, stream.high)
 
 
 class Reader:
     """Reads partitions of one cluster. Thread-safe.
 
     Attributes:
-        changed: notified whenever rows or ends came; its lock guards all streams.
-        wanted: notified whenever more should come; of the same lock.
-        waiting: how many readers wait for `changed`.
+        changed: notified after each fetch; its lock guards all slots and streams.
         closed: set by `close`.
     """
 
     def __init__(self, clients: Clients) -> None:
-        lock = threading.RLock()
-        self.changed = threading.Condition(lock)
-        self.wanted = threading.Condition(lock)
-        self.waiting = 0
+        self.changed = threading.Condition(threading.Lock())
         self.closed = False
         self._clients = clients
-        self._slots: list[_Slot] = []
+        self._slots: list[Slot] = []
         self._committed = Asker(clients.consumer)
         self._written = Asker(lambda: clients.consumer("read_uncommitted"))
         self._own: dict[Place, int] = {}
@@ -212,46 +106,53 @@ class Reader:
         """
         place = (topic, partition)
         started = time.monotonic()
+        seen = -1
         while True:
-            stream = self._stream(place, offset, gaps=gaps)
-            if stream is None:
+            at = self._stream(place, offset, gaps=gaps)
+            if at is None:
                 return None
+            slot, stream = at
             with self.changed:
                 self._check_open()
-                found = self._read(place, stream, offset, max_records, end)
-                if found is not None:
-                    was_ample = stream.is_ample
+                stream.used = time.monotonic()
+                found, complete = stream.peek(offset, max_records, end)
+                # What the client holds makes fuller micro-batches, and takes no waiting.
+                could_grow = not complete and stream.resume is None and seen < stream.high
+                if not could_grow and self._is_known(place, stream, found, complete=complete):
                     stream.passed(found.end if found else offset)
-                    if was_ample and not stream.is_ample:
-                        self.wanted.notify_all()
                     if stream.resume is not None and stream.is_half_empty:
                         stream.resume()
                     return found
-                self._await(POLL_S)
+                seen = stream.high
+                slot.fetch(0.0 if could_grow else POLL_S)
             if time.monotonic() - started > CALL_S:
                 raise _stands_still(place, offset)
 
     def wait(self, ends: Mapping[Place, int], timeout_s: float) -> bool:
         """Wait until a row stands at or beyond one of the offsets; whether one does."""
         deadline = time.monotonic() + timeout_s
-        streams: dict[Place, Stream | None] = {}
+        streams: dict[Place, tuple[Slot, Stream] | None] = {}
         while True:
             for place, offset in ends.items():
-                stream = streams.get(place)
-                if stream is None or stream.error or not stream.covers(offset):
+                at = streams.get(place)
+                if at is None or at[1].error or not at[1].covers(offset):
                     streams[place] = self._stream(place, offset, gaps=True)
             with self.changed:
                 self._check_open()
+                slots = []
                 for place, offset in ends.items():
-                    stream = streams[place]
-                    if stream is not None:
+                    at = streams[place]
+                    if at is not None:
+                        slot, stream = at
                         stream.used = time.monotonic()
                         if stream.holds(offset) or self._own.get(place, 0) > offset:
                             return True
+                        if slot not in slots:
+                            slots.append(slot)
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                self._await(min(left, IDLE_S / 4))
+                self._await(slots, min(left, POLL_S))
 
     def forget(self, topic: str) -> None:
         """The topic has gone, or is another by now."""
@@ -265,39 +166,36 @@ class Reader:
             self.changed.notify_all()
 
     def close(self) -> None:
-        """Stop the threads and let the consumers go. Idempotent."""
+        """Let the consumers go, once nobody fetches with them. Idempotent."""
         with self.changed:
-            self.closed = True
-            self.changed.notify_all()
-            self.wanted.notify_all()
-        for slot in self._slots:
-            slot.join()
+            if not self.closed:
+                self.closed = True
+                self.changed.notify_all()
+                for slot in self._slots:
+                    slot.stop()
         self._committed.close()
         self._written.close()
 
-    def _await(self, timeout_s: float) -> None:
-        """Wait for rows or ends to come; the lock is held."""
-        self.waiting += 1
-        self.wanted.notify_all()
-        try:
+    def _await(self, slots: list[Slot], timeout_s: float) -> None:
+        """Wait for rows or ends to come to any of some slots; the lock is held."""
+        idle = [slot for slot in slots if not slot.is_fetching]
+        if not idle:
             self.changed.wait(timeout_s)
-        finally:
-            self.waiting -= 1
+        elif len(slots) == 1:
+            idle[0].fetch(timeout_s)
+        else:
+            for slot in idle:
+                slot.fetch(min(timeout_s, SHARED_S))
 
-    def _read(
-        self, place: Place, stream: Stream, offset: int, max_records: int, end: int | None
-    ) -> Selection | None:
-        """Rows, or none where there are none; None where that is not known yet."""
-        found, complete = stream.peek(offset, max_records, end)
+    def _is_known(self, place: Place, stream: Stream, found: Selection, *, complete: bool) -> bool:
+        """Whether the rows found, or that there are none, are what there is to read now."""
         own = self._own.get(place, 0)
         if complete or stream.is_full or (found and stream.high >= own):
-            return found
-        if stream.high >= max(own, self._ends.get(place, 0)):
-            return found
-        return None
+            return True
+        return stream.high >= max(own, self._ends.get(place, 0))
 
-    def _stream(self, place: Place, offset: int, *, gaps: bool) -> Stream | None:
-        """A stream that covers an offset, opened if need be; None where the partition does not hold it."""
+    def _stream(self, place: Place, offset: int, *, gaps: bool) -> tuple[Slot, Stream] | None:
+        """A stream that covers an offset, opened if need be, in its slot; None where the partition does not hold it."""
         with self.changed:
             self._check_open()
             found = self._covering(place, offset)
@@ -308,24 +206,27 @@ class Reader:
             return None
         with self.changed:
             self._check_open()
-            return self._covering(place, offset) or self._free_slot(place).open(place, max(offset, first))
+            found = self._covering(place, offset)
+            if found is None:
+                slot = self._free_slot(place)
+                found = slot, slot.open(place, max(offset, first))
+            return found
 
-    def _covering(self, place: Place, offset: int) -> Stream | None:
+    def _covering(self, place: Place, offset: int) -> tuple[Slot, Stream] | None:
         for slot in self._slots:
             stream = slot.streams.get(place)
             if stream is not None and stream.error:
                 slot.close(place)
             elif stream is not None and stream.covers(offset):
-                return stream
+                return slot, stream
         return None
 
-    def _free_slot(self, place: Place) -> _Slot:
+    def _free_slot(self, place: Place) -> Slot:
         for slot in self._slots:
             if slot.is_free_for(place):
                 return slot
-        slot = _Slot(self, self._clients.fetcher())
+        slot = Slot(self.changed, self._clients.fetcher())
         self._slots.append(slot)
-        slot.start()
         return slot
 
     def _check_open(self) -> None:

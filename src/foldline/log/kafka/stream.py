@@ -14,10 +14,6 @@ FULL_ROWS: Final = 40_000
 FULL_BYTES: Final = 4 << 20
 """Rows waiting to be read beyond which the stream takes no more for now."""
 
-AMPLE_ROWS: Final = 10_000
-AMPLE_BYTES: Final = 2 << 20
-"""Rows waiting to be read that keep a reader busy for a while: a micro-batch or more."""
-
 KEPT_ROWS: Final = 10_000
 KEPT_BYTES: Final = 1 << 20
 """Rows already read that stay at hand, for another reader of the partition that is a little behind."""
@@ -59,11 +55,6 @@ class Stream:
     def is_half_empty(self) -> bool:
         """Whether there is room for more."""
         return self._waiting_bytes < FULL_BYTES / 2 and self._waiting_rows < FULL_ROWS / 2
-
-    @property
-    def is_ample(self) -> bool:
-        """Whether so much waits to be read that more need not come yet."""
-        return self._waiting_bytes > AMPLE_BYTES or self._waiting_rows > AMPLE_ROWS
 
     def covers(self, offset: int) -> bool:
         """Whether reading from an offset on can be served."""
@@ -108,7 +99,6 @@ class Stream:
 
     def passed(self, offset: int) -> None:
         """A reader has read up to an offset."""
-        self.used = time.monotonic()
         if offset <= self._front:
             return
         self._front = offset

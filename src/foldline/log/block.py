@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.log.protocol import Log, Row
+from foldline.records.pieces import Pieces
 
 
 class Places(NamedTuple):
@@ -30,13 +31,13 @@ class Lines:
     """The records of n rows, a line each.
 
     Attributes:
-        text: (m,) uint8, read-only, newline-joined.
+        text: newline-joined.
         offsets: (n,) where all records of each row stand.
         counts: (n,) records of each row.
         greatest: (n,) `Row.greatest` of each.
     """
 
-    text: npt.NDArray[np.uint8]
+    text: Pieces
     offsets: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     greatest: npt.NDArray[np.int64]

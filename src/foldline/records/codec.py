@@ -17,7 +17,8 @@ from foldline.records.example_scanner import scan_examples
 from foldline.records.examples import Examples
 from foldline.records.judge import MAX_DEPTH, judge
 from foldline.records.label_scanner import scan_labels
-from foldline.records.scanner import ACTIONS, LEFT_ROWS, NAMES, count_lines, scan
+from foldline.records.pieces import Pieces
+from foldline.records.scanner import ACTIONS, LEFT_ROWS, NAMES, TEXTS, count_lines, scan
 from foldline.records.types import AnyRecord, Decision, Outcome, Record, Reward
 
 Payload = bytes | Sequence[bytes]
@@ -167,7 +168,7 @@ def decode(
 
 
 def _decoded(data: bytes) -> Columns:
-    return _scanned(data) if _worth_scanning(len(data)) else decode_plainly(data)
+    return _scanned_whole(data) if _worth_scanning(len(data)) else decode_plainly(data)
 
 
 def _ahead(
@@ -202,20 +203,18 @@ def _without(data: bytes, columns: Columns, rows: lines.Rows, limits: lines.Rows
     return columns
 
 
-def decode_lines(
-    data: npt.NDArray[np.uint8], counts: npt.NDArray[np.int64], *, latest: npt.NDArray[np.int64]
-) -> Columns:
-    """What `decode` gives for payloads that stand in an array; the cheaper as nothing is joined or counted.
+def decode_lines(data: Pieces, counts: npt.NDArray[np.int64], *, latest: npt.NDArray[np.int64]) -> Columns:
+    """What `decode` gives for payloads that stand in memory; the cheaper as nothing is joined or counted.
 
     Args:
-        data: (m,) read-only, newline-joined records, a line each.
+        data: records, a line each.
         counts: (n,) records of each payload; must be right.
         latest: (n,) see `decode`.
     """
-    scanned = _worth_scanning(len(data))
-    columns = _scanned(data, int(counts.sum())) if scanned else decode_plainly(data.tobytes())
+    scanned = _worth_scanning(data.size)
+    columns = _scanned(data, int(counts.sum())) if scanned else decode_plainly(data.joined())
     rows, limits = _ahead(columns.time, counts, latest)
-    return _without(data.tobytes(), columns, rows, limits) if len(rows) else columns
+    return _without(data.joined(), columns, rows, limits) if len(rows) else columns
 
 
 def _worth_scanning(size: int) -> bool:
@@ -249,36 +248,44 @@ def decode_plainly(data: bytes) -> Columns:
     return columns
 
 
-def _scanned(data: bytes | npt.NDArray[np.uint8], count: int | None = None) -> Columns:
-    """Columns by the scanner, and by msgspec where it leaves lines."""
+def _scanned_whole(data: bytes) -> Columns:
     buffer = np.frombuffer(data, np.uint8)
-    if count is None:
-        count = count_lines(buffer)
+    return _scanned(Pieces.of([buffer]), count_lines(buffer), data)
+
+
+def _scanned(pieces: Pieces, count: int, data: bytes | None = None) -> Columns:
+    """Columns by the scanner, and by msgspec where it leaves lines.
+
+    Args:
+        pieces: the lines.
+        count: how many.
+        data: the pieces joined, where that is at hand.
+    """
     kind, time = np.empty(count, np.int8), np.empty(count, np.int64)
     hashes, numbers = np.empty((5, count, 2), np.uint64), np.empty((3, count))
     codes, tables = np.empty((2, count), np.int32), np.zeros((2, 2 << count.bit_length()), np.int32)
-    spans, left, counts = (
-        np.empty((2, count, 2), np.int64),
-        np.empty((3, count), np.int64),
-        np.empty(6, np.int64),
-    )
-    before, values = np.zeros((3, 2), np.int64), np.empty(2)
-    scan(buffer, kind, time, hashes, numbers, codes, tables, spans, left, counts, before, values)
+    spans, texts = np.empty((2, count, 2), np.int64), np.empty(pieces.size, np.uint8)
+    left, counts = np.empty((3, count), np.int64), np.empty(7, np.int64)
+    before, values = np.empty((3, 2), np.int64), np.empty(2)
+    scan(
+        pieces.addresses, pieces.sizes, kind, time, hashes, numbers, codes, tables, spans, texts, left, counts, before,
+        values,
+    )  # fmt: skip
     found = counts.tolist()
+    known = texts[: found[TEXTS]].tobytes()
     columns = Columns(
         kind, time, hashes[0], hashes[1], hashes[2], codes[0], codes[1], numbers[0], numbers[1],
         hashes[3], hashes[4], numbers[2],
-        actions=_texts(buffer, spans[0, : found[ACTIONS]], ""),
-        names=_texts(buffer, spans[1, : found[NAMES]], "reward"),
+        actions=_texts(known, spans[0, : found[ACTIONS]], ""),
+        names=_texts(known, spans[1, : found[NAMES]], "reward"),
     )  # fmt: skip
     if found[LEFT_ROWS]:
-        text = data if isinstance(data, bytes) else data.tobytes()
-        _read_left(text, columns, left[:, : found[LEFT_ROWS]])
+        _read_left(pieces.joined() if data is None else data, columns, left[:, : found[LEFT_ROWS]])
     return columns
 
 
-def _texts(buffer: npt.NDArray[np.uint8], spans: lines.Rows, default: str) -> list[str]:
-    return [buffer[start:end].tobytes().decode() if end else default for start, end in spans.tolist()]
+def _texts(known: bytes, spans: lines.Rows, default: str) -> list[str]:
+    return [known[start:end].decode() if end else default for start, end in spans.tolist()]
 
 
 def _read_left(data: bytes, columns: Columns, left: lines.Rows) -> None:

@@ -13,8 +13,10 @@ from foldline.records.words import load64, word_at
 
 
 @part
-def index_of(buffer: Bytes, start: Int, end: Int, table: Any, spans: Any, count: Int) -> Int:
-    """The index of a text in a batch-local dictionary; equal to `count` where it is new, and then added.
+def index_of(buffer: Bytes, start: Int, end: Int, table: Any, spans: Any, count: Int, known: Bytes) -> Int:
+    """The index of a text in a batch-local dictionary; equal to `count` where it is new.
+
+    It is added then, as if it stood in `known` where it stands in `buffer`: who copies it says where to.
 
     Args:
         buffer: (m,) uint8.
@@ -23,6 +25,7 @@ def index_of(buffer: Bytes, start: Int, end: Int, table: Any, spans: Any, count:
         table: (power of two,) int32, open addressing, holding index + 1; more than half stays free.
         spans: (at least count + 1, 2) int64, start and end of each text known.
         count: how many are known.
+        known: (k,) uint8, where they stand: the buffer, or a copy.
     """
     size = end - start
     stop = buffer.size
@@ -36,10 +39,10 @@ def index_of(buffer: Bytes, start: Int, end: Int, table: Any, spans: Any, count:
     mask = len(table) - 1
     slot = np.int64(mixed >> np.uint64(33)) & mask
     while table[slot]:
-        known = table[slot] - 1
-        other = spans[known, 0]
-        if spans[known, 1] - other == size and _same(buffer, start, other, size, head, keep, stop):
-            return known
+        index = table[slot] - 1
+        other = spans[index, 0]
+        if spans[index, 1] - other == size and _same(buffer, start, known, other, size, head, keep):
+            return index
         slot = (slot + 1) & mask
     spans[count, 0], spans[count, 1] = start, end
     table[slot] = count + 1
@@ -47,15 +50,17 @@ def index_of(buffer: Bytes, start: Int, end: Int, table: Any, spans: Any, count:
 
 
 @part
-def _same(buffer: Bytes, start: Int, other: Int, size: Int, head: Any, keep: Any, stop: Int) -> Any:
-    if word_at(buffer, other, stop) & keep != head:
+def _same(
+    buffer: Bytes, start: Int, known: Bytes, other: Int, size: Int, head: Any, keep: Any
+) -> Any:  # fmt: skip
+    if word_at(known, other, known.size) & keep != head:
         return False
     place = 8
     while place + 8 <= size:
-        if load64(buffer, start + place) != load64(buffer, other + place):
+        if load64(buffer, start + place) != load64(known, other + place):
             return False
         place += 8
-    return size <= 8 or load64(buffer, start + size - 8) == load64(buffer, other + size - 8)
+    return size <= 8 or load64(buffer, start + size - 8) == load64(known, other + size - 8)
 
 
 @dataclass(slots=True)

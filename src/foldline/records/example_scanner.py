@@ -102,7 +102,7 @@ def _features(
             end = string_end(buffer, place + 1)
             if end <= place + 1 or counts[TEXTS] == WORDS:
                 return LEFT
-            code = index_of(buffer, place + 1, end, table, words, counts[TEXTS])
+            code = index_of(buffer, place + 1, end, table, words, counts[TEXTS], buffer)
             counts[TEXTS] += code == counts[TEXTS]
             value, form, place = float(code), np.int64(Form.TEXT), end + 1
         else:

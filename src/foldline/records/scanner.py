@@ -32,12 +32,12 @@ from foldline.records.grammar import (
     word,
 )
 from foldline.records.hashing import hash_span
-from foldline.records.outcome_scanner import outcome_steps
+from foldline.records.outcome_scanner import LENGTH, outcome_steps
 from foldline.records.tokens import LEFT, integer, line_end, number, string_end
-from foldline.records.words import load64, word_at
+from foldline.records.words import load64, text_at, word_at
 
-ACTIONS, NAMES, DEFAULT_NAME, LEFT_ROWS, START, STOP = range(6)
-"""Places in the kernel's counters."""
+ACTIONS, NAMES, DEFAULT_NAME, LEFT_ROWS, START, STOP, TEXTS = range(7)
+"""Places in the kernel's counters; `TEXTS` is how many bytes of actions and names are known."""
 
 _KINDS = len(OPENINGS)
 _REWARD_NAME, _SIX = np.uint64(word(b"reward")), np.uint64((1 << 48) - 1)
@@ -137,7 +137,7 @@ def _clear(row: Int, kinds: Any, times: Any, hashes: Any, numbers: Any, codes: A
 
 
 @part
-def _index(buffer: Bytes, table: Any, spans: Any, counts: Any, which: Int) -> Int:
+def _index(buffer: Bytes, table: Any, spans: Any, texts: Any, counts: Any, which: Int) -> Int:
     """The index of the line's action or name; the name `reward`, written or not, has the span (0, 0)."""
     start, stop = counts[START], counts[STOP]
     plain = stop - start == 6 and word_at(buffer, start, buffer.size) & _SIX == _REWARD_NAME
@@ -147,59 +147,87 @@ def _index(buffer: Bytes, table: Any, spans: Any, counts: Any, which: Int) -> In
             spans[counts[NAMES], 0] = spans[counts[NAMES], 1] = 0
             counts[NAMES] += 1
         return counts[DEFAULT_NAME]
-    found = index_of(buffer, start, stop, table, spans, counts[which])
-    counts[which] += found == counts[which]
+    found = index_of(buffer, start, stop, table, spans, counts[which], texts)
+    if found == counts[which]:
+        counts[which] += 1
+        first = counts[TEXTS]
+        for place in range(start, stop):
+            texts[first + place - start] = buffer[place]
+        counts[TEXTS] += stop - start
+        spans[found, 0], spans[found, 1] = first, counts[TEXTS]
     return found
+
+
+@inlined
+def _line(
+    buffer: Bytes, place: Int, row: Int, kinds: Any, times: Any, hashes: Any, numbers: Any, codes: Any, tables: Any,
+    spans: Any, texts: Any, counts: Any, before: Any, values: Any,
+) -> Int:  # fmt: skip
+    """Reads one line into its row; the place after it, or LEFT with the row clear."""
+    _clear(row, kinds, times, hashes, numbers, codes)
+    counts[START], counts[STOP] = 0, 0
+    end, kind, time = _opened(buffer, place)
+    if end >= 0:
+        if kind == 3:
+            end = outcome_steps(buffer, end, row, hashes, numbers, counts[START : STOP + 1], before, values)
+        else:
+            end = _steps(buffer, end, kind, row, hashes, numbers, counts)
+    if end >= 0:
+        # Only an activation ends with a string, whose closing quote is still to be passed.
+        end = _end(buffer, end + (kind == 4))
+    if kind == 2 and (hashes[0, row, 0] == 0) == (hashes[1, row, 0] == 0):
+        end = LEFT
+    if end < 0:
+        _clear(row, kinds, times, hashes, numbers, codes)
+        return LEFT
+    kinds[row], times[row] = kind, time
+    if kind == 1 or kind == 3 or kind == 2 or kind == 7:
+        which = np.int64(NAMES if kind == 2 or kind == 7 else ACTIONS)
+        codes[which, row] = _index(buffer, tables[which], spans[which], texts, counts, which)
+    return end
 
 
 @kernel
 def scan(
-    buffer: Bytes, kinds: Any, times: Any, hashes: Any, numbers: Any, codes: Any, tables: Any, spans: Any,
-    left: Any, counts: Any, before: Any, values: Any,
+    addresses: Any, sizes: Any, kinds: Any, times: Any, hashes: Any, numbers: Any, codes: Any, tables: Any, spans: Any,
+    texts: Any, left: Any, counts: Any, before: Any, values: Any,
 ) -> None:  # fmt: skip
     """Reads every line it knows into columns, and names the lines it leaves. O(bytes).
 
     Args:
-        buffer: (m,) uint8, n lines.
+        addresses: (k,) int64, see `Pieces`; n lines in all.
+        sizes: (k,) int64, likewise.
         kinds: (n,) int8, written; 0 on rows left.
         times: (n,) int64, written; 0 on rows left.
         hashes: (5, n, 2) uint64, written: id, unit, reward id, experiment, variant.
         numbers: (3, n) float64, written: value, propensity, probability.
         codes: (2, n) int32, written: action, name.
         tables: (2, power of two above 2 n) int32, zeros, scratch.
-        spans: (2, n, 2) int64, written: where each action and name first stood; (0, 0) is the name `reward`.
-        left: (3, n) int64, written: row, start and end of each line left.
-        counts: (6,) int64, written: actions, names, code of the default name or -1, rows left, scratch.
-        before: (3, 2) int64, zeros, scratch; see `outcome_steps`.
+        spans: (2, n, 2) int64, written: where among the texts each action and name stands; (0, 0) is the name `reward`.
+        texts: uint8, as large as all pieces, written: actions and names, each once.
+        left: (3, n) int64, written: row, start and end of each line left, as the pieces are when joined.
+        counts: (7,) int64, written: actions, names, code of the default name or -1, rows left, scratch, bytes of texts.
+        before: (3, 2) int64, scratch; see `outcome_steps`.
         values: (2,) float64, scratch.
     """
-    counts[ACTIONS], counts[NAMES], counts[DEFAULT_NAME], counts[LEFT_ROWS] = 0, 0, -1, 0
-    place = np.int64(0)  # a literal would have what it is passed to compiled once more, for itself
-    for row in range(len(kinds)):
-        _clear(row, kinds, times, hashes, numbers, codes)
-        counts[START], counts[STOP] = 0, 0
-        end, kind, time = _opened(buffer, place)
-        if end >= 0:
-            if kind == 3:
-                end = outcome_steps(
-                    buffer, end, row, hashes, numbers, counts[START : STOP + 1], before, values
-                )
-            else:
-                end = _steps(buffer, end, kind, row, hashes, numbers, counts)
-        if end >= 0:
-            # Only an activation ends with a string, whose closing quote is still to be passed.
-            end = _end(buffer, end + (kind == 4))
-        if kind == 2 and (hashes[0, row, 0] == 0) == (hashes[1, row, 0] == 0):
-            end = LEFT
-        if end >= 0:
-            kinds[row], times[row] = kind, time
-            if kind == 1 or kind == 3 or kind == 2 or kind == 7:
-                which = np.int64(NAMES if kind == 2 or kind == 7 else ACTIONS)
-                codes[which, row] = _index(buffer, tables[which], spans[which], counts, which)
-        else:
-            _clear(row, kinds, times, hashes, numbers, codes)
-            end = line_end(buffer, place)
-            nth = counts[LEFT_ROWS]
-            left[0, nth], left[1, nth], left[2, nth] = row, place, end
-            counts[LEFT_ROWS] += 1
-        place = end + 1
+    for nth in range(len(counts)):
+        counts[nth] = 0
+    counts[DEFAULT_NAME] = -1
+    row = base = np.int64(0)  # a literal would have what it is passed to compiled once more, for itself
+    for piece in range(len(addresses)):
+        buffer = text_at(addresses[piece], sizes[piece])
+        for which in range(len(before)):
+            before[which, LENGTH] = 0
+        place = np.int64(0)
+        while place <= buffer.size and row < len(kinds):
+            end = _line(
+                buffer, place, row, kinds, times, hashes, numbers, codes, tables, spans, texts, counts, before, values
+            )  # fmt: skip
+            if end < 0:
+                end = line_end(buffer, place)
+                nth = counts[LEFT_ROWS]
+                left[0, nth], left[1, nth], left[2, nth] = row, base + place, base + end
+                counts[LEFT_ROWS] += 1
+            place = end + 1
+            row += 1
+        base += buffer.size + 1

@@ -44,6 +44,28 @@ def store64(_context: Any, array: Any, _index: Any, _word: Any) -> Any:
 
 
 @operation
+def text_at(_context: Any, _address: Any, _size: Any) -> Any:
+    """The bytes at an address as a (size,) uint8 array; who calls keeps that memory."""
+    from llvmlite import ir
+    from numba import types
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        array = context.make_array(signature.return_type)(context, builder)
+        one = ir.Constant(ir.IntType(64), 1)
+        context.populate_array(
+            array,
+            data=builder.inttoptr(values[0], ir.IntType(8).as_pointer()),
+            shape=[values[1]],
+            strides=[one],
+            itemsize=one,
+            meminfo=None,
+        )
+        return array._getvalue()  # noqa: SLF001 - numba's structures have no other way out
+
+    return types.Array(types.uint8, 1, "C", readonly=True)(types.int64, types.int64), generate
+
+
+@operation
 def low_zeros(_context: Any, _word: Any) -> Any:
     """How many zero bits stand below the lowest one bit; 64 for zero."""
     from llvmlite import ir

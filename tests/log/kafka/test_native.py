@@ -127,7 +127,7 @@ def test_blocks_say_what_the_rows_say(odd: str) -> None:
                 assert block.size == sum(len(row.payload) for row in rows)
                 if block.lines is not None:
                     lines += 1
-                    assert block.lines.text.tobytes() == b"\n".join([row.payload for row in rows])
+                    assert block.lines.text.joined() == b"\n".join([row.payload for row in rows])
                 offset = block.end
         assert log.read_block("t", 0, end, max_records=10) is None
         assert lines == 0
@@ -157,7 +157,7 @@ def test_lines_of_plain_and_packed_messages_decode_as_rows_do(broker: Shared, ka
                 block = log.read_block("t", 0, offset, max_records=most)
                 assert block is not None
                 assert block.lines is not None
-                assert block.lines.text.tobytes() == b"\n".join([row.payload for row in rows])
+                assert block.lines.text.joined() == b"\n".join([row.payload for row in rows])
                 assert block.lines.offsets.tolist() == [row.offset for row in rows]
                 assert block.lines.counts.tolist() == [row.count for row in rows]
                 assert block.lines.greatest.tolist() == [row.greatest for row in rows]

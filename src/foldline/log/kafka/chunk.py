@@ -11,6 +11,7 @@ from foldline.log.block import Block, Lines, block_of
 from foldline.log.kafka.gathering import COUNTS, ENDS, GREATEST, KEYS, OFFSETS, SEVERAL, STARTS, TIMES, UNLIKE
 from foldline.log.kafka.messages import row_of
 from foldline.log.protocol import Row
+from foldline.records.pieces import Pieces
 
 Int64s = npt.NDArray[np.int64]
 
@@ -140,7 +141,7 @@ class MessageChunk:
             return None
         columns = self._columns[:, start:stop]
         text = self._data[self._starts[start] : self._starts[stop] - 1]
-        return Lines(text, columns[OFFSETS], columns[COUNTS], columns[GREATEST])
+        return Lines(Pieces.of([text]), columns[OFFSETS], columns[COUNTS], columns[GREATEST])
 
 
 def _headers(besides: bytes, low: int, high: int) -> list[tuple[str, bytes | None]]:
@@ -201,17 +202,10 @@ class Selection:
                 return None
             parts.append(lines)
         if len(parts) == 1:
-            (whole,) = parts
-        else:
-            pieces = [piece for part in parts for piece in (part.text, _NEWLINE)]
-            whole = Lines(
-                np.concatenate(pieces[:-1]),
-                np.concatenate([part.offsets for part in parts]),
-                np.concatenate([part.counts for part in parts]),
-                np.concatenate([part.greatest for part in parts]),
-            )
-        whole.text.flags.writeable = False
-        return whole
-
-
-_NEWLINE: Final = np.array([10], np.uint8)
+            return parts[0]
+        return Lines(
+            Pieces.together(part.text for part in parts),
+            np.concatenate([part.offsets for part in parts]),
+            np.concatenate([part.counts for part in parts]),
+            np.concatenate([part.greatest for part in parts]),
+        )

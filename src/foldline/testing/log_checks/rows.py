@@ -81,7 +81,7 @@ def _compare_blocks(log: Log) -> None:
                 equal(found.tolist(), expected.tolist(), f"{name} {where}")
             if block.lines is not None:
                 text = b"\n".join([row.payload for row in rows])
-                equal(block.lines.text.tobytes(), text, f"records {where}")
+                equal(block.lines.text.joined(), text, f"records {where}")
                 equal(block.lines.greatest.tolist(), [row.greatest for row in rows], f"times {where}")
         offset = rows[0].end
     equal(read_block(log, "t", 0, end, max_records=1), None, "the block at the end")

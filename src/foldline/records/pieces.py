@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from foldline.records.words import text_at
+
 Int64s = npt.NDArray[np.int64]
 
 
@@ -50,16 +52,4 @@ class Pieces(NamedTuple):
     def joined(self) -> bytes:
         """The text. O(size)."""
         places = zip(self.addresses.tolist(), self.sizes.tolist(), strict=True)
-        return b"\n".join([np.asarray(_Text(address, size)).data for address, size in places])
-
-
-class _Text:
-    """Bytes at an address, as numpy takes them."""
-
-    def __init__(self, address: int, size: int) -> None:
-        self.__array_interface__ = {
-            "data": (address, True),
-            "shape": (size,),
-            "typestr": "|u1",
-            "version": 3,
-        }
+        return b"\n".join([text_at(address, size).data for address, size in places])

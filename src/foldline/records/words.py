@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from foldline.kernels import Bytes, Int, operation, part
+from foldline.kernels import Bytes, Int, operation, operation_like, part
 
 
 @operation
@@ -43,7 +43,19 @@ def store64(_context: Any, array: Any, _index: Any, _word: Any) -> Any:
     return types.void(array, types.int64, types.uint64), generate
 
 
-@operation
+class _Text:
+    """Bytes at an address, as numpy takes them."""
+
+    def __init__(self, address: int, size: int) -> None:
+        self.__array_interface__ = {
+            "data": (address, True),
+            "shape": (size,),
+            "typestr": "|u1",
+            "version": 3,
+        }
+
+
+@operation_like(lambda address, size: np.asarray(_Text(int(address), int(size))))
 def text_at(_context: Any, _address: Any, _size: Any) -> Any:
     """The bytes at an address as a (size,) uint8 array; who calls keeps that memory."""
     from llvmlite import ir

@@ -8,7 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from foldline.log.block import Block, Lines, block_of
-from foldline.log.kafka.gathering import COUNTS, ENDS, GREATEST, KEYS, OFFSETS, SEVERAL, STARTS, TIMES, UNLIKE
+from foldline.log.kafka.gathering import (
+    ADDRESSES,
+    COUNTS,
+    ENDS,
+    GREATEST,
+    KEYS,
+    OFFSETS,
+    SEVERAL,
+    STARTS,
+    TIMES,
+    UNLIKE,
+)
 from foldline.log.kafka.messages import row_of
 from foldline.log.protocol import Row
 from foldline.records.pieces import Pieces
@@ -85,30 +96,33 @@ class MessageChunk:
     """A chunk of messages in columns; see `gathering`.
 
     Args:
-        columns: (7, n + 1), to be changed no more, as the others.
-        data: the payloads, a newline after each.
+        columns: (8, n + 1), to be changed no more, as `besides`.
+        kept: what keeps the payloads where the columns say they are.
         besides: keys and headers.
         said: what `gathering.take` said of them.
+        apart: whether each payload stands somewhere else; if not, they stand together, a newline after each.
     """
 
     def __init__(
-        self, columns: Int64s, data: npt.NDArray[np.uint8], besides: npt.NDArray[np.uint8], said: int
+        self, columns: Int64s, kept: object, besides: npt.NDArray[np.uint8], said: int, *, apart: bool
     ) -> None:
-        self._columns, self._data, self._besides, self._said = columns, data, besides, said
+        self._columns, self._kept, self._besides = columns, kept, besides
+        self._said, self._apart = said, apart
         self._starts = columns[STARTS]
         self.offsets = columns[OFFSETS, :-1]
         self.counts = columns[COUNTS, :-1] if said & SEVERAL else None
-        self.size = len(data) + len(besides) + columns.nbytes + CHUNK_BYTES
+        payloads = int(self._starts[-1] - self._starts[0])
+        self.size = payloads + len(besides) + columns.nbytes + CHUNK_BYTES
 
     def since(self, row: int) -> "MessageChunk":
         """See `Chunk.since`."""
-        return MessageChunk(self._columns[:, row:], self._data, self._besides, self._said)
+        return MessageChunk(self._columns[:, row:], self._kept, self._besides, self._said, apart=self._apart)
 
     def rows(self, start: int, stop: int) -> list[Row]:
         """See `Chunk.rows`."""
         columns = self._columns[:, start : stop + 1]
         payloads, besides = columns[STARTS] - columns[STARTS, 0], columns[ENDS] - columns[ENDS, 0]
-        data = self._data[columns[STARTS, 0] : columns[STARTS, -1]].tobytes()
+        data = self._text(start, stop).joined()
         beside = self._besides[columns[ENDS, 0] : columns[ENDS, -1]].tobytes()
         parts = (
             columns[OFFSETS],
@@ -140,8 +154,14 @@ class MessageChunk:
         if self._said & UNLIKE:
             return None
         columns = self._columns[:, start:stop]
-        text = self._data[self._starts[start] : self._starts[stop] - 1]
-        return Lines(Pieces.of([text]), columns[OFFSETS], columns[COUNTS], columns[GREATEST])
+        return Lines(self._text(start, stop), columns[OFFSETS], columns[COUNTS], columns[GREATEST])
+
+    def _text(self, start: int, stop: int) -> Pieces:
+        """The payloads of some rows."""
+        starts, addresses = self._starts[start : stop + 1], self._columns[ADDRESSES, start:stop]
+        if not self._apart:
+            starts, addresses = starts[[0, -1]], addresses[:1]
+        return Pieces(addresses, np.diff(starts) - 1, self._kept)
 
 
 def _headers(besides: bytes, low: int, high: int) -> list[tuple[str, bytes | None]]:

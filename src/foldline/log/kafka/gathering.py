@@ -1,7 +1,8 @@
 """From librdkafka's messages to columns, in two passes: what there is, then those of one partition after another.
 
-No message becomes an object of Python. What a row is made of when somebody looks at one is copied beside: the key,
-then each header as two int32 (bytes of the name, of the value or -1 for none), name and value.
+No message becomes an object of Python. Small payloads are copied to stand together, large ones stay where they are.
+What a row is made of when somebody looks at one is copied beside: the key, then each header as two int32 (bytes of the
+name, of the value or -1 for none), name and value.
 """
 
 from typing import Any
@@ -21,6 +22,7 @@ from foldline.log.kafka.foreign import (
 )
 from foldline.log.kafka.librdkafka import Message
 from foldline.log.protocol import AHEAD_MS
+from foldline.records.words import text_at
 
 TIMESTAMP, HEADERS, HEADER, DESTROY = range(4)
 """Places of the library's functions in what the loops are given: `FUNCTIONS`, in this order."""
@@ -35,9 +37,10 @@ FIRST, BYTES, BYTES_BESIDE = range(3)
 """Rows of the table of runs, messages of one partition and error: the first, bytes of the payloads with a newline each,
 and of what stands beside."""
 
-OFFSETS, TIMES, GREATEST, KEYS, COUNTS, STARTS, ENDS = range(7)
-"""Rows of the columns of one run: offset, timestamp, greatest time, bytes of the key or -1, records; where the payload
-begins among the payloads, and key and headers among what stands beside. The last two have one more entry, their end."""
+OFFSETS, TIMES, GREATEST, KEYS, COUNTS, ADDRESSES, STARTS, ENDS = range(8)
+"""Rows of the columns of one run: offset, timestamp, greatest time, bytes of the key or -1, records, where the payload
+is in memory; where it begins among the payloads, a newline after each, and key and headers among what stands beside.
+The last two have one more entry, their end."""
 
 SEVERAL, UNLIKE = 1, 2
 """What `take` may say of a run: a message holds several records; a payload is no line of a record as it stands."""
@@ -173,9 +176,12 @@ def _copy_headers(functions: Any, message: Int, besides: Bytes, place: Int, scra
 @patient(lambda *given: given[3] - given[2] + len(given[6]) // 64, nogil=True)
 def take(
     functions: Any, pointers: Any, first: Int, stop: Int, table: Any, columns: Any, data: Any, besides: Any,
-    scratch: Any, at: Int,
+    scratch: Any, at: Int, base: Int,
 ) -> Int:  # fmt: skip
-    """Copies the messages of one run and lets them go; `SEVERAL`, `UNLIKE`, both or 0. O(bytes).
+    """Copies the messages of one run and lets them go, or leaves them where they are, to be let go later. O(bytes).
+
+    Returns:
+        `SEVERAL`, `UNLIKE`, both or 0.
 
     Args:
         functions: (4,) int64 addresses.
@@ -183,11 +189,12 @@ def take(
         first: the first of them to take.
         stop: one more than the last.
         table: (8, m) int64, of `survey`.
-        columns: (7, n + 1) int64, written.
-        data: uint8, written: each payload and a newline.
+        columns: (8, n + 1) int64, written.
+        data: uint8, written: each payload and a newline, if they are to be copied.
         besides: uint8, written: keys and headers.
         scratch: (4,) int64.
         at: its address.
+        base: the address of `data`; 0 where the payloads stay.
     """
     said = 0
     place = beside = np.int64(0)
@@ -196,8 +203,13 @@ def take(
         size, key = table[SIZE, n], table[KEY, n]
         columns[OFFSETS, row], columns[TIMES, row], columns[KEYS, row] = table[OFFSET, n], table[TIME, n], key
         columns[STARTS, row], columns[ENDS, row] = place, beside
-        if size > 0:
-            copy_in(data, place, load_word(message + _PAYLOAD), size)
+        address = load_word(message + _PAYLOAD)
+        if base != 0:
+            if size > 0:
+                copy_in(data, place, address, size)
+            data[place + size] = 10
+            address = base + place
+        columns[ADDRESSES, row] = address
         if key > 0:
             copy_in(besides, beside, load_word(message + _KEY), key)
         several, greatest, letter = False, np.int64(-1), False
@@ -207,7 +219,7 @@ def take(
                 functions, message, besides, beside + max(key, np.int64(0)), scratch, at
             )
         newlines = 0
-        for byte in data[place : place + size]:
+        for byte in text_at(address, size):
             newlines += byte == 10
         columns[COUNTS, row] = newlines + 1 if several else 1
         time = table[TIME, n]
@@ -217,16 +229,29 @@ def take(
         # A dead letter is read as another record; a payload of one record may hold newlines.
         if letter or (newlines > 0 and not several):
             said |= UNLIKE
-        call_nothing(functions[DESTROY], message)
-        data[place + size] = 10
+        if base != 0:
+            call_nothing(functions[DESTROY], message)
         place += size + 1
         beside += table[BESIDE, n]
     columns[STARTS, stop - first], columns[ENDS, stop - first] = place, beside
     return said
 
 
+@patient(lambda *given: len(given[1]), nogil=True)
+def let_go(functions: Any, pointers: Any) -> None:
+    """Lets messages go that stayed where they were.
+
+    Args:
+        functions: (4,) int64 addresses.
+        pointers: (n,) int64 addresses of messages.
+    """
+    for message in pointers:
+        call_nothing(functions[DESTROY], message)
+
+
 def prepare() -> None:
-    """Have both loops compiled, in a process that is here to stay."""
+    """Have the loops compiled, in a process that is here to stay."""
     words, text, table = np.zeros(4, np.int64), np.zeros(0, np.uint8), np.zeros((8, 1), np.int64)
     survey(words, words, 0, table, table, words, 0)
-    take(words, words, 0, 0, table, table, text, text, words, 0)
+    take(words, words, 0, 0, table, table, text, text, words, 0, 0)
+    let_go(words, words[:0])

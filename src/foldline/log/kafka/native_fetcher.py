@@ -1,10 +1,15 @@
-"""Fetching from librdkafka itself: messages are copied from its memory into columns, a batch at a time."""
+"""Fetching from librdkafka itself: messages become columns, a batch at a time.
+
+Messages of few bytes are copied out of the library's memory. Of large ones the payloads stay there until nobody looks
+at them any more, and the client with them: it is let go when it is closed and the last of its messages is.
+"""
 
 import ctypes
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from confluent_kafka import KafkaError, KafkaException
@@ -12,14 +17,39 @@ from confluent_kafka import KafkaError, KafkaException
 from foldline.errors import LogError
 from foldline.log.kafka import gathering
 from foldline.log.kafka.buffers import Buffers
-from foldline.log.kafka.chunk import MessageChunk
+from foldline.log.kafka.chunk import Int64s, MessageChunk
 from foldline.log.kafka.fetcher import EOF, Fetched, Place
 from foldline.log.kafka.librdkafka import CONSUMER, ERROR_CALLBACK, LOG_CALLBACK, Librdkafka
 
 DRAIN = 8_000
 """Messages taken from the library at once."""
 
+STAYING_BYTES: Final = 4096
+"""Payloads of so many bytes, or more, stay where they are: looking at each costs less than copying it."""
+
+STAYING_SHARE: Final = 8
+"""What stays keeps all that came in one answer of the cluster; so it must be that part of what came, or more."""
+
 _TEXT_BYTES = 512
+
+
+class _Client:
+    """A client of the library, which may only be destroyed after the last of its messages."""
+
+    def __init__(self, library: Librdkafka, address: int) -> None:
+        self.address = address
+        weakref.finalize(self, library.destroy, address).atexit = False
+
+
+class _Staying:
+    """Messages that stay in the library's memory as long as this is there."""
+
+    def __init__(self, client: _Client | None, functions: Int64s, pointers: Int64s) -> None:
+        weakref.finalize(self, _let_go, client, functions, pointers).atexit = False
+
+
+def _let_go(_client: _Client | None, functions: Int64s, pointers: Int64s) -> None:
+    gathering.let_go(functions, pointers)
 
 
 class NativeFetcher:
@@ -48,9 +78,10 @@ class NativeFetcher:
             ERROR_CALLBACK(lambda _client, code, reason, _: note(KafkaError(code, _text(reason)))),
             LOG_CALLBACK(lambda _client, level, facility, text: _log(logger, level, facility, text)),
         )
-        self._client = self._made(settings)
+        self._client: int = self._made(settings)
+        self._owner: _Client | None = _Client(library, self._client)
         # Other threads change what is fetched; none may come to a client that is gone.
-        self._using, self._closed = threading.Lock(), False
+        self._using, self._closed, self._is_interrupted = threading.Lock(), False, False
         library.set_log_queue(self._client, None)
         library.poll_set_consumer(self._client)
         self._queue = library.queue_get_consumer(self._client)
@@ -85,14 +116,15 @@ class NativeFetcher:
     def fetch(self, timeout_s: float) -> Fetched:
         """See `Fetcher.fetch`."""
         fetched = Fetched()
+        self._is_interrupted = True
         first = self._library.consumer_poll(self._client, round(timeout_s * 1000))
-        if first is None:
-            return fetched
-        self._pointers[0] = first
-        more = self._library.consume_batch_queue(
-            self._queue, 0, self._pointers.ctypes.data + self._pointers.itemsize, DRAIN - 1
-        )
-        self._gather(1 + max(0, more), fetched)
+        if first is not None:
+            self._pointers[0] = first
+            more = self._library.consume_batch_queue(
+                self._queue, 0, self._pointers.ctypes.data + self._pointers.itemsize, DRAIN - 1
+            )
+            self._gather(1 + max(0, more), fetched)
+        self._is_interrupted = False
         return fetched
 
     def close(self) -> None:
@@ -102,7 +134,10 @@ class NativeFetcher:
                 self._closed = True
                 self._library.consumer_close(self._client)
                 self._library.queue_destroy(self._queue)
-                self._library.destroy(self._client)
+                if self._is_interrupted:
+                    # By Ctrl-C, say: nobody knows of messages that may have been in hand, so the client stays.
+                    _left_behind.append(self._owner)
+                self._owner = None
 
     def _check_open(self) -> None:
         if self._closed:
@@ -146,17 +181,24 @@ class NativeFetcher:
         found = gathering.survey(self._functions, self._pointers, count, self._table, self._runs, scratch, at)
         runs = zip(*self._runs[:, :found].tolist(), strict=True)
         stops = [*self._runs[gathering.FIRST, 1:found].tolist(), count]
+        everything = int(self._runs[gathering.BYTES, :found].sum())
         for (first, size, beside), stop in zip(runs, stops, strict=True):
             if self._table[gathering.ERROR, first]:
                 self._note(first, stop, fetched)
                 continue
             place = self._place(first)
-            columns = np.empty((7, stop - first + 1), np.int64)
-            data, besides = self._buffers.array(size), np.empty(beside, np.uint8)
+            columns = np.empty((8, stop - first + 1), np.int64)
+            stays = size >= STAYING_BYTES * (stop - first) and size * STAYING_SHARE >= everything
+            data = _NOTHING if stays else self._buffers.array(size)
+            besides = np.empty(beside, np.uint8)
             said = gathering.take(
-                self._functions, self._pointers, first, stop, self._table, columns, data, besides, scratch, at
-            )
-            fetched.chunks.append((place, MessageChunk(columns, data, besides, said)))
+                self._functions, self._pointers, first, stop, self._table, columns, data, besides, scratch, at,
+                0 if stays else data.ctypes.data,
+            )  # fmt: skip
+            kept: object = data
+            if stays:
+                kept = _Staying(self._owner, self._functions, self._pointers[first:stop].copy())
+            fetched.chunks.append((place, MessageChunk(columns, kept, besides, said, apart=stays)))
 
     def _note(self, first: int, stop: int, fetched: Fetched) -> None:
         for n in range(first, stop):
@@ -172,6 +214,12 @@ class NativeFetcher:
     def _place(self, n: int) -> Place:
         topic = self._library.topic_name(int(self._table[gathering.TOPIC, n]))
         return _text(topic), int(self._table[gathering.PARTITION, n])
+
+
+_NOTHING: Final = np.zeros(0, np.uint8)
+
+_left_behind: Final[list[_Client | None]] = []
+"""Clients that are never destroyed."""
 
 
 def _text(given: bytes | None) -> str:

@@ -10,13 +10,14 @@ import numpy as np
 
 from foldline.log.kafka.chunk import Chunk, Selection, records_of
 
-FULL_ROWS: Final = 40_000
-FULL_BYTES: Final = 4 << 20
-"""Rows waiting to be read beyond which the stream takes no more for now."""
+FULL_ROWS: Final = 20_000
+FULL_BYTES: Final = 2 << 20
+"""Rows waiting to be read beyond which the stream takes no more for now: a micro-batch or more."""
 
-KEPT_ROWS: Final = 10_000
-KEPT_BYTES: Final = 1 << 20
-"""Rows already read that stay at hand, for another reader of the partition that is a little behind."""
+KEPT_ROWS: Final = 2_000
+KEPT_BYTES: Final = 128 << 10
+"""Rows already read that stay at hand, for another reader of the partition that is a little behind. Not more: what is
+fetched next finds its place where they were, while that is still in the processor's cache."""
 
 
 _Held = tuple[int, int, int]

@@ -6,7 +6,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 
 from foldline.fold.layout import Dangling, Held, Int64s, Mark, Seen, State, Status
-from foldline.fold.zeros import zeros
 
 LEAST: Final = 64
 """Least capacity of a ring and least slots of a table; powers of two."""
@@ -113,7 +112,7 @@ def narrowed_rings(state: AnyState, rings: Sequence[Ring], tables: Sequence[Tabl
 def resized(state: AnyState, ring: Ring, capacity: int) -> AnyState:
     """The state with its ring in a new array of that capacity. O(capacity)."""
     rows: Int64s = getattr(state, ring.field)
-    moved = zeros(capacity, ring.width)
+    moved = np.zeros((capacity, ring.width), np.int64)
     place, tail = int(state.marks[ring.head]), int(state.marks[ring.tail])
     while place < tail:
         # As many as stand together on both sides: a slice is moved for much less than rows picked one by one.
@@ -131,7 +130,7 @@ def indexed(state: AnyState, table: Table) -> AnyState:
 
     rows: Int64s = getattr(state, table.ring.field)
     held = live(state, table.ring)
-    slots = zeros(max(LEAST, _power_of_two(held * (16 if held <= SMALL else 8) // 3 + 1)))
+    slots = np.zeros(max(LEAST, _power_of_two(held * (16 if held <= SMALL else 8) // 3 + 1)), np.int64)
     head, tail = int(state.marks[table.ring.head]), int(state.marks[table.ring.tail])
     state.marks[table.used] = fill(slots, rows, head, tail, int(table.column), int(table.matched))
     changed: AnyState = state._replace(**{table.field: slots})

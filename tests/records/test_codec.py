@@ -57,8 +57,8 @@ def _rows_left(data: bytes) -> int:
     counts = np.empty(7, np.int64)
     pieces = Pieces.of([buffer])
     scan(
-        pieces.addresses, pieces.sizes, np.empty(n, np.int8), np.empty(n, np.int64), np.empty((5, n, 2), np.uint64),
-        np.empty((3, n)), np.empty((2, n), np.int32), np.zeros((2, 2 << n.bit_length()), np.int32),
+        pieces.addresses, pieces.sizes, np.zeros(n, np.int8), np.zeros(n, np.int64), np.zeros((5, n, 2), np.uint64),
+        np.full((3, n), np.nan), np.full((2, n), -1, np.int32), np.zeros((2, 2 << n.bit_length()), np.int32),
         np.empty((2, n, 2), np.int64), np.empty(len(data), np.uint8), np.empty((3, n), np.int64), counts,
         np.empty((3, 2), np.int64), np.empty(2),
     )  # fmt: skip

@@ -261,9 +261,10 @@ def _scanned(pieces: Pieces, count: int, data: bytes | None = None) -> Columns:
         count: how many.
         data: the pieces joined, where that is at hand.
     """
-    kind, time = np.empty(count, np.int8), np.empty(count, np.int64)
-    hashes, numbers = np.empty((5, count, 2), np.uint64), np.empty((3, count))
-    codes, tables = np.empty((2, count), np.int32), np.zeros((2, 2 << count.bit_length()), np.int32)
+    # Cleared at once and not by the scanner: it then writes to half as many places, as many as the processor can follow.
+    kind, time = np.zeros(count, np.int8), np.zeros(count, np.int64)
+    hashes, numbers = np.zeros((5, count, 2), np.uint64), np.full((3, count), np.nan)
+    codes, tables = np.full((2, count), -1, np.int32), np.zeros((2, 2 << count.bit_length()), np.int32)
     spans, texts = np.empty((2, count, 2), np.int64), np.empty(pieces.size, np.uint8)
     left, counts = np.empty((3, count), np.int64), np.empty(7, np.int64)
     before, values = np.empty((3, 2), np.int64), np.empty(2)

@@ -127,7 +127,7 @@ def _end(buffer: Bytes, place: Int) -> Int:
     return LEFT
 
 
-@inlined
+@part
 def _clear(row: Int, kinds: Any, times: Any, hashes: Any, numbers: Any, codes: Any) -> None:
     kinds[row], times[row] = 0, 0
     for which in range(5):
@@ -164,7 +164,6 @@ def _line(
     spans: Any, texts: Any, counts: Any, before: Any, values: Any,
 ) -> Int:  # fmt: skip
     """Reads one line into its row; the place after it, or LEFT with the row clear."""
-    _clear(row, kinds, times, hashes, numbers, codes)
     counts[START], counts[STOP] = 0, 0
     end, kind, time = _opened(buffer, place)
     if end >= 0:
@@ -197,11 +196,11 @@ def scan(
     Args:
         addresses: (k,) int64, see `Pieces`; n lines in all.
         sizes: (k,) int64, likewise.
-        kinds: (n,) int8, written; 0 on rows left.
-        times: (n,) int64, written; 0 on rows left.
-        hashes: (5, n, 2) uint64, written: id, unit, reward id, experiment, variant.
-        numbers: (3, n) float64, written: value, propensity, probability.
-        codes: (2, n) int32, written: action, name.
+        kinds: (n,) int8, zeros, written save on rows left, as the others.
+        times: (n,) int64, zeros, written.
+        hashes: (5, n, 2) uint64, zeros, written: id, unit, reward id, experiment, variant.
+        numbers: (3, n) float64, NaN, written: value, propensity, probability.
+        codes: (2, n) int32, -1, written: action, name.
         tables: (2, power of two above 2 n) int32, zeros, scratch.
         spans: (2, n, 2) int64, written: where among the texts each action and name stands; (0, 0) is the name `reward`.
         texts: uint8, as large as all pieces, written: actions and names, each once.

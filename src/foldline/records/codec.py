@@ -261,7 +261,7 @@ def _scanned(pieces: Pieces, count: int, data: bytes | None = None) -> Columns:
         count: how many.
         data: the pieces joined, where that is at hand.
     """
-    # Cleared at once and not by the scanner: it then writes to half as many places, as many as the processor can follow.
+    # Cleared at once and not by the scanner: it then writes to half as many places, which a processor can follow.
     kind, time = np.zeros(count, np.int8), np.zeros(count, np.int64)
     hashes, numbers = np.zeros((5, count, 2), np.uint64), np.full((3, count), np.nan)
     codes, tables = np.full((2, count), -1, np.int32), np.zeros((2, 2 << count.bit_length()), np.int32)

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from foldline import kernels
 from foldline.errors import LogError
 from foldline.kernels import as_it_stands
-from foldline.log.kafka import gathering
+from foldline.log.kafka import gathering, native_fetcher
 from foldline.log.kafka import librdkafka as binding
 from foldline.log.kafka.clients import Clients
 from foldline.log.kafka.faults import DENIED
@@ -97,11 +97,18 @@ def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     if request.param == "compiled":
         monkeypatch.setattr(kernels, "_turns_left", 0)
     else:
-        monkeypatch.setattr(gathering, "survey", as_it_stands(gathering.survey))
-        monkeypatch.setattr(gathering, "take", as_it_stands(gathering.take))
+        for name in ("survey", "take", "let_go"):
+            monkeypatch.setattr(gathering, name, as_it_stands(getattr(gathering, name)))
 
 
-@pytest.mark.usefixtures("_loops")
+@pytest.fixture(params=["copied", "staying"])
+def _payloads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where payloads are after fetching: with all others, or where the library has them; even the smallest."""
+    monkeypatch.setattr(native_fetcher, "STAYING_BYTES", 0 if request.param == "staying" else 1 << 40)
+    monkeypatch.setattr(native_fetcher, "STAYING_SHARE", 1 << 40)
+
+
+@pytest.mark.usefixtures("_loops", "_payloads")
 def test_rows_are_those_of_the_clients_objects(odd: str) -> None:
     """Offsets, times, keys, headers, counts and payloads, whoever wrote the messages."""
     rows = _read(odd)
@@ -110,7 +117,7 @@ def test_rows_are_those_of_the_clients_objects(odd: str) -> None:
     assert {row.count for row in rows} == {1, 3}
 
 
-@pytest.mark.usefixtures("_loops")
+@pytest.mark.usefixtures("_loops", "_payloads")
 def test_blocks_say_what_the_rows_say(odd: str) -> None:
     """However they are cut; payloads that are no lines as they stand are left to the rows."""
     with KafkaLog(odd) as log:
@@ -133,7 +140,7 @@ def test_blocks_say_what_the_rows_say(odd: str) -> None:
         assert lines == 0
 
 
-@pytest.mark.usefixtures("_loops")
+@pytest.mark.usefixtures("_loops", "_payloads")
 def test_lines_of_plain_and_packed_messages_decode_as_rows_do(broker: Shared, kafka_url: str) -> None:
     """Across what came together, from anywhere, and without an object for each message."""
     with KafkaLog(kafka_url) as log:

@@ -30,6 +30,9 @@ TRANSACTION_S: Final = 10.0
 MESSAGE_BYTES: Final = 8 << 20
 """Largest message appended, and taken by topics made here."""
 
+FETCH_BYTES: Final = MESSAGE_BYTES + (1 << 16)
+"""Bytes of all partitions in one answer; the client takes no less than its largest message."""
+
 Made = TypeVar("Made", Consumer, Producer, AdminClient, NativeFetcher)
 
 
@@ -116,9 +119,12 @@ class Clients:
         }
         # With librdkafka's second of backing off a full queue stands still; with its 64 MB a reader holds as much.
         # Brokers answer one request of a connection after another: while a fetch waits, nothing else is answered.
+        # What a broker answers may be ten times as large once it is unpacked.
         tuned = {
             "fetch.wait.max.ms": 10,
             "fetch.queue.backoff.ms": 5,
+            "fetch.message.max.bytes": 256 << 10,
+            "fetch.max.bytes": FETCH_BYTES,
             "queued.min.messages": 5_000,
             "queued.max.messages.kbytes": 2048,
             "fetch.error.backoff.ms": 50,
@@ -139,8 +145,13 @@ class Clients:
         tuned = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 1500, "max.poll.interval.ms": 30_000}
         return self._make(Consumer, tuned | self._common() | own)
 
-    def producer(self, transactional_id: str | None = None) -> Producer:
-        """A client that appends idempotently, acknowledged by all replicas in sync."""
+    def producer(self, transactional_id: str | None = None, *, compresses: bool = True) -> Producer:
+        """A client that appends idempotently, acknowledged by all replicas in sync.
+
+        Args:
+            transactional_id: of one that writes transactions.
+            compresses: whether it compresses what it sends, unless the address says otherwise.
+        """
         own: dict[str, Any] = {"enable.idempotence": True, "acks": "all"}
         if transactional_id is not None:
             own |= {"transactional.id": transactional_id}
@@ -148,6 +159,7 @@ class Clients:
         # another leads (confluentinc/librdkafka#2565, #3692); here appends wait for each other anyway.
         tuned = {
             "linger.ms": 0,
+            "compression.type": "lz4" if compresses else "none",
             "max.in.flight.requests.per.connection": 1,
             "message.max.bytes": MESSAGE_BYTES + (1 << 16),
             "message.timeout.ms": round(CALL_S * 1000),

@@ -91,7 +91,8 @@ class Leases:
         self._clock = clock
         self._topic = clients.address.on_cluster(LEASES)
         self._lock = threading.RLock()
-        self._own = Transactor(clients, id)
+        # Most of what is written under leases is ids of states, of which compressing makes nothing less.
+        self._own = Transactor(clients, id, compresses=False)
         self._free = Transactor(clients, clients.address.on_cluster("foldline.free-leases"))
         self._position = 0
         self._table: dict[str, Held] = {}
@@ -217,7 +218,11 @@ class Leases:
     def _guard(self, held: Held) -> Transactor:
         if not held.guard:
             return self._free
-        return self._own if held.guard == self._own.id else Transactor(self._clients, held.guard)
+        return (
+            self._own
+            if held.guard == self._own.id
+            else Transactor(self._clients, held.guard, compresses=False)
+        )
 
     def _settle(self, transactor: Transactor) -> bool:
         """Begin as a guard and know all leases that it guards; False where others' transactions do not end."""

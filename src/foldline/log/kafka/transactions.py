@@ -26,13 +26,19 @@ class Fenced(Exception):
 class Transactor:
     """Commits transactions under one id. Not thread-safe.
 
+    Args:
+        clients: make its producers.
+        id: transactional id.
+        compresses: whether what is committed is compressed.
+
     Attributes:
         id: transactional id.
         is_fresh: True from a start until `settled`: what others did under the id before is yet to be read.
     """
 
-    def __init__(self, clients: Clients, id: str) -> None:
+    def __init__(self, clients: Clients, id: str, *, compresses: bool = True) -> None:
         self.id = id
+        self._compresses = compresses
         self.is_fresh = True
         self._clients = clients
         self._producer: Producer | None = None
@@ -45,7 +51,7 @@ class Transactor:
         """
         if self._producer is not None:
             return
-        producer = self._clients.producer(self.id)
+        producer = self._clients.producer(self.id, compresses=self._compresses)
         deadline = time.monotonic() + CALL_S
         while True:
             try:

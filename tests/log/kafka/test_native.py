@@ -97,8 +97,8 @@ def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     if request.param == "compiled":
         monkeypatch.setattr(kernels, "_turns_left", 0)
     else:
-        for name in ("survey", "take", "let_go"):
-            monkeypatch.setattr(gathering, name, as_it_stands(getattr(gathering, name)))
+        monkeypatch.setattr(gathering, "survey", as_it_stands(gathering.survey))
+        monkeypatch.setattr(gathering, "take", as_it_stands(gathering.take))
 
 
 @pytest.fixture(params=["copied", "staying"])

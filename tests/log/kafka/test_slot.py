@@ -61,7 +61,7 @@ def test_what_an_interrupted_fetch_had_in_hand_is_fetched_again(
     assert log.read("t", 0, 0, max_records=10 * size)
     log.append([_batch("t", 0, first, size) for first in range(20 * size, 40 * size, size)])
     end = log.offsets("t", 0)[1]
-    kind = type(log._clients.fetcher())
+    kind = type(log._reader._slots[0]._fetcher)
     interrupted: list[Fetched] = []
     fetch: Callable[[NativeFetcher | ObjectFetcher, float], Fetched] = kind.fetch
 

@@ -237,21 +237,8 @@ def take(
     return said
 
 
-@patient(lambda *given: len(given[1]), nogil=True)
-def let_go(functions: Any, pointers: Any) -> None:
-    """Lets messages go that stayed where they were.
-
-    Args:
-        functions: (4,) int64 addresses.
-        pointers: (n,) int64 addresses of messages.
-    """
-    for message in pointers:
-        call_nothing(functions[DESTROY], message)
-
-
 def prepare() -> None:
-    """Have the loops compiled, in a process that is here to stay."""
+    """Have both loops compiled, in a process that is here to stay."""
     words, text, table = np.zeros(4, np.int64), np.zeros(0, np.uint8), np.zeros((8, 1), np.int64)
     survey(words, words, 0, table, table, words, 0)
     take(words, words, 0, 0, table, table, text, text, words, 0, 0)
-    let_go(words, words[:0])

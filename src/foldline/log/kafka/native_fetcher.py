@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException
 from foldline.errors import LogError
 from foldline.log.kafka import gathering
 from foldline.log.kafka.buffers import Buffers
-from foldline.log.kafka.chunk import Int64s, MessageChunk
+from foldline.log.kafka.chunk import MessageChunk
 from foldline.log.kafka.fetcher import EOF, Fetched, Place
 from foldline.log.kafka.librdkafka import CONSUMER, ERROR_CALLBACK, LOG_CALLBACK, Librdkafka
 
@@ -34,22 +34,20 @@ _TEXT_BYTES = 512
 
 
 class _Client:
-    """A client of the library, which may only be destroyed after the last of its messages."""
-
-    def __init__(self, library: Librdkafka, address: int) -> None:
-        self.address = address
-        weakref.finalize(self, library.destroy, address).atexit = False
+    """Stands for a client of the library: of all that is the client's, what stays holds this."""
 
 
 class _Staying:
     """Messages that stay in the library's memory as long as this is there."""
 
-    def __init__(self, client: _Client | None, functions: Int64s, pointers: Int64s) -> None:
-        weakref.finalize(self, _let_go, client, functions, pointers).atexit = False
+    def __init__(self, client: _Client | None, library: Librdkafka, pointers: list[int]) -> None:
+        weakref.finalize(self, _let_go, client, library, pointers).atexit = False
 
 
-def _let_go(_client: _Client | None, functions: Int64s, pointers: Int64s) -> None:
-    gathering.let_go(functions, pointers)
+def _let_go(_client: _Client | None, library: Librdkafka, pointers: list[int]) -> None:
+    # Called anywhere, even while something is being imported: nothing may be compiled here.
+    for message in pointers:
+        library.message_destroy(message)
 
 
 class NativeFetcher:
@@ -79,7 +77,7 @@ class NativeFetcher:
             LOG_CALLBACK(lambda _client, level, facility, text: _log(logger, level, facility, text)),
         )
         self._client: int = self._made(settings)
-        self._owner: _Client | None = _Client(library, self._client)
+        self._owner: _Client | None = _Client()
         # Other threads change what is fetched; none may come to a client that is gone.
         self._using, self._closed, self._is_interrupted = threading.Lock(), False, False
         library.set_log_queue(self._client, None)
@@ -134,9 +132,10 @@ class NativeFetcher:
                 self._closed = True
                 self._library.consumer_close(self._client)
                 self._library.queue_destroy(self._queue)
-                if self._is_interrupted:
-                    # By Ctrl-C, say: nobody knows of messages that may have been in hand, so the client stays.
-                    _left_behind.append(self._owner)
+                # After an interrupted fetch nobody knows of the messages that were in hand: the client stays, as does
+                # one that was never closed. It would wait for them for ever.
+                if self._owner is not None and not self._is_interrupted:
+                    weakref.finalize(self._owner, self._library.destroy, self._client).atexit = False
                 self._owner = None
 
     def _check_open(self) -> None:
@@ -197,7 +196,7 @@ class NativeFetcher:
             )  # fmt: skip
             kept: object = data
             if stays:
-                kept = _Staying(self._owner, self._functions, self._pointers[first:stop].copy())
+                kept = _Staying(self._owner, self._library, self._pointers[first:stop].tolist())
             fetched.chunks.append((place, MessageChunk(columns, kept, besides, said, apart=stays)))
 
     def _note(self, first: int, stop: int, fetched: Fetched) -> None:
@@ -217,9 +216,6 @@ class NativeFetcher:
 
 
 _NOTHING: Final = np.zeros(0, np.uint8)
-
-_left_behind: Final[list[_Client | None]] = []
-"""Clients that are never destroyed."""
 
 
 def _text(given: bytes | None) -> str:

@@ -7,7 +7,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from foldline.errors import LogError
 from foldline.log.kafka.address import Address
-from foldline.log.kafka.settings import TAKEN_BYTES, Standing, check_standing, faults_of, settings_for
+from foldline.log.kafka.clients import SENT_BYTES
+from foldline.log.kafka.settings import Standing, check_standing, faults_of, settings_for
 from foldline.log.open import open_log
 from foldline.log.protocol import Topic
 from tests.log.kafka.altering import alter
@@ -140,7 +141,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         check_standing(wrong, Topic("t"), Address("one:9092", namespace="shop"))
     assert (
         "--bootstrap-server one:9092 --alter --entity-type topics --entity-name shop.t --add-config "
-        f"message.timestamp.type=CreateTime,max.message.bytes={TAKEN_BYTES}" in str(raised.value)
+        f"message.timestamp.type=CreateTime,max.message.bytes={SENT_BYTES}" in str(raised.value)
     )
 
 

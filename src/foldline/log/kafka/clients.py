@@ -30,8 +30,8 @@ TRANSACTION_S: Final = 10.0
 MESSAGE_BYTES: Final = 8 << 20
 """Largest message appended, and taken by topics made here."""
 
-FETCH_BYTES: Final = MESSAGE_BYTES + (1 << 16)
-"""Bytes of all partitions in one answer; the client takes no less than its largest message."""
+SENT_BYTES: Final = MESSAGE_BYTES + (1 << 16)
+"""The same with what the client puts around it: what topics made here take, and all partitions in one answer."""
 
 Made = TypeVar("Made", Consumer, Producer, AdminClient, NativeFetcher)
 
@@ -119,12 +119,12 @@ class Clients:
         }
         # With librdkafka's second of backing off a full queue stands still; with its 64 MB a reader holds as much.
         # Brokers answer one request of a connection after another: while a fetch waits, nothing else is answered.
-        # What a broker answers may be ten times as large once it is unpacked.
+        # What a broker answers is compressed, and many times as large once it is unpacked.
         tuned = {
             "fetch.wait.max.ms": 10,
             "fetch.queue.backoff.ms": 5,
             "fetch.message.max.bytes": 256 << 10,
-            "fetch.max.bytes": FETCH_BYTES,
+            "fetch.max.bytes": SENT_BYTES,
             "queued.min.messages": 5_000,
             "queued.max.messages.kbytes": 2048,
             "fetch.error.backoff.ms": 50,
@@ -161,7 +161,7 @@ class Clients:
             "linger.ms": 0,
             "compression.type": "lz4" if compresses else "none",
             "max.in.flight.requests.per.connection": 1,
-            "message.max.bytes": MESSAGE_BYTES + (1 << 16),
+            "message.max.bytes": SENT_BYTES,
             "message.timeout.ms": round(CALL_S * 1000),
         }
         if transactional_id is not None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from foldline.errors import LogError
 from foldline.log.kafka.address import REPLICATION, Address
-from foldline.log.kafka.clients import MESSAGE_BYTES
+from foldline.log.kafka.clients import SENT_BYTES
 from foldline.log.kafka.faults import OLDEST
 from foldline.log.protocol import AHEAD_MS, Topic
 from foldline.log.validation import check_same
@@ -18,8 +18,6 @@ from foldline.log.validation import check_same
 SEGMENT_BYTES: Final = 64 << 20
 """Of compacted topics: only closed segments are compacted, and Kafka's default closes them at 1 GB."""
 
-TAKEN_BYTES: Final = MESSAGE_BYTES + (1 << 16)
-"""Largest message that topics take: the largest appended, and what Kafka adds."""
 
 _AHEAD: Final = "message.timestamp.after.max.ms"
 _BEHIND: Final = "message.timestamp.before.max.ms"
@@ -68,7 +66,7 @@ def settings_for(topic: Topic) -> dict[str, str]:
     """The settings a topic is made with."""
     settings = {
         _CLEANUP: topic.cleanup,
-        _SIZE: str(TAKEN_BYTES),
+        _SIZE: str(SENT_BYTES),
         _STAMPS: "CreateTime",
         _AHEAD: str(AHEAD_MS),
     }
@@ -113,9 +111,9 @@ def faults_of(standing: Standing, asked: Topic, copies: int) -> Iterator[Fault]:
     if settings[_STAMPS] != "CreateTime":
         why = "the brokers would put their own times in place of the records'"
         yield Fault(_STAMPS, settings[_STAMPS], "CreateTime", why, True)
-    if int(settings[_SIZE]) < TAKEN_BYTES:
+    if int(settings[_SIZE]) < SENT_BYTES:
         why = "states, bundles and dead letters that are larger could not be written"
-        yield Fault(_SIZE, settings[_SIZE], f"{TAKEN_BYTES}", why, True)
+        yield Fault(_SIZE, settings[_SIZE], f"{SENT_BYTES}", why, True)
     if 0 < standing.copies < copies:
         why = f"fewer copies than {REPLICATION} asks for would be what an acknowledgement rests on"
         yield Fault(_COPIES, f"{standing.copies}", f"{copies}", why, True)

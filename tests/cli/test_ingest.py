@@ -20,7 +20,8 @@ from foldline.engine.restore import rows_from
 from foldline.log.open import open_log
 from foldline.log.protocol import Batch, Log, Topic
 from tests.cli.conftest import Ran
-from tests.serving.processes import Process, free_port
+from tests.serving.processes import Process
+from tools.ports import free_ports
 
 Run = Callable[..., Ran]
 
@@ -298,7 +299,7 @@ def test_up_copies_too(tmp_path: Path) -> None:
     with open_log(url) as log:
         log.create(Topic("orders", 3))
         produce(log, 0, 50)
-        with Process("up", "--log", url, "--config", str(config), "--port", str(free_port())) as up:
+        with Process("up", "--log", url, "--config", str(config), "--port", str(free_ports()[0])) as up:
             base = up.ready()["url"]
             with httpx.Client(base_url=base, timeout=30) as client:
                 deadline = time.monotonic() + 60

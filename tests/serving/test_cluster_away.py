@@ -14,9 +14,10 @@ import foldline as fl
 from foldline.log.open import open_log
 from foldline.log.outbox.mirror import MIRROR
 from tests.serving.load import Load
-from tests.serving.processes import Process, free_port
+from tests.serving.processes import Process
 from tools.kafka.cluster import Cluster
 from tools.kafka.sharing import Shared
+from tools.ports import free_ports
 
 CONFIG = '[loops.news]\nactions = ["a", "b"]\nsalt = "salt"\npartitions = 2\n'
 
@@ -112,7 +113,7 @@ def test_broker_and_service_killed_under_load_lose_and_double_nothing(
 ) -> None:
     """The broker is killed; the service goes on, is killed with its outbox full, starts without the broker; drains."""
     url = f"kafka://{cluster.bootstrap}"
-    config, outbox, port = tmp_path / "foldline.toml", tmp_path / "outbox.db", str(free_port())
+    config, outbox, port = tmp_path / "foldline.toml", tmp_path / "outbox.db", str(free_ports()[0])
     config.write_text(CONFIG)
     serve = ["serve", "--log", url, "--port", port, "--config", str(config), "--outbox", str(outbox)]
     with Process("learn", "--log", url, "--config", str(config)) as learn, Process(*serve) as first:

@@ -14,7 +14,8 @@ import pytest
 import foldline as fl
 from foldline.log.open import open_log
 from tests.serving.load import Load
-from tests.serving.processes import Process, free_port
+from tests.serving.processes import Process
+from tools.ports import free_ports
 
 CONFIG = '[loops.news]\nactions = ["a", "b"]\nsalt = "salt"\npartitions = 2\n'
 
@@ -84,7 +85,7 @@ def _kill_and_start(processes: list[Process], which: int, command: list[str]) ->
 
 def test_up_killed_ten_times_loses_and_doubles_nothing(url: str, config: Path) -> None:
     """Clients send again what was not answered, with the same ids."""
-    port = str(free_port())
+    port = str(free_ports()[0])
     command = ["up", "--log", url, "--port", port, "--config", str(config)]
     rng = random.Random(20)
     with _running(command) as processes:
@@ -103,7 +104,7 @@ def test_up_killed_ten_times_loses_and_doubles_nothing(url: str, config: Path) -
 
 def test_serve_and_learn_killed_in_turn_lose_and_double_nothing(url: str, config: Path) -> None:
     """In several processes on one file; the survivor goes on."""
-    port = str(free_port())
+    port = str(free_ports()[0])
     serve = ["serve", "--log", url, "--port", port, "--config", str(config)]
     learn = ["learn", "--log", url, "--config", str(config)]
     rng = random.Random(21)

@@ -8,18 +8,17 @@ them to come by.
 
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tools.kafka.certificates import STORE_PASSWORD, make_certificates
 from tools.kafka.jars import fetch
+from tools.ports import free_ports
 
 CLUSTER_ID = "Zm9sZGxpbmUtdGVzdHMhIQ"
 """Any 16 bytes in base64url."""
@@ -33,6 +32,9 @@ LISTENERS = {
     "TLS": "SASL_SSL",
     "BEHIND": "PLAINTEXT",
 }
+
+PORTS_A_NODE = len(LISTENERS) + 1
+"""One of each listener, and that of the proxy."""
 
 LOGGING = """rootLogger.level=WARN
 rootLogger.appenderRef.c.ref=C
@@ -57,7 +59,7 @@ class Cluster:
     def __init__(self, folder: Path, version: str | None = None) -> None:
         self.folder = folder
         self._version = version
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     @property
     def bootstrap(self) -> str:
@@ -95,11 +97,11 @@ class Cluster:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "log4j2.properties").write_text(LOGGING)
         names = [*LISTENERS, "PROXY"]
-        each = len(names)
-        ports = _free_ports(each * nodes) if port is None else list(range(port, port + each * nodes))
+        count = PORTS_A_NODE * nodes
+        ports = free_ports(count) if port is None else list(range(port, port + count))
         settings = {
             "jars": str(jars),
-            "nodes": [dict(zip(names, ports[each * n :], strict=False)) for n in range(nodes)],
+            "nodes": [dict(zip(names, ports[PORTS_A_NODE * n :], strict=False)) for n in range(nodes)],
         }
         self._file.write_text(json.dumps(settings))
         for node in range(nodes):
@@ -119,7 +121,7 @@ class Cluster:
         """Start a node on its own data."""
         with open(self.folder / f"node{node}.log", "ab") as out:
             process = self._java("kafka.Kafka", str(self._settings_file(node)), heap="512m", out=out)
-        self._children.append(process)
+        self._children[node] = process
         self._pid_file(node).write_text(str(process.pid))
         if wait:
             self._await([node])
@@ -142,7 +144,7 @@ class Cluster:
 
     def running(self) -> set[int]:
         """The nodes whose processes are alive."""
-        for child in self._children:
+        for child in self._children.values():
             child.poll()
         return {
             node
@@ -151,9 +153,14 @@ class Cluster:
         }
 
     def last_words(self, node: int) -> str:
-        """The last line that a node wrote."""
-        lines = (self.folder / f"node{node}.log").read_text(errors="replace").splitlines()
-        return lines[-1] if lines else "none"
+        """The last line that a node wrote; of an exception's trace, the causes and not the frames."""
+        words: list[str] = []
+        for line in reversed((self.folder / f"node{node}.log").read_text(errors="replace").splitlines()):
+            if not line.startswith("\t"):
+                words.insert(0, line)
+                if not line.startswith("Caused by: "):
+                    break
+        return "; ".join(words) or "none"
 
     @property
     def _file(self) -> Path:
@@ -234,6 +241,9 @@ class Cluster:
         deadline = time.monotonic() + seconds
         ports = self._read()["nodes"]
         while not all(_answers(ports[node]["PLAINTEXT"]) for node in nodes):
+            for node in nodes:
+                if self._children[node].poll() is not None:
+                    raise RuntimeError(f"node {node} did not start; its last words: {self.last_words(node)}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"no answer within {seconds:g} s; see {self.folder}/node*.log")
             time.sleep(0.05)
@@ -246,27 +256,11 @@ class Cluster:
         deadline = time.monotonic() + seconds
         while any(map(_is_alive, pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        for child in self._children:
+        for child in self._children.values():
             if child.pid in pids and not _is_alive(child.pid):
                 # It has lost its command line a moment before it can be collected.
                 child.wait()
-        self._children = [child for child in self._children if child.poll() is None]
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all found before any is let go.
-
-    Below those that systems give to connections: a client that tries to reach a node that is down would else
-    be given the node's own port now and then, and keep it from coming back.
-    """
-    sockets: list[socket.socket] = []
-    while len(sockets) < count:
-        with suppress(OSError):
-            sockets.append(socket.create_server(("127.0.0.1", random.randrange(10_000, 32_000))))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+        self._children = {node: child for node, child in self._children.items() if child.poll() is None}
 
 
 def _answers(port: int) -> bool:

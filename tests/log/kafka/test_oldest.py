@@ -23,12 +23,13 @@ def oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     cluster = Cluster(tmp_path_factory.mktemp("oldest"), RELEASE)
     try:
         cluster.up()
+        yield cluster.bootstrap
     except MissingTool as error:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))
         pytest.skip(str(error))
-    yield cluster.bootstrap
-    cluster.end()
+    finally:
+        cluster.end()
 
 
 def test_the_oldest_release_is_the_one_claimed() -> None:

@@ -49,8 +49,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         max_records: micro-batch size.
-        root_every_ms: least time between two roots of a partition.
-        publish_every_ms: least time between two bundles.
+        root_every_ms: time between two roots of a partition; delays of up to half of it are made good.
+        publish_every_ms: time between two bundles, likewise.
         lease_s: a lease lives this long without renewal.
     """
 

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from foldline.engine.restore import rows_from
+from foldline.engine.restore import rows_from, rows_here
 from foldline.errors import LeaseLost, LogError
 from foldline.log.protocol import Batch, Lease, Log, Topic
 from foldline.loops.catalogue import Catalogue
@@ -29,6 +29,12 @@ _logger = logging.getLogger("foldline.engine")
 def read_catalogue(log: Log, catalogue: Catalogue) -> None:
     """Read the catalogue topic to its end."""
     for row in rows_from(log, CATALOGUE, 0, catalogue.offset):
+        catalogue.apply(row.payload, row.end)
+
+
+def follow_catalogue(log: Log, catalogue: Catalogue) -> None:
+    """Read what has come to this process; see `rows_here`."""
+    for row in rows_here(log, CATALOGUE, 0, catalogue.offset):
         catalogue.apply(row.payload, row.end)
 
 

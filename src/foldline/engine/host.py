@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from foldline.engine import experimenting
-from foldline.engine.defining import read_catalogue, topics_needed
+from foldline.engine.defining import follow_catalogue, topics_needed
 from foldline.engine.experimenting import create_experiments, follow_experiments
 from foldline.engine.learner import Learner, Pace
 from foldline.engine.publisher import Publisher
@@ -247,7 +247,7 @@ class Host:
 
     def _round(self) -> int:
         folded, now = 0, self._clock()
-        read_catalogue(self._log, self.catalogue)
+        follow_catalogue(self._log, self.catalogue)
         follow_experiments(self._log, self.experiments)
         swapped = False
         if self._every_loop:
@@ -263,7 +263,7 @@ class Host:
             if hosted.publisher is not None:
                 mine = hosted.share.partitions()
                 if mine is None or 0 in mine:
-                    self._publish(hosted.publisher)
+                    self._publish(hosted.publisher, now)
                 elif hosted.publisher.publishes:
                     _close_publisher(hosted.publisher, now)
             swapped |= hosted.replica.step()
@@ -310,9 +310,10 @@ class Host:
         idle = [reason for state, reason in _IDLE.items() if state in states]
         return folded, hosted.replica.try_out(running, idle[0] if idle else None)
 
-    def _publish(self, publisher: Publisher) -> None:
+    def _publish(self, publisher: Publisher, now: int) -> None:
         try:
-            publisher.step(now=self._clock(), every_ms=self._pace.publish_every_ms)
+            # By the time of the roots: where both have one pace, a bundle is due in every round in which roots were.
+            publisher.step(now=now, every_ms=self._pace.publish_every_ms)
         except LeaseLost as error:
             _logger.warning("lost the publishing lease: %s", error)
 

@@ -48,13 +48,13 @@ class Pace:
 
     Attributes:
         max_records: micro-batch size.
-        root_every_ms: least time between two roots of a partition. Of the leading fold, ten times that after a round
-            in which a partition gave a whole micro-batch; of one that follows, more where dumping its state would take
-            over a fiftieth of it, save for 0.
-        publish_every_ms: least time between two bundles; more where publishing would take over a third of it.
+        root_every_ms: time between two roots of a partition; see `paced`. Of the leading fold, ten times that after a
+            round in which a partition gave a whole micro-batch; of one that follows, more where dumping its state would
+            take over a fiftieth of it, save for 0.
+        publish_every_ms: time between two bundles; more where publishing would take over a third of it.
         lease_s: a lease lives this long without renewal.
         follow_records: micro-batch size of the folds that follow, where they read for themselves.
-        timeline_every_ms: least time between two roots of a partition's timeline, and of folds that say no other.
+        timeline_every_ms: time between two roots of a partition's timeline, and of folds that say no other.
     """
 
     max_records: int = 10_000
@@ -137,7 +137,7 @@ class Learner:
             folded, most = folded + count, max(most, count)
         every_ms = self._root_every_ms(behind=most >= self.pace.max_records)
         due = [w for w in self.workers.values() if w.in_doubt or w.root_due(now=now, root_every_ms=every_ms)]
-        self._write(due, now)
+        self._write(due, now, every_ms)
         if self.leads:
             self.share.reached({partition: worker.n for partition, worker in self.workers.items()})
         return folded
@@ -157,14 +157,14 @@ class Learner:
             worker.tick(now=now if self.stamp is None else self.stamp())
         return count
 
-    def _write(self, due: list[Worker], now: int) -> None:
+    def _write(self, due: list[Worker], now: int, every_ms: int) -> None:
         """The roots of a round in one commit; where a lease among them is lost, each for itself.
 
         Where the log does not answer, the workers stay, in doubt, and find out in the next round.
         """
         made: list[tuple[Worker, list[Batch]]] = []
         for worker in due:
-            batches = self._guarded(worker, lambda w: w.root_batches(now=now))
+            batches = self._guarded(worker, lambda w: w.root_batches(now=now, every_ms=every_ms))
             if batches:
                 made.append((worker, batches))
         if not made:

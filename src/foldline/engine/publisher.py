@@ -7,6 +7,7 @@ Nothing is written while no root is.
 import time
 
 from foldline.engine.known import KnownStates
+from foldline.engine.pacing import paced
 from foldline.engine.restore import rows_from
 from foldline.log.protocol import Batch, Lease, Log
 from foldline.loops.bundle import Bundle, compile_bundle, decode_bundle, encode_bundle, header_of
@@ -65,7 +66,7 @@ class Publisher:
 
         Args:
             now: milliseconds.
-            every_ms: least time between two bundles; more where one takes long, save for 0.
+            every_ms: time between two bundles, see `paced`; more where one takes long, save for 0.
 
         Raises:
             LeaseLost: another process publishes by now.
@@ -81,7 +82,7 @@ class Publisher:
         bundle = self._compile(cut, now)
         if bundle is not None:
             self._append(bundle, now)
-            self._cut, self._published_at = cut, now
+            self._cut, self._published_at = cut, paced(self._published_at, now, round(least_ms))
             self._took_ms = 1e3 * (time.perf_counter() - began)
         return bundle
 
@@ -115,7 +116,7 @@ class Publisher:
             # Nothing is defined yet, or a marker was folded whose definition this catalogue has still to read.
             return None
         definition = self._catalogue.at(self._definition.name, version)
-        if definition.fold().parameters() != self.known.fold.parameters():
+        if definition != self._definition and definition.fold().parameters() != self.known.fold.parameters():
             # The new fold has only reached an older version's marker; its own is on its way.
             return None
         return compile_bundle(definition, cut, parts, time=now)

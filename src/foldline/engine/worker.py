@@ -16,6 +16,7 @@ import msgspec
 
 from foldline.engine.identity import Identity
 from foldline.engine.outputs import Numbered, number, output_batches
+from foldline.engine.pacing import paced
 from foldline.engine.reading import Reading, read_batch
 from foldline.engine.restore import restore, rows_from
 from foldline.engine.root import RootWriter
@@ -113,7 +114,7 @@ class Worker:
         Args:
             now: milliseconds; stamps roots and ticks and paces roots, never read by the fold.
             max_records: micro-batch size; rows stay whole.
-            root_every_ms: least time between two roots.
+            root_every_ms: time between two roots; see `paced`.
 
         Raises:
             LeaseLost: another worker owns the partition; drop this one.
@@ -121,7 +122,7 @@ class Worker:
         """
         count = self.advance(now=now, max_records=max_records)
         if self.root_due(now=now, root_every_ms=root_every_ms):
-            self.write_root(now=now)
+            self.write_root(now=now, every_ms=root_every_ms)
         return count
 
     def advance(self, *, now: int, max_records: int) -> int:
@@ -147,12 +148,16 @@ class Worker:
         self.log.append([Batch(topic, partition, payload, 1, now, now)], lease=self.lease)
         return True
 
-    def write_root(self, *, now: int, pending: bool | None = None) -> None:
+    def write_root(self, *, now: int, every_ms: int = 0, pending: bool | None = None) -> None:
         """Append the state as of n; the pending half with it when asked for, or when it has aged enough."""
-        self.written(self.log.append(self.root_batches(now=now, pending=pending), lease=self.lease))
+        self.written(
+            self.log.append(self.root_batches(now=now, every_ms=every_ms, pending=pending), lease=self.lease)
+        )
 
-    def root_batches(self, *, now: int, pending: bool | None = None) -> list[Batch]:
+    def root_batches(self, *, now: int, every_ms: int = 0, pending: bool | None = None) -> list[Batch]:
         """What `write_root` appends; the caller appends it under the lease and calls `written`.
+
+        `every_ms` is the pace at which it was due, so that the next is in time for it too.
 
         Until then the worker is in doubt. What it was in doubt about before is settled first, which may block.
         """
@@ -167,7 +172,8 @@ class Worker:
         batches = self._output_batches(now) + self._dead
         batches += self._roots.batches(dump, self.n, time=now, pending=pending)
         self._dead, self._outputs = [], []
-        self._changed, self._unrooted, self._written_at = False, 0, now
+        self._changed, self._unrooted = False, 0
+        self._written_at = paced(self._written_at, now, every_ms)
         if pending:
             self._pending_bytes_read = 0
         self._unanswered = batches

@@ -26,7 +26,7 @@ class AttachedFold:
     Attributes:
         name: the fold's name, one of its kind within the loop.
         fold_of: makes it for a version of the loop.
-        root_every_ms: least time between two roots of a partition, and so between two commits of outputs; None for
+        root_every_ms: time between two roots of a partition, and so between two commits of outputs; None for
             the pace of the timeline.
         outputs_first: whether outputs are appended as they come, ahead of the root, and not in its commit. They
             are there a little sooner; after a crash some stand there twice, with one number.

@@ -36,14 +36,15 @@ def _batch(line: bytes, partition: int = 0) -> Batch:
     return Batch("t", partition, line, 1, 5, 5)
 
 
-def test_a_taker_fences_the_holder(two: Two, clock: SetClock) -> None:
+@pytest.mark.parametrize("other_role", ["role", "kept"])
+def test_a_taker_fences_the_holder(two: Two, clock: SetClock, other_role: str) -> None:
     """The holder's next append fails; what it holds besides it goes on with."""
     one, other = two
-    first, kept = _taken(one, "role", "one"), _taken(one, "kept", "one")
+    first, kept = _taken(one, "role/a", "one"), _taken(one, f"{other_role}/b", "one")
     one.append([_batch(b"a")], lease=first)
-    assert other.acquire("role", "other", 10.0) is None
+    assert other.acquire("role/a", "other", 10.0) is None
     clock.now += 10_000
-    second = _taken(other, "role", "other")
+    second = _taken(other, "role/a", "other")
     assert second.epoch == 2
     with pytest.raises(LeaseLost):
         one.append([_batch(b"stale")], lease=first)
@@ -59,7 +60,8 @@ def test_a_transaction_under_way_is_ended_by_the_taker(two: Two, clock: SetClock
     one, other = two
     first = _taken(one, "role", "one")
     one.append([_batch(b"a")], lease=first)
-    producer = one._leases._own._producer
+    [guard] = one._leases._own.values()
+    producer = guard._producer
     assert producer is not None
     producer.begin_transaction()
     producer.produce(f"{one.url.rpartition('/')[2]}.t", b"torn", partition=0)
@@ -68,7 +70,7 @@ def test_a_transaction_under_way_is_ended_by_the_taker(two: Two, clock: SetClock
     second = _taken(other, "role", "other")
     other.append([_batch(b"b")], lease=second)
     assert lines_of(read_all(other, "t")) == [b"a", b"b"]
-    one._leases._own.stop()
+    guard.stop()
     with pytest.raises(LeaseLost):
         one.append([_batch(b"stale")], lease=first)
 
@@ -104,3 +106,24 @@ def test_a_lease_moves_with_its_holder(two: Two) -> None:
     one.append([_batch(b"b")], lease=lease)
     other.append([_batch(b"c")], lease=lease)
     assert lines_of(read_all(one, "t")) == [b"a", b"b", b"c"]
+
+
+def test_roles_have_guards_of_their_own(two: Two, clock: SetClock) -> None:
+    """Who takes a lease of one role leaves the holder's transactions in another alone; one append may be under both."""
+    one, other = two
+    root, bundle = _taken(one, "fold/p", "one"), _taken(one, "publish/p", "one")
+    one.append([_batch(b"a")], lease=root)
+    one.append([_batch(b"b")], lease=bundle)
+    publishing = one._leases._guard_of("publish/p")
+    assert publishing is not one._leases._guard_of("fold/p")
+    producer = publishing._producer
+    clock.now += 10_000
+    taken = _taken(other, "fold/p", "other")
+    one.append([_batch(b"c")], lease=bundle)
+    assert publishing._producer is producer
+    with pytest.raises(LeaseLost):
+        one.append([_batch(b"stale")], lease=[bundle, root])
+    other.append([_batch(b"d")], lease=[taken, _taken(other, "publish/p", "other")])
+    with pytest.raises(LeaseLost):
+        one.append([_batch(b"stale")], lease=bundle)
+    assert lines_of(read_all(one, "t")) == [b"a", b"b", b"c", b"d"]

@@ -137,7 +137,7 @@ def test_a_producer_that_is_not_sure_of_its_commit_is_thrown_away(
     """librdkafka#5423: the next transaction carries nothing of it, whatever became of it."""
     log.create(Topic("t", 2))
     lease = log.acquire("role", "one", 60.0) if leased else None
-    transactor: Transactor = log._leases._own if leased else log._together
+    [transactor] = log._leases._own.values() if leased else [log._together]
 
     def append(line: bytes) -> None:
         log.append([Batch("t", p, line, 1, 5, 5) for p in (0, 1)], lease=lease)

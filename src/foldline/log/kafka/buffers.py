@@ -13,6 +13,9 @@ import numpy.typing as npt
 ROUND_BYTES: Final = 1 << 18
 """Buffers are multiples of this, so that one fits what comes next."""
 
+SMALL_BYTES: Final = 1 << 14
+"""Arrays up to this size are numpy's own: their memory is not asked of the system each time."""
+
 IDLE_BYTES: Final = 16 << 20
 """Memory that may lie idle."""
 
@@ -27,6 +30,8 @@ class Buffers:
 
     def array(self, size: int) -> npt.NDArray[np.uint8]:
         """(size,) uint8 with anything in it; its memory serves another once the array and all its views are gone."""
+        if size <= SMALL_BYTES:
+            return np.empty(size, np.uint8)
         self._take_back()
         fitting = [memory for memory in self._idle if len(memory) >= size]
         if fitting:

@@ -1,13 +1,16 @@
 """Leases on Kafka: who may write in a role, held against all others by the cluster itself.
 
 A lease is a record on a compacted topic: holder, epoch, expiry, and its **guard**, the transactional id under which
-alone it may be changed. The guard of a lease that is held is the id of the log object that holds it; free leases
-share one. Everything under leases, changing one or appending under one, is a transaction of the guard; so who takes
-a lease that has expired begins transactions as its holder's guard, which fences the holder for good: its commits
-fail from then on, also those under way. Having begun, the taker reads the topic to its end, knows what it finds
-cannot change any more, and writes itself down. One transaction checks any number of leases, since a log object that
-was not fenced knows all of its own. A holder fenced for another lease's sake begins again, reads what it still
-holds, and goes on.
+alone it may be changed. The guard of a lease that is held is of the log object that holds it, for leases of that role
+(`fold`, of `fold/news`); free leases share one. Everything under leases, changing one or appending under one, is a
+transaction of the guard; so who takes a lease that has expired begins transactions as its holder's guard, which fences
+the holder for good: its commits fail from then on, also those under way. Having begun, the taker reads the topic to
+its end, knows what it finds cannot change any more, and writes itself down. One transaction checks any number of
+leases, since a log object that was not fenced knows all of its own. A holder fenced for another lease's sake begins
+again, reads what it still holds, and goes on.
+
+A log object has one guard a role, and not one for all, since the cluster makes who commits twice in a row under one id
+wait until all partitions have heard of the first: 20 ms, where a bundle is written right after its roots.
 
 Renewing only moves the expiry, which no safety rests on: it is sent without a transaction and without waiting.
 """
@@ -71,7 +74,7 @@ class Leases:
         reader: reads the topic.
         writer: sends renewals.
         create: creates the topic where it is not there.
-        id: of this log object; its guard.
+        id: of this log object; begins its guards.
         clock: the log's.
     """
 
@@ -91,8 +94,8 @@ class Leases:
         self._clock = clock
         self._topic = clients.address.on_cluster(LEASES)
         self._lock = threading.RLock()
-        # Most of what is written under leases is ids of states, of which compressing makes nothing less.
-        self._own = Transactor(clients, id, compresses=False)
+        self._id = id
+        self._own: dict[str, Transactor] = {}
         self._free = Transactor(clients, clients.address.on_cluster("foldline.free-leases"))
         self._position = 0
         self._table: dict[str, Held] = {}
@@ -104,7 +107,7 @@ class Leases:
             self._ensure()
             self._catch_up()
             held = self._table.get(name)
-            if held is not None and held.holder == holder and held.guard == self._own.id:
+            if held is not None and held.holder == holder and held.guard in self._own:
                 return self._renew(held, ttl_ms)
             self._refresh()
             return self._take(name, holder, ttl_ms)
@@ -132,16 +135,17 @@ class Leases:
         """
         with self._lock:
             self._ensure()
+            guard = self._guard_of(leases[0].name)
             for _ in range(_TRIES):
-                self._settle(self._own)
+                self._settle(guard)
                 for lease in leases:
-                    self._check(lease)
-                if self._own.is_fresh:
+                    self._check(lease, guard)
+                if guard.is_fresh:
                     continue
                 if not messages:
                     return []
                 try:
-                    return self._own.commit(messages)
+                    return guard.commit(messages)
                 except Fenced:
                     continue
             raise LogError("log.unavailable", f"appending under {leases!r}: others take leases all the time")
@@ -149,11 +153,11 @@ class Leases:
     def close(self) -> None:
         """Let the producers go."""
         with self._lock:
-            self._own.stop()
-            self._free.stop()
+            for guard in (*self._own.values(), self._free):
+                guard.stop()
 
-    def _check(self, lease: Lease) -> None:
-        """Refuse a lease that is not the newest; one held through another log object is taken over from it."""
+    def _check(self, lease: Lease, guard: Transactor) -> None:
+        """Refuse a lease that is not the newest; one held under another guard is taken over from it."""
         for _ in range(_TRIES):
             held = self._table.get(lease.name)
             if not _is_of(held, lease):
@@ -162,8 +166,8 @@ class Leases:
             if held is None or not _is_of(held, lease):
                 newest, holder = (0, "") if held is None else (held.epoch, held.holder)
                 raise LeaseLost(lease_lost(lease, newest, holder))
-            moved = msgspec.structs.replace(held, guard=self._own.id, turn=held.turn + 1)
-            if held.guard == self._own.id or self._change(held, moved):
+            moved = msgspec.structs.replace(held, guard=guard.id, turn=held.turn + 1)
+            if held.guard == guard.id or self._change(held, moved):
                 return
         raise LogError("log.unavailable", f"lease {lease.name!r} goes to and fro between log objects")
 
@@ -187,7 +191,7 @@ class Leases:
                 epoch=held.epoch + (held.holder != holder),
                 turn=held.turn + 1,
                 expires=now + ttl_ms,
-                guard=self._own.id,
+                guard=self._guard_of(name).id,
             )
             if self._change(held, mine):
                 return Lease(name, holder, mine.epoch)
@@ -209,7 +213,7 @@ class Leases:
             self._refresh()
             return False
         finally:
-            if transactor is not self._own and transactor is not self._free:
+            if transactor is not self._free and transactor.id not in self._own:
                 transactor.stop()
         self._table[held.name] = changed
         self._reader.appended(self._topic, 0, offset)
@@ -218,11 +222,15 @@ class Leases:
     def _guard(self, held: Held) -> Transactor:
         if not held.guard:
             return self._free
-        return (
-            self._own
-            if held.guard == self._own.id
-            else Transactor(self._clients, held.guard, compresses=False)
-        )
+        return self._own.get(held.guard) or Transactor(self._clients, held.guard, compresses=False)
+
+    def _guard_of(self, name: str) -> Transactor:
+        """Of this log object, for the lease of that name."""
+        id = f"{self._id}.{name.partition('/')[0]}"
+        if id not in self._own:
+            # Most of what is written under leases is ids of states, of which compressing makes nothing less.
+            self._own[id] = Transactor(self._clients, id, compresses=False)
+        return self._own[id]
 
     def _settle(self, transactor: Transactor) -> bool:
         """Begin as a guard and know all leases that it guards; False where others' transactions do not end."""

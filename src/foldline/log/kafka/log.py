@@ -18,7 +18,7 @@ from foldline.log.kafka.chunk import Selection
 from foldline.log.kafka.clients import MESSAGE_BYTES, Clients
 from foldline.log.kafka.leases import LEASES, SETTINGS, Leases
 from foldline.log.kafka.membership import Membership
-from foldline.log.kafka.messages import in_avro, to_message
+from foldline.log.kafka.messages import in_avro, sent_row, to_message
 from foldline.log.kafka.reader import Reader
 from foldline.log.kafka.transactions import Fenced, Outgoing, Transactor
 from foldline.log.kafka.writer import Writer
@@ -101,8 +101,11 @@ class KafkaLog:
             offsets = [self._writer.append(*messages[0])]
         else:
             offsets = self._append_together(messages) if messages else []
-        for (topic, message), offset in zip(messages, offsets, strict=True):
-            self._reader.appended(topic, message["partition"], offset)
+        for batch, (topic, message), offset in zip(batches, messages, offsets, strict=True):
+            # What is written under leases is what this process goes on to read: roots, bundles. Of events its share is
+            # small, and they are read as columns.
+            row = sent_row(offset, message) if leases and batch.count == 1 else None
+            self._reader.appended(topic, message["partition"], offset, row)
         return offsets
 
     def read(

@@ -72,6 +72,13 @@ def to_row(message: Message) -> Row:
     return row_of(message.offset(), message.value(), message.key(), message.timestamp()[1], message.headers())  # type: ignore[arg-type]  # as said
 
 
+def sent_row(offset: int, message: dict[str, Any]) -> Row | None:
+    """The row that a message is which was sent and stands at an offset; None where only the client knows its time."""
+    if not message["timestamp"]:
+        return None
+    return row_of(offset, message["value"], message["key"], message["timestamp"], message.get("headers"))
+
+
 def row_of(offset: int, value: bytes | None, key: bytes | None, time: int, headers: Any) -> Row:
     """The row that a message of these parts is.
 

@@ -11,11 +11,12 @@ from typing import Final
 
 from foldline.errors import LogError
 from foldline.log.kafka.asker import Asker
-from foldline.log.kafka.chunk import Selection
+from foldline.log.kafka.chunk import RowChunk, Selection
 from foldline.log.kafka.clients import CALL_S, Clients
 from foldline.log.kafka.fetcher import Place
 from foldline.log.kafka.slot import Slot
 from foldline.log.kafka.stream import Stream
+from foldline.log.protocol import Row
 
 POLL_S: Final = 0.05
 """One wait for the cluster; whatever comes ends it."""
@@ -83,10 +84,23 @@ class Reader:
         found = self._committed.since((topic, partition), time)
         return end if found is None else min(found, end)
 
-    def appended(self, topic: str, partition: int, offset: int) -> None:
-        """A message of ours stands at an offset: readers wait until they have it."""
+    def appended(self, topic: str, partition: int, offset: int, row: Row | None = None) -> None:
+        """A message of ours stands at an offset: readers wait until they have it.
+
+        Args:
+            topic: as the cluster calls it.
+            partition: of it.
+            offset: of the message.
+            row: what it is to readers: those who have read all that stands before need not wait for it to come back.
+        """
+        place = (topic, partition)
         with self.changed:
-            self._own[topic, partition] = max(offset + 1, self._own.get((topic, partition), 0))
+            self._own[place] = max(offset + 1, self._own.get(place, 0))
+            for slot in self._slots if row is not None else ():
+                stream = slot.streams.get(place)
+                if stream is not None and stream.high == offset and not stream.error:
+                    stream.feed(RowChunk([row]))
+                    self.changed.notify_all()
 
     def read(
         self, topic: str, partition: int, offset: int, max_records: int, end: int | None, *, gaps: bool
@@ -117,7 +131,9 @@ class Reader:
                 stream.used = time.monotonic()
                 found, complete = stream.peek(offset, max_records, end)
                 # What the client holds makes fuller micro-batches, and takes no waiting.
-                could_grow = not complete and stream.resume is None and seen < stream.high
+                could_grow = (
+                    not (complete or slot.is_emptied) and stream.resume is None and seen < stream.high
+                )
                 if not could_grow and self._is_known(place, stream, found, complete=complete):
                     stream.passed(found.end if found else offset)
                     if stream.resume is not None and stream.is_half_empty:

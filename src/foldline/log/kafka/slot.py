@@ -21,6 +21,11 @@ IDLE_S: Final = 60.0
 """A stream that nobody has read for so long is closed, when something is fetched."""
 
 
+EMPTY_S: Final = 0.002
+"""A client that held nothing holds next to nothing for so long: a round over many partitions asks it once, not for
+each."""
+
+
 class Slot:
     """A fetcher with its streams. Not thread-safe; the reader's lock guards it.
 
@@ -42,6 +47,12 @@ class Slot:
         self._topics: set[str] = set()
         self._closed_in: dict[Place, int] = {}
         self._in_hand = False
+        self._emptied = -EMPTY_S
+
+    @property
+    def is_emptied(self) -> bool:
+        """Whether all that the client held was taken a moment ago."""
+        return time.monotonic() - self._emptied < EMPTY_S
 
     def is_free_for(self, place: Place) -> bool:
         """Whether the partition may be fetched here: messages of its last stream could still be under way."""
@@ -87,6 +98,8 @@ class Slot:
             self._changed.acquire()
             self.is_fetching = False
             self._changed.notify_all()
+        if not fetched:
+            self._emptied = time.monotonic()
         self._sort_in(fetched)
         self._in_hand = False
 

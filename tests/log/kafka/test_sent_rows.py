@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from foldline.log.kafka import slot as slots
@@ -25,7 +26,7 @@ SENT = {
     "t": [
         Batch("t", 0, encode(Tick(time=5)), 1, 5, 5),
         Batch("t", 0, b"two times", 1, 3, 5, b"key"),
-        Batch("t", 0, encode(LETTER), 1, 7, 7),
+        Batch("t", 0, msgspec.json.encode(LETTER), 1, 7, 7),
         Batch("t", 0, b"headers", 1, 5, 5, None, (("a", b"b"), ("c", b""))),
     ],
     "c": [

@@ -96,7 +96,9 @@ class Reader:
         place = (topic, partition)
         with self.changed:
             self._own[place] = max(offset + 1, self._own.get(place, 0))
-            for slot in self._slots if row is not None else ():
+            if row is None:
+                return
+            for slot in self._slots:
                 stream = slot.streams.get(place)
                 if stream is not None and stream.high == offset and not stream.error:
                     stream.feed(RowChunk([row]))

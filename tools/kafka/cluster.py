@@ -45,7 +45,7 @@ appender.c.layout.pattern=%d %p %m (%c)%n
 """
 
 COLLECTOR = ("-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35")
-"""As Kafka's own script starts a broker; without the second each collection stops one for some 50 ms."""
+"""As Kafka's own script starts a broker: short pauses, for who measures how long an answer takes."""
 
 STOP_S = 5.0
 """A node gets this long to stop in order; the last of a quorum never can."""

@@ -9,8 +9,8 @@ its end, knows what it finds cannot change any more, and writes itself down. One
 leases, since a log object that was not fenced knows all of its own. A holder fenced for another lease's sake begins
 again, reads what it still holds, and goes on.
 
-A log object has one guard a role, and not one for all, since the cluster makes who commits twice in a row under one id
-wait until all partitions have heard of the first: 20 ms, where a bundle is written right after its roots.
+A log object has one guard a role, and not one for all: who commits under an id before all partitions have heard of
+its last transaction is told to try again later, and a bundle is written right after its roots.
 
 Renewing only moves the expiry, which no safety rests on: it is sent without a transaction and without waiting.
 """

@@ -18,7 +18,6 @@ from foldline.log.validation import check_same
 SEGMENT_BYTES: Final = 64 << 20
 """Of compacted topics: only closed segments are compacted, and Kafka's default closes them at 1 GB."""
 
-
 _AHEAD: Final = "message.timestamp.after.max.ms"
 _BEHIND: Final = "message.timestamp.before.max.ms"
 _SIZE: Final = "max.message.bytes"

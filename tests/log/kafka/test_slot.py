@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from foldline.log.kafka import stream as streams
 from foldline.log.kafka.fetcher import Fetched, ObjectFetcher
 from foldline.log.kafka.log import KafkaLog
 from foldline.log.kafka.native_fetcher import NativeFetcher
@@ -130,3 +131,23 @@ def test_who_has_not_read_for_long_begins_again(log: KafkaLog) -> None:
     assert log.read("t", 1, 0, max_records=3)
     assert place not in slot.streams
     assert _texts(log, 0, log.offsets("t", 0)[1]) == _wanted(10)
+
+
+def test_a_stream_that_was_full_and_is_not_yet_half_empty_is_read_on(
+    log: KafkaLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds less than is asked for and fetches no more for now: what it holds is given, and then it goes on."""
+    count = 1_500
+    for first in range(0, 100 * count, 100):
+        log.append([_batch("t", 0, first, 100)])
+    monkeypatch.setattr(streams, "FULL_BYTES", 1)
+    offset = log.read("t", 0, 0, max_records=100)[-1].end
+    [stream] = log._reader._slots[0].streams.values()
+    assert offset < stream.high < count
+    monkeypatch.setattr(streams, "FULL_BYTES", stream._waiting_bytes * 3 // 2)
+    assert stream.resume is not None
+    assert not (stream.is_full or stream.is_half_empty)
+    while offset < count:
+        rows = log.read("t", 0, offset, max_records=100 * count)
+        assert [row.offset for row in rows] == list(range(offset, rows[-1].end))
+        offset = rows[-1].end

@@ -136,6 +136,10 @@ class Reader:
                 could_grow = (
                     not (complete or slot.is_emptied) and stream.resume is None and seen < stream.high
                 )
+                if not found and stream.resume is not None:
+                    # All before is read; what was held for others behind must not keep the rest from coming.
+                    stream.passed(offset)
+                    stream.resume()
                 if not could_grow and self._is_known(place, stream, found, complete=complete):
                     stream.passed(found.end if found else offset)
                     if stream.resume is not None and stream.is_half_empty:
@@ -208,7 +212,8 @@ class Reader:
     def _is_known(self, place: Place, stream: Stream, found: Selection, *, complete: bool) -> bool:
         """Whether the rows found, or that there are none, are what there is to read now."""
         own = self._own.get(place, 0)
-        if complete or stream.is_full or (found and stream.high >= own):
+        # A stream that fetches no more for now, until half of what it held is read, has no more to give.
+        if complete or (found and (stream.resume is not None or stream.high >= own)):
             return True
         return stream.high >= max(own, self._ends.get(place, 0))
 

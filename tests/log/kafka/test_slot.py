@@ -146,7 +146,7 @@ def test_a_stream_that_was_full_and_is_not_yet_half_empty_is_read_on(
     assert offset < stream.high < count
     monkeypatch.setattr(streams, "FULL_BYTES", stream._waiting_bytes * 3 // 2)
     assert stream.resume is not None
-    assert not (stream.is_full or stream.is_half_empty)
+    assert (stream.is_full, stream.is_half_empty) == (False, False)
     while offset < count:
         rows = log.read("t", 0, offset, max_records=100 * count)
         assert [row.offset for row in rows] == list(range(offset, rows[-1].end))

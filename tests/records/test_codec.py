@@ -25,6 +25,7 @@ from foldline.records.columns import Columns, Kind
 from foldline.records.judge import judge
 from foldline.records.pieces import Pieces
 from foldline.records.scanner import LEFT_ROWS, count_lines, scan
+from foldline.records.scratch import Scratch
 from foldline.records.types import Decision, Definition, Observation, Outcome, Record, Reward, Tick
 from tests.records.oracle import assert_equal, canonical, columns_of, records, slow_decode
 
@@ -55,12 +56,11 @@ def _rows_left(data: bytes) -> int:
     buffer = np.frombuffer(data, np.uint8)
     n = count_lines(buffer)
     counts = np.empty(7, np.int64)
-    pieces = Pieces.of([buffer])
+    pieces, scratch = Pieces.of([buffer]), Scratch()
     scan(
-        pieces.addresses, pieces.sizes, np.zeros(n, np.int8), np.zeros(n, np.int64), np.zeros((5, n, 2), np.uint64),
-        np.full((3, n), np.nan), np.full((2, n), -1, np.int32), np.zeros((2, 2 << n.bit_length()), np.int32),
-        np.empty((2, n, 2), np.int64), np.empty(len(data), np.uint8), np.empty((3, n), np.int64), counts,
-        np.empty((3, 2), np.int64), np.empty(2),
+        pieces.addresses, pieces.sizes, np.empty(n, np.int8), np.empty(n, np.int64), np.empty((2, n, 2), np.uint64),
+        np.empty((2, n)), np.empty(n, np.int32), scratch.made(n), scratch.tables(n), np.empty((2, n, 3), np.int64),
+        np.empty(len(data), np.uint8), np.empty((3, n), np.int64), counts, np.empty((3, 2), np.int64), np.empty(2),
     )  # fmt: skip
     return int(counts[LEFT_ROWS])
 

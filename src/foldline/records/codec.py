@@ -19,6 +19,7 @@ from foldline.records.judge import MAX_DEPTH, judge
 from foldline.records.label_scanner import scan_labels
 from foldline.records.pieces import Pieces
 from foldline.records.scanner import ACTIONS, LEFT_ROWS, NAMES, TEXTS, count_lines, scan
+from foldline.records.scratch import Scratch
 from foldline.records.types import AnyRecord, Decision, Outcome, Record, Reward
 
 Payload = bytes | Sequence[bytes]
@@ -27,6 +28,7 @@ _ENCODE = msgspec.json.Encoder().encode
 _GREATEST: Final = sys.float_info.max
 _EXAMPLE: Final = b'{"type":"example"'
 _LABEL: Final = b'{"type":"label"'
+_SCRATCH: Final = Scratch()
 _SCAN_FROM: Final = 24
 """Bytes of the shortest line the scanner knows."""
 
@@ -261,22 +263,29 @@ def _scanned(pieces: Pieces, count: int, data: bytes | None = None) -> Columns:
         count: how many.
         data: the pieces joined, where that is at hand.
     """
-    # Cleared at once and not by the scanner: it then writes to half as many places, which a processor can follow.
-    kind, time = np.zeros(count, np.int8), np.zeros(count, np.int64)
-    hashes, numbers = np.zeros((5, count, 2), np.uint64), np.full((3, count), np.nan)
-    codes, tables = np.full((2, count), -1, np.int32), np.zeros((2, 2 << count.bit_length()), np.int32)
-    spans, texts = np.empty((2, count, 2), np.int64), np.empty(pieces.size, np.uint8)
+    kind, time, action = np.empty(count, np.int8), np.empty(count, np.int64), np.empty(count, np.int32)
+    hashes, numbers = np.empty((2, count, 2), np.uint64), np.empty((2, count))
+    spans, texts = np.empty((2, count, 3), np.int64), np.empty(pieces.size, np.uint8)
     left, counts = np.empty((3, count), np.int64), np.empty(7, np.int64)
     before, values = np.empty((3, 2), np.int64), np.empty(2)
-    scan(
-        pieces.addresses, pieces.sizes, kind, time, hashes, numbers, codes, tables, spans, texts, left, counts, before,
-        values,
-    )  # fmt: skip
+    room = _SCRATCH.room(count)
+    tables = _SCRATCH.tables(count)
+    while not scan(
+        pieces.addresses, pieces.sizes, kind, time, hashes, numbers, action, room, tables, spans, texts, left, counts,
+        before, values,
+    ):  # fmt: skip
+        room = _SCRATCH.made(count)
+    _SCRATCH.give_back(tables)
     found = counts.tolist()
     known = texts[: found[TEXTS]].tobytes()
+    if not len(room.name):
+        # What reads the lines left writes into every column.
+        room = _SCRATCH.made(count) if found[LEFT_ROWS] else _SCRATCH.nothing(count)
+    elif not found[NAMES]:
+        _SCRATCH.missed()
     columns = Columns(
-        kind, time, hashes[0], hashes[1], hashes[2], codes[0], codes[1], numbers[0], numbers[1],
-        hashes[3], hashes[4], numbers[2],
+        kind, time, hashes[0], hashes[1], room.hashes[0], action, room.name, numbers[0], numbers[1],
+        room.hashes[1], room.hashes[2], room.probability,
         actions=_texts(known, spans[0, : found[ACTIONS]], ""),
         names=_texts(known, spans[1, : found[NAMES]], "reward"),
     )  # fmt: skip
@@ -286,7 +295,7 @@ def _scanned(pieces: Pieces, count: int, data: bytes | None = None) -> Columns:
 
 
 def _texts(known: bytes, spans: lines.Rows, default: str) -> list[str]:
-    return [known[start:end].decode() if end else default for start, end in spans.tolist()]
+    return [known[start:end].decode() if end else default for start, end, _ in spans.tolist()]
 
 
 def _read_left(data: bytes, columns: Columns, left: lines.Rows) -> None:

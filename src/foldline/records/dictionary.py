@@ -23,7 +23,7 @@ def index_of(buffer: Bytes, start: Int, end: Int, table: Any, spans: Any, count:
         start: first byte of the text.
         end: the byte after its last.
         table: (power of two,) int32, open addressing, holding index + 1; more than half stays free.
-        spans: (at least count + 1, 2) int64, start and end of each text known.
+        spans: (at least count + 1, 3) int64, start and end of each text known, and its slot in the table.
         count: how many are known.
         known: (k,) uint8, where they stand: the buffer, or a copy.
     """
@@ -44,7 +44,7 @@ def index_of(buffer: Bytes, start: Int, end: Int, table: Any, spans: Any, count:
         if spans[index, 1] - other == size and _same(buffer, start, known, other, size, head, keep):
             return index
         slot = (slot + 1) & mask
-    spans[count, 0], spans[count, 1] = start, end
+    spans[count, 0], spans[count, 1], spans[count, 2] = start, end, slot
     table[slot] = count + 1
     return count
 

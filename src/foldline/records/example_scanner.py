@@ -144,7 +144,7 @@ def _scan(
         y: (n,) float64, written: labels; likewise `y_forms`.
         y_forms: (n,) uint8.
         rest: (n,) int64, written: which lines are left.
-        words: (WORDS + 1, 2) int64, written: where each text among the features first stood.
+        words: (WORDS + 1, 3) int64, written: where each text among the features first stood, and its slot.
         table: (power of two above 2 WORDS,) int32, zeros, scratch.
         counts: (6,) int64, written.
     """
@@ -207,7 +207,7 @@ def scan_examples(
     )
     starts, rest, counts = np.empty(count + 1, np.int64), np.empty(count, np.int64), np.empty(6, np.int64)
     columns, values, forms = np.empty(most, np.int64), np.empty(most), np.empty(most, np.uint8)
-    y, y_forms, words = np.empty(count), np.empty(count, np.uint8), np.empty((WORDS + 1, 2), np.int64)
+    y, y_forms, words = np.empty(count), np.empty(count, np.uint8), np.empty((WORDS + 1, 3), np.int64)
     _scan(
         np.frombuffer(data, np.uint8), left, kinds, times, ids, units, rows, texts, names, starts, columns, values,
         forms, y, y_forms, rest, words, np.zeros(4 * WORDS, np.int32), counts,
@@ -217,7 +217,7 @@ def scan_examples(
         return None, left
     known, said = (
         tuple(data[start:end].decode() for start, end in spans.tolist())
-        for spans in (names[:width], words[:several])
+        for spans in (names[:width], words[:several, :2])
     )
     if uneven or total != taken * width:
         table, how = np.full((taken, width), np.nan), np.zeros((taken, width), np.uint8)

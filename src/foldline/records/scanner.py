@@ -6,7 +6,7 @@ line, also every faulty one, it leaves to `lines`, so that both ways give equal 
 that a line is bad.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,8 +21,10 @@ from foldline.records.grammar import (
     NUMBER,
     OPENINGS,
     OPTIONAL,
+    PROBABILITY,
     PROPENSITY,
     READS,
+    REWARD_ID,
     RULES,
     SIZE,
     STRING,
@@ -40,6 +42,9 @@ ACTIONS, NAMES, DEFAULT_NAME, LEFT_ROWS, START, STOP, TEXTS = range(7)
 """Places in the kernel's counters; `TEXTS` is how many bytes of actions and names are known."""
 
 _KINDS = len(OPENINGS)
+AGAIN: Final = -2
+"""The place given where the line has what there is no room for."""
+
 _REWARD_NAME, _SIX = np.uint64(word(b"reward")), np.uint64((1 << 48) - 1)
 
 
@@ -87,9 +92,9 @@ def _after(buffer: Bytes, place: Int, kind: Int, step: Int) -> Int:
 
 @inlined
 def _steps(
-    buffer: Bytes, place: Int, kind: Int, row: Int, hashes: Any, numbers: Any, counts: Any
+    buffer: Bytes, place: Int, kind: Int, row: Int, hashes: Any, numbers: Any, rare: Any, counts: Any
 ) -> Int:  # fmt: skip
-    """Follows the steps of a kind into the row; the place after the last one, else LEFT with the row in any state."""
+    """Follows the steps of a kind into the row; the place after the last one, else LEFT or AGAIN with any row."""
     step = np.int64(0)
     while RULES[kind, step, READS] != END:
         start = _after(buffer, place, kind, step)
@@ -101,15 +106,25 @@ def _steps(
             place = string_end(buffer, start)
             if place < start + RULES[kind, step, LEAST] or place - start > greatest:
                 return LEFT
-            if goes < TEXT:
+            if goes < REWARD_ID:
                 hashes[goes, row, 0], hashes[goes, row, 1] = hash_span(buffer, start, place)
+            elif goes < TEXT:
+                if row >= rare.name.size:
+                    return AGAIN
+                which = goes - REWARD_ID
+                rare.hashes[which, row, 0], rare.hashes[which, row, 1] = hash_span(buffer, start, place)
             elif goes == TEXT:
                 counts[START], counts[STOP] = start, place
         elif reads == NUMBER:
             value, place = number(buffer, start)
             if place < 0 or (goes >= PROPENSITY and not 0.0 <= value <= 1.0):
                 return LEFT
-            numbers[goes, row] = value
+            if goes < PROBABILITY:
+                numbers[goes, row] = value
+            elif row < rare.name.size:
+                rare.probability[row] = value
+            else:
+                return AGAIN
         else:
             whole, place = integer(buffer, start)
             if place < 0 or whole > greatest:
@@ -128,12 +143,19 @@ def _end(buffer: Bytes, place: Int) -> Int:
 
 
 @part
-def _clear(row: Int, kinds: Any, times: Any, hashes: Any, numbers: Any, codes: Any) -> None:
-    kinds[row], times[row] = 0, 0
-    for which in range(5):
+def _clear(row: Int, hashes: Any, numbers: Any, actions: Any) -> None:
+    for which in range(2):
         hashes[which, row, 0] = hashes[which, row, 1] = np.uint64(0)
-    numbers[0, row] = numbers[1, row] = numbers[2, row] = np.nan
-    codes[0, row] = codes[1, row] = -1
+    numbers[0, row] = numbers[1, row] = np.nan
+    actions[row] = -1
+
+
+@part
+def _clear_rare(row: Int, rare: Any) -> None:
+    if row < rare.name.size:
+        for which in range(3):
+            rare.hashes[which, row, 0] = rare.hashes[which, row, 1] = np.uint64(0)
+        rare.probability[row], rare.name[row] = np.nan, -1
 
 
 @part
@@ -144,7 +166,7 @@ def _index(buffer: Bytes, table: Any, spans: Any, texts: Any, counts: Any, which
     if which == NAMES and (stop == 0 or plain):
         if counts[DEFAULT_NAME] < 0:
             counts[DEFAULT_NAME] = counts[NAMES]
-            spans[counts[NAMES], 0] = spans[counts[NAMES], 1] = 0
+            spans[counts[NAMES], 0] = spans[counts[NAMES], 1] = spans[counts[NAMES], 2] = 0
             counts[NAMES] += 1
         return counts[DEFAULT_NAME]
     found = index_of(buffer, start, stop, table, spans, counts[which], texts)
@@ -160,49 +182,92 @@ def _index(buffer: Bytes, table: Any, spans: Any, texts: Any, counts: Any, which
 
 @inlined
 def _line(
-    buffer: Bytes, place: Int, row: Int, kinds: Any, times: Any, hashes: Any, numbers: Any, codes: Any, tables: Any,
-    spans: Any, texts: Any, counts: Any, before: Any, values: Any,
+    buffer: Bytes, place: Int, row: Int, kinds: Any, times: Any, hashes: Any, numbers: Any, actions: Any, rare: Any,
+    tables: Any, spans: Any, texts: Any, counts: Any, before: Any, values: Any,
 ) -> Int:  # fmt: skip
-    """Reads one line into its row; the place after it, or LEFT with the row clear."""
+    """Reads one line into its row; the place after it, LEFT with the row clear, or AGAIN with any row."""
     counts[START], counts[STOP] = 0, 0
     end, kind, time = _opened(buffer, place)
     if end >= 0:
         if kind == 3:
             end = outcome_steps(buffer, end, row, hashes, numbers, counts[START : STOP + 1], before, values)
         else:
-            end = _steps(buffer, end, kind, row, hashes, numbers, counts)
+            _clear(row, hashes, numbers, actions)
+            end = _steps(buffer, end, kind, row, hashes, numbers, rare, counts)
     if end >= 0:
         # Only an activation ends with a string, whose closing quote is still to be passed.
         end = _end(buffer, end + (kind == 4))
-    if kind == 2 and (hashes[0, row, 0] == 0) == (hashes[1, row, 0] == 0):
+    if kind == 2 and end >= 0 and (hashes[0, row, 0] == 0) == (hashes[1, row, 0] == 0):
         end = LEFT
-    if end < 0:
-        _clear(row, kinds, times, hashes, numbers, codes)
-        return LEFT
+    named = kind == 2 or kind == 7
+    if end >= 0 and named and row >= rare.name.size:
+        end = AGAIN
+    if end >= 0 and (named or kind == 1 or kind == 3):
+        which = np.int64(NAMES if named else ACTIONS)
+        code = _index(buffer, tables[which], spans[which], texts, counts, which)
+        if named:
+            rare.name[row] = code
+        else:
+            actions[row] = code
+    if end == LEFT:
+        kind = time = np.int64(0)
+        _clear(row, hashes, numbers, actions)
+        _clear_rare(row, rare)
     kinds[row], times[row] = kind, time
-    if kind == 1 or kind == 3 or kind == 2 or kind == 7:
-        which = np.int64(NAMES if kind == 2 or kind == 7 else ACTIONS)
-        codes[which, row] = _index(buffer, tables[which], spans[which], texts, counts, which)
     return end
+
+
+@inlined
+def _lines(
+    addresses: Any, sizes: Any, kinds: Any, times: Any, hashes: Any, numbers: Any, actions: Any, rare: Any,
+    tables: Any, spans: Any, texts: Any, left: Any, counts: Any, before: Any, values: Any,
+) -> Any:  # fmt: skip
+    """See `scan`; whether there was room for what is in the lines."""
+    row = base = np.int64(0)  # a literal would have what it is passed to compiled once more, for itself
+    for piece in range(len(addresses)):
+        buffer = text_at(addresses[piece], sizes[piece])
+        for which in range(len(before)):
+            before[which, LENGTH] = 0
+        place = np.int64(0)
+        while place <= buffer.size and row < len(kinds):
+            end = _line(
+                buffer, place, row, kinds, times, hashes, numbers, actions, rare, tables, spans, texts, counts, before,
+                values,
+            )  # fmt: skip
+            if end == AGAIN:
+                return False
+            if end < 0:
+                end = line_end(buffer, place)
+                nth = counts[LEFT_ROWS]
+                left[0, nth], left[1, nth], left[2, nth] = row, base + place, base + end
+                counts[LEFT_ROWS] += 1
+            place = end + 1
+            row += 1
+        base += buffer.size + 1
+    return True
 
 
 @kernel
 def scan(
-    addresses: Any, sizes: Any, kinds: Any, times: Any, hashes: Any, numbers: Any, codes: Any, tables: Any, spans: Any,
-    texts: Any, left: Any, counts: Any, before: Any, values: Any,
-) -> None:  # fmt: skip
+    addresses: Any, sizes: Any, kinds: Any, times: Any, hashes: Any, numbers: Any, actions: Any, rare: Any,
+    tables: Any, spans: Any, texts: Any, left: Any, counts: Any, before: Any, values: Any,
+) -> Any:  # fmt: skip
     """Reads every line it knows into columns, and names the lines it leaves. O(bytes).
+
+    Returns:
+        Whether it did: False where lines hold what there is no room for in `rare`, to be scanned again with room.
 
     Args:
         addresses: (k,) int64, see `Pieces`; n lines in all.
         sizes: (k,) int64, likewise.
-        kinds: (n,) int8, zeros, written save on rows left, as the others.
-        times: (n,) int64, zeros, written.
-        hashes: (5, n, 2) uint64, zeros, written: id, unit, reward id, experiment, variant.
-        numbers: (3, n) float64, NaN, written: value, propensity, probability.
-        codes: (2, n) int32, -1, written: action, name.
-        tables: (2, power of two above 2 n) int32, zeros, scratch.
-        spans: (2, n, 2) int64, written: where among the texts each action and name stands; (0, 0) is the name `reward`.
+        kinds: (n,) int8, written; 0 on rows left.
+        times: (n,) int64, written; likewise.
+        hashes: (2, n, 2) uint64, written: id, unit; zeros where there is none.
+        numbers: (2, n) float64, written: value, propensity; NaN where there is none.
+        actions: (n,) int32, written; -1 where there is none.
+        rare: a `Rare` of n rows, written, or of none.
+        tables: (2, power of two above 2 n) int32, zeros before and after.
+        spans: (2, n, 3) int64, written: where among the texts each action and name stands; (0, 0) is the name `reward`.
         texts: uint8, as large as all pieces, written: actions and names, each once.
         left: (3, n) int64, written: row, start and end of each line left, as the pieces are when joined.
         counts: (7,) int64, written: actions, names, code of the default name or -1, rows left, scratch, bytes of texts.
@@ -212,21 +277,12 @@ def scan(
     for nth in range(len(counts)):
         counts[nth] = 0
     counts[DEFAULT_NAME] = -1
-    row = base = np.int64(0)  # a literal would have what it is passed to compiled once more, for itself
-    for piece in range(len(addresses)):
-        buffer = text_at(addresses[piece], sizes[piece])
-        for which in range(len(before)):
-            before[which, LENGTH] = 0
-        place = np.int64(0)
-        while place <= buffer.size and row < len(kinds):
-            end = _line(
-                buffer, place, row, kinds, times, hashes, numbers, codes, tables, spans, texts, counts, before, values
-            )  # fmt: skip
-            if end < 0:
-                end = line_end(buffer, place)
-                nth = counts[LEFT_ROWS]
-                left[0, nth], left[1, nth], left[2, nth] = row, base + place, base + end
-                counts[LEFT_ROWS] += 1
-            place = end + 1
-            row += 1
-        base += buffer.size + 1
+    done = _lines(
+        addresses, sizes, kinds, times, hashes, numbers, actions, rare, tables, spans, texts, left, counts, before,
+        values,
+    )  # fmt: skip
+    # Cleared where something was entered: to clear the whole table for each batch would take longer than to use it.
+    for which in range(2):
+        for nth in range(counts[which]):
+            tables[which, spans[which, nth, 2]] = 0
+    return done

@@ -1,5 +1,6 @@
 """A fold with output records, which counts decisions and rewards and tells so after each; and what it must tell."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -69,7 +70,7 @@ class RunningFold:
         """Nothing is ever pending."""
         return None
 
-    def dump(self, state: Running, *, pending: bool = True) -> Dump:
+    def dump(self, state: Running, *, pending: bool = True, standing: Collection[str] = ()) -> Dump:
         """See `Fold.dump`."""
         return Dump(msgspec.json.encode(state), [])
 

@@ -10,15 +10,16 @@ from foldline.engine.reading import columns_of
 from foldline.engine.restore import read_standing, rows_from
 from foldline.engine.worker import Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost
+from foldline.fold.pages import BLOCK
 from foldline.fold.protocol import Dump
 from foldline.log.protocol import AHEAD_MS, Batch, Lease, Log, Topic
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.records.codec import encode, encode_lines
 from foldline.records.dead_letter import DeadLetter
-from foldline.records.types import Decision, Tick
+from foldline.records.types import Decision, Outcome, Record, Tick
 from tests.engine.conftest import Define
-from tests.engine.traffic import START, append, definition
+from tests.engine.traffic import START, append, append_records, definition
 
 NOW = START + 10
 
@@ -258,3 +259,35 @@ def test_replaced_and_orphaned_pages_go(log: Log, defined: Define) -> None:
     recent = {page.key for root in standing.roots[:6] for page in root.pending_pages}
     assert standing.pages.keys() <= recent
     assert _finish(worker) == _uninterrupted(log, loop, 0, 1000)
+
+
+def test_lasting_pages_are_written_once_and_restored(log: Log, defined: Define) -> None:
+    """With each root as whole as the last, a page that stays as it is is appended once in a worker's life.
+
+    They come and go at both ends of the filter meanwhile, and workers follow each other.
+    """
+    loop = definition(1, wait_ms=5_000)
+    defined(loop)
+    outcomes: list[Record] = [
+        Outcome(
+            time=START + 2 * n, id=f"o{n}", unit="u", action="a", propensity=0.5, reward=1.0, bundle="b",
+            definition=1,
+        )
+        for n in range(9 * BLOCK)
+    ]  # fmt: skip
+    append_records(log, loop, [outcomes], rows=1_000)
+    topics = topics_of(loop)
+    identity = identity_of(loop.fold(), log.topic(topics.events), 0)
+    names: set[str] = set()
+    for _ in range(3):
+        worker = _worker(log, loop)
+        for _ in range(9):
+            worker.step(now=NOW, max_records=1_000)
+            worker.write_root(now=NOW, pending=True)
+            names.update(worker._roots.standing)
+    appended = [row.key for row in rows_from(log, topics.roots, 0, 0) if row.payload and row.key]
+    pages = [key for key in appended if key != identity.key().encode()]
+    assert len(pages) == len(set(pages))
+    assert len(names) > 4
+    assert set(worker._roots.standing) < names, "pages of ids that were forgotten still stand"
+    assert _finish(_worker(log, loop)) == _uninterrupted(log, loop, 0, 1_000)

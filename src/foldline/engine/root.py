@@ -9,6 +9,7 @@ later, so that a reader of an older root still finds them.
 
 import hashlib
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -107,10 +108,16 @@ class RootWriter:
         self._identity = identity
         self._epoch = epoch
         self._pages: dict[str, str] = {}
+        self._lasting: dict[str, tuple[Page, int]] = {}
         self._named: deque[set[str]] = deque()
         self._pending: list[Page] = []
         self._m = 0
         self.pending_bytes = 0
+
+    @property
+    def standing(self) -> Collection[str]:
+        """Names of the lasting pages that stand: a dump need not have them."""
+        return self._lasting.keys()
 
     def resume(self, root: Root | None, orphans: set[str]) -> None:
         """Go on after a restored root: its pages stand already, and orphans go with the pages it replaces."""
@@ -126,7 +133,7 @@ class RootWriter:
         """What to append for a root at n: new pages, the root, tombstones of pages long replaced.
 
         Args:
-            dump: the state; its pages are used only with `pending`.
+            dump: the state; its pages are used only with `pending`. Made with `standing`.
             n: offset covered.
             time: milliseconds, for the record's time.
             pending: whether the pending half is written anew, as of n.
@@ -139,9 +146,12 @@ class RootWriter:
             parts = [dump.known[i : i + INLINE_BYTES] for i in range(0, len(dump.known), INLINE_BYTES)]
             known_pages = [self._page(part, n, pages) for part in parts]
         if pending:
-            self._pending = [self._page(part, n, pages) for part in dump.pending]
-            self._m = n
-            self.pending_bytes = sum(map(len, dump.pending))
+            sized = [
+                self._named_page(dump.lasting.get(place, ""), part, n, pages)
+                for place, part in enumerate(dump.pending)
+            ]
+            self._pending, self._m = [page for page, _ in sized], n
+            self.pending_bytes = sum(size for _, size in sized)
         root = Root(
             identity=self._identity,
             n=n,
@@ -170,6 +180,15 @@ class RootWriter:
             pages.append((key, data))
         return Page(key, digest)
 
+    def _named_page(self, name: str, data: bytes, n: int, pages: list[tuple[str, bytes]]) -> tuple[Page, int]:
+        """The page and its size; one that stands already by its name."""
+        found = self._lasting.get(name)
+        if found is None:
+            found = self._page(data, n, pages), len(data)
+            if name:
+                self._lasting[name] = found
+        return found
+
     def _replaced(self, named: set[str]) -> list[str]:
         if self._named and self._named[-1] == named:
             return []
@@ -179,6 +198,8 @@ class RootWriter:
         gone = self._named.popleft() - set().union(*self._named)
         for digest in [digest for digest, key in self._pages.items() if key in gone]:
             del self._pages[digest]
+        for name in [name for name, (page, _) in self._lasting.items() if page.key in gone]:
+            del self._lasting[name]
         return sorted(gone)
 
     def _batch(self, key: str, payload: bytes, time: int) -> Batch:

@@ -167,7 +167,7 @@ class Worker:
             pending = self._pending_bytes_read >= PENDING_GROWTH * self._roots.pending_bytes
         self._check_topic()
         began = time.perf_counter()
-        dump: Dump = self.fold.dump(self.state, pending=pending)
+        dump: Dump = self.fold.dump(self.state, pending=pending, standing=self._roots.standing)
         self.dump_s = time.perf_counter() - began
         batches = self._output_batches(now) + self._dead
         batches += self._roots.batches(dump, self.n, time=now, pending=pending)

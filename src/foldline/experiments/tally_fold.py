@@ -8,7 +8,7 @@ on. Each record counts once by its id. Only units drawn by chance count: forced 
 all before the marker of the present phase is passed over: P(variant) is then the same for all that are counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -232,8 +232,8 @@ class TallyFold:
             )
         return tally
 
-    def dump(self, state: TallyState, *, pending: bool = True) -> Dump:
-        """Both halves as bytes."""
+    def dump(self, state: TallyState, *, pending: bool = True, standing: Collection[str] = ()) -> Dump:
+        """See `Fold.dump`; no page is lasting."""
         pages = tally_pages.dump_pages(state.rows, self.terms.span) if pending else []
         return Dump(self.dump_known(state.known), pages)
 

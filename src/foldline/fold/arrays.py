@@ -14,7 +14,7 @@ from foldline.errors import FoldError
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
-_DTYPES = {"int8", "int32", "int64", "uint8", "uint64", "float64"}
+_DTYPES = {"int8", "int32", "int64", "uint8", "uint16", "uint64", "float64"}
 
 # By dtype in either byte order: numpy takes microseconds to spell a name.
 _WRITTEN = {
@@ -34,7 +34,7 @@ _HEADER = msgspec.json.Decoder(list[_Entry])
 
 
 def dump_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
-    """The arrays as bytes; dtypes int8, int32, int64, uint8, uint64 and float64.
+    """The arrays as bytes; dtypes int8, int32, int64, uint8, uint16, uint64 and float64.
 
     Example:
         >>> import numpy as np

@@ -1,6 +1,6 @@
 """Attribution: joins decisions with their rewards, in stream time."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from foldline.errors import FoldError
 from foldline.fold.counters import Counter
 from foldline.fold.emits import Emits
 from foldline.fold.layout import Batch, Held, Int64s, Mark, Reason, Status, Term
-from foldline.fold.pages import dump_pages, load_pages
+from foldline.fold.pages import dump_pages, lasting_pages, load_pages
 from foldline.fold.room import empty, narrowed, widened
 from foldline.fold.rule import AGGREGATIONS, RewardRule
 from foldline.records.columns import Columns, Dead
@@ -98,9 +98,16 @@ class Attribution:
             [_dead(columns, at, reason, low, high) for at, reason in dead[:, : marks[Mark.DEAD]].T.tolist()],
         )
 
-    def dump(self) -> list[bytes]:
-        """The state as pages, a function of the records folded alone; most stay equal from dump to dump."""
-        return dump_pages(self.rule, self._state)
+    def dump(self, standing: Collection[str] = ()) -> list[bytes]:
+        """The state as pages, a function of the records folded alone; most stay equal from dump to dump.
+
+        Lasting ones that are `standing` are empty.
+        """
+        return dump_pages(self.rule, self._state, standing)
+
+    def lasting(self) -> dict[int, str]:
+        """Names of the pages that will never change, by place in `dump`."""
+        return lasting_pages(self._state)
 
     @classmethod
     def load(cls, rule: RewardRule, pages: Sequence[bytes]) -> "Attribution":

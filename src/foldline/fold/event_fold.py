@@ -5,7 +5,7 @@ pending are attribution's joins and filters, with the vocabulary as of their own
 older records with learning muted and must judge them as they were judged the first time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -153,10 +153,13 @@ class EventFold(Generic[Known]):
             merged = self.merge(merged, part)
         return merged
 
-    def dump(self, state: EventState[Known], *, pending: bool = True) -> Dump:
-        """Both halves as bytes."""
-        pages = [msgspec.json.encode(state.vocabulary), *state.attribution.dump()] if pending else []
-        return Dump(self.dump_known(state.known), pages)
+    def dump(self, state: EventState[Known], *, pending: bool = True, standing: Collection[str] = ()) -> Dump:
+        """See `Fold.dump`."""
+        known = self.dump_known(state.known)
+        if not pending:
+            return Dump(known, [])
+        pages = [msgspec.json.encode(state.vocabulary), *state.attribution.dump(standing)]
+        return Dump(known, pages, {place + 1: name for place, name in state.attribution.lasting().items()})
 
     def load(self, dump: Dump) -> EventState[Known]:
         """The state dumped; the pending half may be of an earlier offset than the known."""

@@ -6,6 +6,7 @@ the log beneath. A fold reads its columns and nothing else: no clock, no randomn
 state it may return output records, a function of the prefix as well; the engine appends them.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -37,10 +38,12 @@ class Dump:
     Attributes:
         known: the half that merges.
         pending: the half that does not, as pages; most stay byte-equal from one dump to the next.
+        lasting: names of pages that will have the same bytes in every dump of this state that has them, by place.
     """
 
     known: bytes
     pending: list[bytes]
+    lasting: dict[int, str] = field(default_factory=dict)
 
 
 class Fold(Protocol[State]):
@@ -56,7 +59,7 @@ class Fold(Protocol[State]):
         >>> with fl.open("memory://") as app:
         ...     fold = app.loop("news", actions=["a", "b"]).definition.fold()
         >>> fold.name, fold.version, fold.parameters()["policy"]
-        ('policy', 2, {'kind': 'epsilon_greedy'})
+        ('policy', 3, {'kind': 'epsilon_greedy'})
     """
 
     name: str
@@ -82,8 +85,14 @@ class Fold(Protocol[State]):
         """The least stream time at which something pending comes due, or None."""
         ...
 
-    def dump(self, state: State, *, pending: bool = True) -> Dump:
-        """The state as bytes; without `pending` only the known half (the pages are then empty)."""
+    def dump(self, state: State, *, pending: bool = True, standing: Collection[str] = ()) -> Dump:
+        """The state as bytes.
+
+        Args:
+            state: to dump.
+            pending: both halves; without it only the known one, and no pages.
+            standing: names of lasting pages that need not be made once more; they are given as b"".
+        """
         ...
 
     def load(self, dump: Dump) -> State:

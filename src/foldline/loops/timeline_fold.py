@@ -36,7 +36,7 @@ class TimelineFold(EventFold[Timeline]):
     """Folds an event topic's partition into a `Timeline`. It is the same whatever the policy."""
 
     name = "timeline"
-    version = 2
+    version = 3
 
     def nothing(self) -> Timeline:
         """See `EventFold.nothing`."""

@@ -157,13 +157,14 @@ class VariantFold(PolicyFold):
             super().apply(state, columns.slice(start, len(columns)), muted=True)
         return applied
 
-    def dump(self, state: EventState[Known], *, pending: bool = True) -> Dump:
-        """Both halves as bytes."""
-        dumped = super().dump(state, pending=pending)
+    def dump(self, state: EventState[Known], *, pending: bool = True, standing: Collection[str] = ()) -> Dump:
+        """See `Fold.dump`."""
+        dumped = super().dump(state, pending=pending, standing=standing)
         if not pending:
             return dumped
         frozen = isinstance(state, VariantState) and state.frozen
-        return Dump(dumped.known, [msgspec.json.encode(frozen), *dumped.pending])
+        lasting = {place + 1: name for place, name in dumped.lasting.items()}
+        return Dump(dumped.known, [msgspec.json.encode(frozen), *dumped.pending], lasting)
 
     def load(self, dump: Dump) -> VariantState:
         """The state dumped."""

@@ -4,7 +4,7 @@ The inference of record is the one made here, by a state that is a function of t
 Metrics move as labels come; inferences, and labels that came late, are output records.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -112,7 +112,7 @@ class ModelFold:
         """Counts and metrics of a cut, in partition order; models stay with their partitions."""
         return merged(self.definition, list(parts))
 
-    def dump(self, state: ModelState, *, pending: bool = True) -> Dump:
+    def dump(self, state: ModelState, *, pending: bool = True, standing: Collection[str] = ()) -> Dump:
         """See `Fold.dump`."""
         return Dump(dump_known(state.known, self.model), state.join.dump() if pending else [])
 

@@ -44,7 +44,7 @@ class PolicyFold(EventFold[Known]):
     """Folds an event topic's partition into a policy's state."""
 
     name = "policy"
-    version = 2
+    version = 3
 
     def __init__(self, policy: Policy, rule: RewardRule, *, complete: bool = False) -> None:
         super().__init__(rule, complete=complete)

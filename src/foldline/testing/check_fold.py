@@ -7,10 +7,11 @@ Example:
     >>> from foldline.records.codec import decode
     >>> line = b'{"type":"definition","time":1,"loop":"l","version":1,"actions":["a"]}'
     >>> check_fold(PolicyFold(EpsilonGreedy(), RewardRule()), decode(line))
-    ['batches', 'resumption', 'lagging_pending', 'outputs', 'input', 'parameters']
+    ['batches', 'resumption', 'lagging_pending', 'lasting_pages', 'outputs', 'input', 'parameters']
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -67,6 +68,26 @@ def check_lagging_pending(fold: Fold[Any], columns: Columns) -> None:
             assert fold.dump(state) == whole, f"known of {n} with pending of {m} ends in other bytes"
 
 
+def check_lasting_pages(fold: Fold[Any], columns: Columns) -> None:
+    """A page with a name has the same bytes in every dump of a state, which need not make it once more."""
+    state, standing = fold.empty(), dict[str, bytes]()
+    cuts = _cuts(columns)
+    for low, high in pairwise(cuts):
+        _apply(fold, state, columns, low, high, 64)
+        whole, rest = fold.dump(state), fold.dump(state, standing=standing.keys())
+        for place, name in whole.lasting.items():
+            assert standing.get(name, whole.pending[place]) == whole.pending[place], (
+                f"page {name!r} has other bytes at row {high} than before"
+            )
+        left = [
+            b"" if whole.lasting.get(place) in standing else page for place, page in enumerate(whole.pending)
+        ]
+        assert rest == Dump(whole.known, left, whole.lasting), (
+            f"at row {high} a dump without the pages that stand differs in others"
+        )
+        standing |= {name: whole.pending[place] for place, name in whole.lasting.items()}
+
+
 def check_outputs(fold: Fold[Any], columns: Columns) -> None:
     """Outputs are lines with their rows; the same for batches of 1, 7, 1000 and all, and after load(dump()).
 
@@ -112,6 +133,7 @@ FOLD_CHECKS: dict[str, Callable[[Fold[Any], Columns], None]] = {
     "batches": check_batches,
     "resumption": check_resumption,
     "lagging_pending": check_lagging_pending,
+    "lasting_pages": check_lasting_pages,
     "outputs": check_outputs,
     "input": check_input,
     "parameters": check_parameters,

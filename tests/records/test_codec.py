@@ -58,9 +58,10 @@ def _rows_left(data: bytes) -> int:
     counts = np.empty(7, np.int64)
     pieces, scratch = Pieces.of([buffer]), Scratch()
     scan(
-        pieces.addresses, pieces.sizes, np.empty(n, np.int8), np.empty(n, np.int64), np.empty((2, n, 2), np.uint64),
-        np.empty((2, n)), np.empty(n, np.int32), scratch.made(n), scratch.tables(n), np.empty((2, n, 3), np.int64),
-        np.empty(len(data), np.uint8), np.empty((3, n), np.int64), counts, np.empty((3, 2), np.int64), np.empty(2),
+        pieces.addresses, pieces.sizes, np.zeros(0, np.int64), np.empty(n, np.int8), np.empty(n, np.int64),
+        np.empty((2, n, 2), np.uint64), np.empty((2, n)), np.empty(n, np.int32), scratch.made(n), scratch.tables(n),
+        np.empty((2, n, 3), np.int64), np.empty(len(data), np.uint8), np.empty((3, n), np.int64), counts,
+        np.empty((3, 2), np.int64), np.empty(2),
     )  # fmt: skip
     return int(counts[LEFT_ROWS])
 

@@ -28,10 +28,11 @@ LINES = [
 ]
 
 
-def _pieces(cut: list[list[bytes]]) -> Pieces:
+def _pieces(cut: list[list[bytes]], told: list[int] | None = None) -> Pieces:
     arrays = [np.frombuffer(b"\n".join(lines), np.uint8) for lines in cut]
     middle = len(arrays) // 2
-    return Pieces.together([Pieces.of(arrays[:middle]), Pieces.of(arrays[middle:])])
+    pieces = Pieces.together([Pieces.of(arrays[:middle]), Pieces.of(arrays[middle:])])
+    return pieces if told is None else pieces._replace(told=np.array(told, np.int64))
 
 
 @pytest.mark.parametrize("cut", [[[b"a"]], [[b"a", b"b"], [b"c"]], [[b""], [b"x"], [b""]], [[b""]]])
@@ -56,6 +57,7 @@ def test_where_lines_are_cut_makes_no_difference(cut: list[list[bytes]], large: 
     counts = np.array([len(part) for part in cut], np.int64)
     latest = np.full(len(cut), 1 << 50, np.int64)
     found = decode_lines(_pieces(cut), counts, latest=latest)
+    assert found is not None
     assert_equal(found, decode_plainly(b"\n".join(lines)))
     assert_equal(found, decode(b"\n".join(lines)))
 
@@ -65,4 +67,25 @@ def test_a_time_too_far_ahead_is_found_in_any_piece() -> None:
     cut = [[LINES[0]] * 300, [LINES[0], LINES[3]], [LINES[6]] * 300]
     counts = np.array([len(part) for part in cut], np.int64)
     found = decode_lines(_pieces(cut), counts, latest=np.array([5, 5, 8]))
+    assert found is not None
     assert [(dead.row, dead.code) for dead in found.dead] == [(301, "record.time_ahead")]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(st.lists(st.sampled_from(LINES), min_size=1, max_size=5), min_size=1, max_size=9),
+    st.data(),
+    st.booleans(),
+)
+def test_what_was_told_is_checked(cut: list[list[bytes]], data: st.DataObject, large: bool) -> None:
+    """None where any piece holds more or fewer lines than was told of it, even where the sum is right."""
+    lose_patience()
+    if large:
+        cut = [lines * 200 for lines in cut]
+    true = [len(lines) for lines in cut]
+    told = [max(1, count + data.draw(st.sampled_from([0, 0, 0, 1, -1, 100]))) for count in true]
+    latest = np.full(len(cut), 1 << 50, np.int64)
+    found = decode_lines(_pieces(cut, told), np.array(told, np.int64), latest=latest)
+    assert (found is None) == (told != true)
+    if found is not None:
+        assert_equal(found, decode(b"\n".join([line for lines in cut for line in lines])))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foldline.log.block import Block, read_block
+from foldline.log.block import Block, block_of, read_block
 from foldline.log.protocol import AHEAD_MS, Log, Row
 from foldline.records.codec import decode, decode_each, decode_lines
 from foldline.records.columns import Columns
@@ -48,7 +48,12 @@ def read_batch(log: Log, topic: str, partition: int, offset: int, max_records: i
     lines = block.lines
     if lines is None:
         return Reading(offset, block, columns_of(block.rows))
-    return Reading(offset, block, decode_lines(lines.text, lines.counts, latest=lines.greatest + AHEAD_MS))
+    columns = decode_lines(lines.text, lines.counts, latest=lines.greatest + AHEAD_MS)
+    if columns is None:
+        # Anyone may write headers: where one tells of another number of records, each row is looked at.
+        block = block_of(block.rows)
+        columns = columns_of(block.rows)
+    return Reading(offset, block, columns)
 
 
 def columns_of(rows: Sequence[Row]) -> Columns:

@@ -112,7 +112,7 @@ def narrowed_rings(state: AnyState, rings: Sequence[Ring], tables: Sequence[Tabl
 def resized(state: AnyState, ring: Ring, capacity: int) -> AnyState:
     """The state with its ring in a new array of that capacity. O(capacity)."""
     rows: Int64s = getattr(state, ring.field)
-    moved = np.zeros((capacity, ring.width), np.int64)
+    moved = np.empty((capacity, ring.width), np.int64)
     place, tail = int(state.marks[ring.head]), int(state.marks[ring.tail])
     while place < tail:
         # As many as stand together on both sides: a slice is moved for much less than rows picked one by one.

@@ -31,9 +31,9 @@ class Lines:
     """The records of n rows, a line each.
 
     Attributes:
-        text: newline-joined.
+        text: newline-joined. Told of, it may hold another number of lines, and the rows have to be looked at.
         offsets: (n,) where all records of each row stand.
-        counts: (n,) records of each row.
+        counts: (n,) records of each row, as told.
         greatest: (n,) `Row.greatest` of each.
     """
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ from foldline.records.examples import Examples
 from foldline.records.judge import MAX_DEPTH, judge
 from foldline.records.label_scanner import scan_labels
 from foldline.records.pieces import Pieces
-from foldline.records.scanner import ACTIONS, LEFT_ROWS, NAMES, TEXTS, count_lines, scan
+from foldline.records.scanner import ACTIONS, CRAMPED, LEFT_ROWS, MISTOLD, NAMES, TEXTS, count_lines, scan
 from foldline.records.scratch import Scratch
 from foldline.records.types import AnyRecord, Decision, Outcome, Record, Reward
 
@@ -29,6 +29,7 @@ _GREATEST: Final = sys.float_info.max
 _EXAMPLE: Final = b'{"type":"example"'
 _LABEL: Final = b'{"type":"label"'
 _SCRATCH: Final = Scratch()
+_NOTHING_TOLD: Final = np.zeros(0, np.int64)
 _SCAN_FROM: Final = 24
 """Bytes of the shortest line the scanner knows."""
 
@@ -205,16 +206,26 @@ def _without(data: bytes, columns: Columns, rows: lines.Rows, limits: lines.Rows
     return columns
 
 
-def decode_lines(data: Pieces, counts: npt.NDArray[np.int64], *, latest: npt.NDArray[np.int64]) -> Columns:
+def decode_lines(
+    data: Pieces, counts: npt.NDArray[np.int64], *, latest: npt.NDArray[np.int64]
+) -> Columns | None:
     """What `decode` gives for payloads that stand in memory; the cheaper as nothing is joined or counted.
 
     Args:
         data: records, a line each.
-        counts: (n,) records of each payload; must be right.
+        counts: (n,) records of each payload; right unless `data` is told otherwise than it is.
         latest: (n,) see `decode`.
+
+    Returns:
+        None where a piece holds another number of lines than was told.
     """
-    scanned = _worth_scanning(data.size)
-    columns = _scanned(data, int(counts.sum())) if scanned else decode_plainly(data.joined())
+    columns: Columns | None = None
+    if _worth_scanning(data.size):
+        columns = _scanned(data, int(counts.sum()))
+    elif data.are_as_told():
+        columns = decode_plainly(data.joined())
+    if columns is None:
+        return None
     rows, limits = _ahead(columns.time, counts, latest)
     return _without(data.joined(), columns, rows, limits) if len(rows) else columns
 
@@ -252,11 +263,11 @@ def decode_plainly(data: bytes) -> Columns:
 
 def _scanned_whole(data: bytes) -> Columns:
     buffer = np.frombuffer(data, np.uint8)
-    return _scanned(Pieces.of([buffer]), count_lines(buffer), data)
+    return cast("Columns", _scanned(Pieces.of([buffer]), count_lines(buffer), data))  # nothing was told of it
 
 
-def _scanned(pieces: Pieces, count: int, data: bytes | None = None) -> Columns:
-    """Columns by the scanner, and by msgspec where it leaves lines.
+def _scanned(pieces: Pieces, count: int, data: bytes | None = None) -> Columns | None:
+    """Columns by the scanner, and by msgspec where it leaves lines; None where pieces are not as told.
 
     Args:
         pieces: the lines.
@@ -270,12 +281,17 @@ def _scanned(pieces: Pieces, count: int, data: bytes | None = None) -> Columns:
     before, values = np.empty((3, 2), np.int64), np.empty(2)
     room = _SCRATCH.room(count)
     tables = _SCRATCH.tables(count)
-    while not scan(
-        pieces.addresses, pieces.sizes, kind, time, hashes, numbers, action, room, tables, spans, texts, left, counts,
-        before, values,
-    ):  # fmt: skip
+    told = _NOTHING_TOLD if pieces.told is None else pieces.told
+    while (
+        ended := scan(
+            pieces.addresses, pieces.sizes, told, kind, time, hashes, numbers, action, room, tables, spans, texts, left,
+            counts, before, values,
+        )
+    ) == CRAMPED:  # fmt: skip
         room = _SCRATCH.made(count)
     _SCRATCH.give_back(tables)
+    if ended == MISTOLD:
+        return None
     found = counts.tolist()
     known = texts[: found[TEXTS]].tobytes()
     if not len(room.name):

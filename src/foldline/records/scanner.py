@@ -45,6 +45,10 @@ _KINDS = len(OPENINGS)
 AGAIN: Final = -2
 """The place given where the line has what there is no room for."""
 
+READ, CRAMPED, MISTOLD = range(3)
+"""How a scan ends: all is read; a line has something rare, for which there is no room; a piece holds another number of
+lines than was told."""
+
 _REWARD_NAME, _SIX = np.uint64(word(b"reward")), np.uint64((1 << 48) - 1)
 
 
@@ -219,23 +223,23 @@ def _line(
 
 @inlined
 def _lines(
-    addresses: Any, sizes: Any, kinds: Any, times: Any, hashes: Any, numbers: Any, actions: Any, rare: Any,
+    addresses: Any, sizes: Any, told: Any, kinds: Any, times: Any, hashes: Any, numbers: Any, actions: Any, rare: Any,
     tables: Any, spans: Any, texts: Any, left: Any, counts: Any, before: Any, values: Any,
 ) -> Any:  # fmt: skip
-    """See `scan`; whether there was room for what is in the lines."""
+    """See `scan`."""
     row = base = np.int64(0)  # a literal would have what it is passed to compiled once more, for itself
     for piece in range(len(addresses)):
         buffer = text_at(addresses[piece], sizes[piece])
         for which in range(len(before)):
             before[which, LENGTH] = 0
-        place = np.int64(0)
+        first, place = row, np.int64(0)
         while place <= buffer.size and row < len(kinds):
             end = _line(
                 buffer, place, row, kinds, times, hashes, numbers, actions, rare, tables, spans, texts, counts, before,
                 values,
             )  # fmt: skip
             if end == AGAIN:
-                return False
+                return CRAMPED
             if end < 0:
                 end = line_end(buffer, place)
                 nth = counts[LEFT_ROWS]
@@ -243,23 +247,26 @@ def _lines(
                 counts[LEFT_ROWS] += 1
             place = end + 1
             row += 1
+        if len(told) > 0 and (row - first != told[piece] or place <= buffer.size):
+            return MISTOLD
         base += buffer.size + 1
-    return True
+    return READ
 
 
 @kernel
 def scan(
-    addresses: Any, sizes: Any, kinds: Any, times: Any, hashes: Any, numbers: Any, actions: Any, rare: Any,
+    addresses: Any, sizes: Any, told: Any, kinds: Any, times: Any, hashes: Any, numbers: Any, actions: Any, rare: Any,
     tables: Any, spans: Any, texts: Any, left: Any, counts: Any, before: Any, values: Any,
 ) -> Any:  # fmt: skip
     """Reads every line it knows into columns, and names the lines it leaves. O(bytes).
 
     Returns:
-        Whether it did: False where lines hold what there is no room for in `rare`, to be scanned again with room.
+        `READ`; `CRAMPED` where `rare` must have rows; `MISTOLD`.
 
     Args:
         addresses: (k,) int64, see `Pieces`; n lines in all.
         sizes: (k,) int64, likewise.
+        told: (k,) int64, likewise, or (0,).
         kinds: (n,) int8, written; 0 on rows left.
         times: (n,) int64, written; likewise.
         hashes: (2, n, 2) uint64, written: id, unit; zeros where there is none.
@@ -277,12 +284,12 @@ def scan(
     for nth in range(len(counts)):
         counts[nth] = 0
     counts[DEFAULT_NAME] = -1
-    done = _lines(
-        addresses, sizes, kinds, times, hashes, numbers, actions, rare, tables, spans, texts, left, counts, before,
-        values,
+    ended = _lines(
+        addresses, sizes, told, kinds, times, hashes, numbers, actions, rare, tables, spans, texts, left, counts,
+        before, values,
     )  # fmt: skip
     # Cleared where something was entered: to clear the whole table for each batch would take longer than to use it.
     for which in range(2):
         for nth in range(counts[which]):
             tables[which, spans[which, nth, 2]] = 0
-    return done
+    return ended

@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from foldline import kernels
+from foldline.engine.reading import columns_of, read_batch
 from foldline.errors import LogError
 from foldline.kernels import as_it_stands
 from foldline.log.kafka import gathering, native_fetcher
@@ -25,6 +26,7 @@ from foldline.log.kafka.native_fetcher import NativeFetcher
 from foldline.log.protocol import Batch, Row, Topic
 from foldline.records.codec import decode, decode_lines
 from foldline.records.dead_letter import DeadLetter
+from tests.records.oracle import assert_equal
 from tools.kafka.cluster import USER
 from tools.kafka.sharing import Shared
 
@@ -132,7 +134,12 @@ def test_blocks_say_what_the_rows_say(odd: str) -> None:
                 assert block.rows == rows
                 assert block.end == rows[-1].end
                 assert block.size == sum(len(row.payload) for row in rows)
-                if block.lines is not None:
+                reading = read_batch(log, "t", 0, offset, most)
+                assert reading is not None
+                assert reading.rows == rows
+                assert_equal(reading.columns, columns_of(rows))
+                assert reading.block.places().counts.tolist() == [row.count for row in rows]
+                if block.lines is not None and block.lines.text.are_as_told():
                     lines += 1
                     assert block.lines.text.joined() == b"\n".join([row.payload for row in rows])
                 offset = block.end
@@ -174,12 +181,43 @@ def test_lines_of_plain_and_packed_messages_decode_as_rows_do(broker: Shared, ka
                     counts=[row.count for row in rows],
                     latest=[row.greatest for row in rows],
                 )
+                assert found is not None
                 assert found.dead == wanted.dead
                 dead |= {letter.code for letter in found.dead}
                 assert np.array_equal(found.time, wanted.time)
                 assert np.array_equal(found.kind, wanted.kind)
                 assert (block.end, block.rows) == (rows[-1].end, rows)
         assert dead == {"record.time_ahead"}
+
+
+@pytest.mark.usefixtures("_loops", "_payloads")
+@pytest.mark.parametrize("size", [1, 200], ids=["few lines", "many lines"])
+def test_what_a_header_tells_is_counted(broker: Shared, kafka_url: str, size: int) -> None:
+    """Records are what stands there, wherever a message tells of more or fewer; those of others stay as they are."""
+    text = b"\n".join([_TICK % n for n in range(size + 1)])
+    payloads = [text, _TICK % 7, b"{" + b"\n" * 9 + (_TICK % 8)[1:], text + b"\nno record"]
+    heads = [b"%d" % (size + 1), b"%d" % size, b"%d" % (size + 3), b"1", b"9" * 18, b"2 0 9", None]
+    with KafkaLog(kafka_url) as log:
+        log.create(Topic("t"))
+        messages = [
+            {"value": payload, "headers": [] if head is None else [(HEADER, head)]}
+            for payload in payloads
+            for head in heads
+        ]
+        _produce(broker, log._address.on_cluster("t"), messages)
+        log.offsets("t", 0)
+        for most in (1, 150, 100_000):
+            offset = 0
+            while offset < len(messages):
+                rows = log.read("t", 0, offset, max_records=most)
+                reading = read_batch(log, "t", 0, offset, most)
+                assert reading is not None
+                assert reading.rows == rows
+                assert_equal(reading.columns, columns_of(rows))
+                places = reading.block.places()
+                assert places.counts.tolist() == [row.count for row in rows]
+                assert places.offsets.tolist() == [row.offset for row in rows]
+                offset = reading.end
 
 
 def test_without_its_functions_the_clients_objects_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ class Chunk(Protocol):
 
     Attributes:
         offsets: (n,) of each.
-        counts: (n,) records of each; None where each holds one.
+        counts: (n,) records of each, as far as it is known without a look at them; None where each holds one.
         size: bytes of memory, about.
     """
 
@@ -154,7 +154,9 @@ class MessageChunk:
         if self._said & UNLIKE:
             return None
         columns = self._columns[:, start:stop]
-        return Lines(self._text(start, stop), columns[OFFSETS], columns[COUNTS], columns[GREATEST])
+        text, counts = self._text(start, stop), columns[COUNTS]
+        told = counts if self._apart else np.array([counts.sum()])
+        return Lines(text._replace(told=told), columns[OFFSETS], counts, columns[GREATEST])
 
     def _text(self, start: int, stop: int) -> Pieces:
         """The payloads of some rows."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from foldline.kernels import Bytes, Int, part, patient
+from foldline.kernels import Bytes, Int, kernel, part, patient
 from foldline.log.kafka.foreign import (
     call_code_2,
     call_code_5,
@@ -40,7 +40,8 @@ and of what stands beside."""
 OFFSETS, TIMES, GREATEST, KEYS, COUNTS, ADDRESSES, STARTS, ENDS = range(8)
 """Rows of the columns of one run: offset, timestamp, greatest time, bytes of the key or -1, records, where the payload
 is in memory; where it begins among the payloads, a newline after each, and key and headers among what stands beside.
-The last two have one more entry, their end."""
+The last two have one more entry, their end. Records are counted in payloads that are copied; of those that stay it is
+what their header tells, to be checked by who reads them: to look at them now and once more then would take as long."""
 
 SEVERAL, UNLIKE = 1, 2
 """What `take` may say of a run: a message holds several records; a payload is no line of a record as it stands."""
@@ -126,7 +127,7 @@ def _begins(array: Bytes, start: Int, size: Int, wanted: Bytes) -> Any:
 
 @part
 def _told(array: Bytes, start: Int, stop: Int) -> Any:
-    """What our header says: whether there are several records, and their greatest time or -1; see `messages`."""
+    """What our header says: how many records there are, and their greatest time or -1; see `messages`."""
     words, digits, number, first = 1, 0, np.int64(0), np.int64(0)
     for k in range(start, stop):
         if array[k] == 32 and digits > 0:
@@ -136,10 +137,10 @@ def _told(array: Bytes, start: Int, stop: Int) -> Any:
         elif 48 <= array[k] <= 57 and digits < 18:
             digits, number = digits + 1, number * 10 + array[k] - 48
         else:
-            return False, np.int64(-1)
+            return np.int64(1), np.int64(-1)
     if digits == 0 or (words != 1 and words != 3):
-        return False, np.int64(-1)
-    return (number if words == 1 else first) > 1, (number if words == 3 else np.int64(-1))
+        return np.int64(1), np.int64(-1)
+    return (number if words == 1 else first), (number if words == 3 else np.int64(-1))
 
 
 @part
@@ -150,10 +151,10 @@ def _store_half(array: Bytes, place: Int, number: Int) -> None:
 
 @part
 def _copy_headers(functions: Any, message: Int, besides: Bytes, place: Int, scratch: Any, at: Int) -> Any:
-    """Copies the headers; whether there are several records, their greatest time or -1, whether it may be a letter."""
-    told, several, greatest, letter = False, False, np.int64(-1), False
+    """Copies the headers; how many records they tell of, their greatest time or -1, whether it may be a letter."""
+    told, records, greatest, letter = False, np.int64(1), np.int64(-1), False
     if call_code_2(functions[HEADERS], message, at) != 0:
-        return several, greatest, letter
+        return records, greatest, letter
     index = np.int64(0)
     while call_code_5(functions[HEADER], scratch[0], index, at + 8, at + 16, at + 24) == 0:
         name = _length(scratch[1])
@@ -166,11 +167,11 @@ def _copy_headers(functions: Any, message: Int, besides: Bytes, place: Int, scra
             copy_in(besides, place + name, scratch[2], size)
         if not told and size >= 0 and name == _OWN.size and _begins(besides, place, name, _OWN):
             told = True
-            several, greatest = _told(besides, place + name, place + name + size)
+            records, greatest = _told(besides, place + name, place + name + size)
         letter = letter or _begins(besides, place, name, _PREFIX)
         place += name + max(size, np.int64(0))
         index += 1
-    return several, greatest, letter
+    return records, greatest, letter
 
 
 @patient(lambda *given: given[3] - given[2] + len(given[6]) // 64, nogil=True)
@@ -212,22 +213,29 @@ def take(
         columns[ADDRESSES, row] = address
         if key > 0:
             copy_in(besides, beside, load_word(message + _KEY), key)
-        several, greatest, letter = False, np.int64(-1), False
+        records, greatest, letter = np.int64(1), np.int64(-1), False
         # Asking for headers is the dearest of all questions, also where there are none.
         if table[BESIDE, n] > max(key, np.int64(0)):
-            several, greatest, letter = _copy_headers(
+            records, greatest, letter = _copy_headers(
                 functions, message, besides, beside + max(key, np.int64(0)), scratch, at
             )
-        newlines = 0
-        for byte in text_at(address, size):
-            newlines += byte == 10
-        columns[COUNTS, row] = newlines + 1 if several else 1
         time = table[TIME, n]
         columns[GREATEST, row] = min(greatest, time + AHEAD_MS) if greatest >= 0 else time
-        if several and newlines > 0:
+        lines = min(max(records, np.int64(1)), size + 1)
+        if base != 0:
+            newlines = np.int64(0)
+            for byte in text_at(address, size):
+                newlines += byte == 10
+            # A payload of one record may hold newlines.
+            if records > 1:
+                lines = newlines + 1
+            elif newlines > 0:
+                said |= UNLIKE
+        columns[COUNTS, row] = lines
+        if lines > 1:
             said |= SEVERAL
-        # A dead letter is read as another record; a payload of one record may hold newlines.
-        if letter or (newlines > 0 and not several):
+        # A dead letter is read as another record.
+        if letter:
             said |= UNLIKE
         if base != 0:
             call_nothing(functions[DESTROY], message)
@@ -237,8 +245,21 @@ def take(
     return said
 
 
+@kernel
+def let_go(functions: Any, pointers: Any) -> None:
+    """Lets messages go that stayed where they are.
+
+    Args:
+        functions: (4,) int64 addresses.
+        pointers: (m,) int64 addresses of messages.
+    """
+    for message in pointers:
+        call_nothing(functions[DESTROY], message)
+
+
 def prepare() -> None:
-    """Have both loops compiled, in a process that is here to stay."""
+    """Have all loops compiled, in a process that is here to stay."""
     words, text, table = np.zeros(4, np.int64), np.zeros(0, np.uint8), np.zeros((8, 1), np.int64)
     survey(words, words, 0, table, table, words, 0)
     take(words, words, 0, 0, table, table, text, text, words, 0, 0)
+    let_go(words, words[:0])

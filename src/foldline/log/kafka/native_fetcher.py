@@ -15,9 +15,10 @@ import numpy as np
 from confluent_kafka import KafkaError, KafkaException
 
 from foldline.errors import LogError
+from foldline.kernels import is_ready
 from foldline.log.kafka import gathering
 from foldline.log.kafka.buffers import Buffers
-from foldline.log.kafka.chunk import MessageChunk
+from foldline.log.kafka.chunk import Int64s, MessageChunk
 from foldline.log.kafka.fetcher import EOF, Fetched, Place
 from foldline.log.kafka.librdkafka import CONSUMER, ERROR_CALLBACK, LOG_CALLBACK, Librdkafka
 
@@ -40,14 +41,20 @@ class _Client:
 class _Staying:
     """Messages that stay in the library's memory as long as this is there."""
 
-    def __init__(self, client: _Client | None, library: Librdkafka, pointers: list[int]) -> None:
-        weakref.finalize(self, _let_go, client, library, pointers).atexit = False
+    def __init__(
+        self, client: _Client | None, library: Librdkafka, functions: Int64s, pointers: Int64s
+    ) -> None:
+        weakref.finalize(self, _let_go, client, library, functions, pointers).atexit = False
 
 
-def _let_go(_client: _Client | None, library: Librdkafka, pointers: list[int]) -> None:
+def _let_go(_client: _Client | None, library: Librdkafka, functions: Int64s, pointers: Int64s) -> None:
     # Called anywhere, even while something is being imported: nothing may be compiled here.
-    for message in pointers:
-        library.message_destroy(message)
+    if is_ready(gathering.let_go):
+        gathering.let_go(functions, pointers)
+    else:
+        destroy = library.message_destroy
+        for message in pointers.tolist():
+            destroy(message)
 
 
 class NativeFetcher:
@@ -196,7 +203,9 @@ class NativeFetcher:
             )  # fmt: skip
             kept: object = data
             if stays:
-                kept = _Staying(self._owner, self._library, self._pointers[first:stop].tolist())
+                kept = _Staying(
+                    self._owner, self._library, self._functions, self._pointers[first:stop].copy()
+                )
             fetched.chunks.append((place, MessageChunk(columns, kept, besides, said, apart=stays)))
 
     def _note(self, first: int, stop: int, fetched: Fetched) -> None:

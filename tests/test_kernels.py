@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -99,3 +100,56 @@ def test_patience_is_spent_by_turns_and_then_the_loop_is_compiled() -> None:
         assert out[0] == 36
     finally:
         kernels._turns_left = before
+
+
+OLDER = """
+from typing import Any, NamedTuple
+
+from foldline.kernels import kernel
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+@kernel
+def added(pair):
+    return pair[0] + pair[1]
+"""
+
+CALLS = """
+import sys
+
+sys.path.insert(0, sys.argv[1])
+import loops
+from foldline.kernels import is_ready
+
+assert loops.added(getattr(loops, "Pair", lambda *both: both)(2, 3)) == 5
+dispatcher = loops.added.compiled()
+print(sum(dispatcher.stats.cache_hits.values()), is_ready(loops.added))
+"""
+
+
+def test_code_kept_by_another_version_counts_as_none(tmp_path: Path) -> None:
+    """Neither a type that is gone nor an index cut short stops a process; what it compiles is kept for the next."""
+    module = tmp_path / "loops.py"
+
+    def call() -> str:
+        ran = subprocess.run(
+            [sys.executable, "-c", CALLS, str(tmp_path)], capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr[-2_000:]
+        return ran.stdout.strip()
+
+    module.write_text(OLDER)
+    assert call() == "0 True"
+    assert call() == "1 True"
+    # On the same lines, since what is kept is named by the line of its function.
+    module.write_text(OLDER.replace("class Pair(NamedTuple):\n    left: Any\n    right: Any", "#\n#\n#"))
+    assert call() == "0 True"
+    assert call() == "1 True"
+    (index,) = tmp_path.rglob("*.nbi")
+    index.write_bytes(index.read_bytes()[:-9])
+    assert call() == "0 True"
+    assert call() == "1 True"

@@ -8,12 +8,15 @@ No kernel counts references to the arrays it passes on unless it asks to, which 
 none may make arrays. They write into what they are given.
 
 Numba keeps compiled code beside the source and trusts it while that one file is unchanged, although it holds
-code of every file it calls into. Here its stamp covers those files too.
+code of every file it calls into. Here its stamp covers those files too. Before it looks at the stamp it loads the types
+of what is there, which after an upgrade may be gone: such code counts as none.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
-from functools import update_wrapper
+from functools import partial, update_wrapper
+from pickle import UnpicklingError
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -26,6 +29,8 @@ Int: TypeAlias = Any
 
 Word: TypeAlias = Any
 """A uint64; mixed with an int64 it would become a float."""
+
+_logger = logging.getLogger("foldline")
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -78,6 +83,7 @@ class Loop:
             if cached is not None:
                 names = sorted({__name__, *_sources(self.py_func.__module__, set())})
                 cached._source_stamp = tuple(filter(None, map(_stamp, names)))  # noqa: SLF001 - numba offers no way to name more files
+                cached._load_index = partial(_readable, cached._load_index)  # noqa: SLF001 - nor to pass over what cannot be read
             # Another thread's would do as well: numba compiles under a lock of its own.
             self._compiled = dispatcher
         return self._compiled
@@ -208,6 +214,15 @@ def as_it_stands(function: _Function) -> _Function:
 def is_ready(loop: Callable[..., object]) -> bool:
     """Whether a kernel was compiled, or read from the cache, in this process."""
     return isinstance(loop, Loop) and loop.is_ready
+
+
+def _readable(load: Callable[[], dict[Any, str]]) -> dict[Any, str]:
+    """The code that is kept, by types; none where that was kept by another version, or cut short."""
+    try:
+        return load()
+    except (AttributeError, ImportError, EOFError, IndexError, ValueError, UnpicklingError) as error:
+        _logger.debug("compiling anew what is kept in a form of another version: %s", error)
+        return {}
 
 
 def _sources(module: str, seen: set[str]) -> set[str]:

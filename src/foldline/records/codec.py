@@ -296,7 +296,7 @@ def _scanned(pieces: Pieces, count: int, data: bytes | None = None) -> Columns |
     known = texts[: found[TEXTS]].tobytes()
     if not len(room.name):
         # What reads the lines left writes into every column.
-        room = _SCRATCH.made(count) if found[LEFT_ROWS] else _SCRATCH.nothing(count)
+        room = _SCRATCH.own(count) if found[LEFT_ROWS] else _SCRATCH.nothing(count)
     elif not found[NAMES]:
         _SCRATCH.missed()
     columns = Columns(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 SHARED_ROWS: Final = 1 << 16
 """Rows up to which memory is shared; a larger batch has its own."""
 
-EXPECTED: Final = 64
+EXPECTED: Final = 16
 """After so many batches without anything rare none is expected in the next."""
 
 _POOLED: Final = 4
@@ -52,6 +52,10 @@ class Scratch:
     def made(self, count: int) -> Rare:
         """Room for what is rare, which is expected from now on."""
         self._batches = EXPECTED
+        return _cleared(count)
+
+    def own(self, count: int) -> Rare:
+        """Rows with nothing in them, for this batch alone: something else may write there."""
         return _cleared(count)
 
     def missed(self) -> None:

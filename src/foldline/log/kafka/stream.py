@@ -11,7 +11,7 @@ import numpy as np
 from foldline.log.kafka.chunk import Chunk, Selection, records_of
 
 FULL_ROWS: Final = 20_000
-FULL_BYTES: Final = 2 << 20
+FULL_BYTES: Final = 3 << 20
 """Rows waiting to be read beyond which the stream takes no more for now: a micro-batch or more."""
 
 KEPT_ROWS: Final = 2_000

@@ -10,7 +10,7 @@ from foldline.engine.reading import columns_of
 from foldline.engine.restore import read_standing, rows_from
 from foldline.engine.worker import Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost
-from foldline.fold.pages import BLOCK
+from foldline.fold.pages import SEEN_BLOCK
 from foldline.fold.protocol import Dump
 from foldline.log.protocol import AHEAD_MS, Batch, Lease, Log, Topic
 from foldline.loops.definition import LoopDefinition
@@ -270,10 +270,10 @@ def test_lasting_pages_are_written_once_and_restored(log: Log, defined: Define) 
     defined(loop)
     outcomes: list[Record] = [
         Outcome(
-            time=START + 2 * n, id=f"o{n}", unit="u", action="a", propensity=0.5, reward=1.0, bundle="b",
+            time=START + n // 2, id=f"o{n}", unit="u", action="a", propensity=0.5, reward=1.0, bundle="b",
             definition=1,
         )
-        for n in range(9 * BLOCK)
+        for n in range(9 * SEEN_BLOCK)
     ]  # fmt: skip
     append_records(log, loop, [outcomes], rows=1_000)
     topics = topics_of(loop)
@@ -282,7 +282,7 @@ def test_lasting_pages_are_written_once_and_restored(log: Log, defined: Define) 
     for _ in range(3):
         worker = _worker(log, loop)
         for _ in range(9):
-            worker.step(now=NOW, max_records=1_000)
+            worker.step(now=NOW, max_records=4_000)
             worker.write_root(now=NOW, pending=True)
             names.update(worker._roots.standing)
     appended = [row.key for row in rows_from(log, topics.roots, 0, 0) if row.payload and row.key]

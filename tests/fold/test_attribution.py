@@ -7,7 +7,7 @@ from foldline.errors import FoldError
 from foldline.fold.attribution import Attribution
 from foldline.fold.counters import Counter
 from foldline.fold.emits import Emit
-from foldline.fold.pages import BLOCK
+from foldline.fold.pages import SEEN_BLOCK
 from foldline.fold.rule import RewardRule
 from tests.fold.logs import columns, remap
 from tests.fold.oracle import Event
@@ -263,13 +263,13 @@ def test_memory_follows_what_is_live() -> None:
 
 def test_blocks_keep_their_bytes_while_the_ends_move() -> None:
     """Pages of a long queue stay equal, except the first and last of each ring and page 0."""
-    bench = Bench(correction_ms=20_000)
-    outcomes = [Event("outcome", i, id=i, unit=1, action="a") for i in range(23_000)]
-    bench.say(*outcomes[:20_000])
+    bench = Bench(correction_ms=80_000)
+    outcomes = [Event("outcome", i, id=i, unit=1, action="a") for i in range(92_000)]
+    bench.say(*outcomes[:80_000])
     before = bench.attribution.dump()
-    bench.say(*outcomes[20_000:])
+    bench.say(*outcomes[80_000:])
     after = bench.attribution.dump()
-    assert len(set(before) & set(after)) >= 20_000 // BLOCK - 2
+    assert len(set(before) & set(after)) >= 80_000 // SEEN_BLOCK - 2
 
 
 @pytest.mark.parametrize("harm", ["none", "short", "extra", "swapped", "cut", "garbage", "rule"])

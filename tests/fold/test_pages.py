@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foldline.fold.attribution import Attribution
-from foldline.fold.pages import BLOCK
+from foldline.fold.pages import SEEN_BLOCK
 from foldline.fold.rule import RewardRule
 from foldline.policies.epsilon_greedy import EpsilonGreedy
 from foldline.policies.fold import PolicyFold
@@ -45,12 +45,12 @@ def test_times_stand_as_steps(step: int) -> None:
 def test_whole_pages_of_the_filter_are_lasting() -> None:
     """They have names while they are whole; the ends of the filter, which move, have none."""
     fold = PolicyFold(EpsilonGreedy(), RewardRule(wait_ms=8_000, correction_ms=2_000))
-    columns = _outcomes([START + n for n in range(5 * BLOCK)])
+    columns = _outcomes([START + n // 4 for n in range(5 * SEEN_BLOCK)])
     check_lasting_pages(fold, columns)
     check_resumption(fold, columns)
     state = fold.empty()
     fold.apply(state, columns)
     dump = fold.dump(state)
-    assert list(dump.lasting.values()) == [f"seen/{3 * BLOCK}", f"seen/{4 * BLOCK}"]
-    assert [len(dump.pending[place]) > 17 * BLOCK for place in dump.lasting] == [True, True]
+    assert list(dump.lasting.values()) == [f"seen/{3 * SEEN_BLOCK}", f"seen/{4 * SEEN_BLOCK}"]
+    assert [len(dump.pending[place]) > 17 * SEEN_BLOCK for place in dump.lasting] == [True, True]
     assert not fold.dump(state, pending=False).lasting

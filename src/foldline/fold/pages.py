@@ -1,7 +1,7 @@
 """Attribution's state as pages of bytes: a function of the records folded, and of nothing else.
 
 Page 0 holds the rule and the marks. Then come the blocks of each ring: block b holds the live rows with sequence
-numbers from b * BLOCK to (b + 1) * BLOCK - 1, so that a block in the middle of a queue keeps its bytes while both
+numbers from b * rows to (b + 1) * rows - 1, so that a block in the middle of a queue keeps its bytes while both
 ends move; one of the duplicate filter is lasting, since its rows never change. Tables are left out: they are built
 again from the rings.
 """
@@ -19,7 +19,10 @@ from foldline.fold.room import RINGS, SEEN, TABLES, Ring, empty, indexed, resize
 from foldline.fold.rule import RewardRule
 
 BLOCK: Final = 4096
-"""Rows of a full page: 256 KiB of decisions, 72 KiB of the duplicate filter where records come often."""
+"""Rows of a full page: 256 KiB of decisions."""
+
+SEEN_BLOCK: Final = 4 * BLOCK
+"""Of the duplicate filter: 288 KiB where records come often."""
 
 _STEPS: Final = (np.uint8, np.uint16)
 
@@ -103,8 +106,9 @@ def _load_ring(state: State, ring: Ring, pages: Iterator[bytes]) -> State:
 
 def _blocks(marks: Int64s, ring: Ring) -> Iterator[tuple[int, int]]:
     first, tail = int(marks[ring.head]), int(marks[ring.tail])
+    size = SEEN_BLOCK if ring is SEEN else BLOCK
     while first < tail:
-        last = min(tail, (first // BLOCK + 1) * BLOCK)
+        last = min(tail, (first // size + 1) * size)
         yield first, last
         first = last
 
@@ -135,7 +139,7 @@ def _seen_rows(arrays: Arrays) -> Int64s | None:
 
 
 def _name(ring: Ring, first: int, last: int) -> str:
-    return f"{ring.field}/{first}" if ring is SEEN and last - first == BLOCK else ""
+    return f"{ring.field}/{first}" if ring is SEEN and last - first == SEEN_BLOCK else ""
 
 
 def _check_order(marks: Int64s) -> None:

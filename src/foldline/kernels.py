@@ -12,7 +12,6 @@ code of every file it calls into. Here its stamp covers those files too. Before 
 of what is there, which after an upgrade may be gone: such code counts as none.
 """
 
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial, update_wrapper
@@ -29,8 +28,6 @@ Int: TypeAlias = Any
 
 Word: TypeAlias = Any
 """A uint64; mixed with an int64 it would become a float."""
-
-_logger = logging.getLogger("foldline")
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -220,9 +217,8 @@ def _readable(load: Callable[[], dict[Any, str]]) -> dict[Any, str]:
     """The code that is kept, by types; none where that was kept by another version, or cut short."""
     try:
         return load()
-    except (AttributeError, ImportError, EOFError, IndexError, ValueError, UnpicklingError) as error:
-        _logger.debug("compiling anew what is kept in a form of another version: %s", error)
-        return {}
+    except (AttributeError, ImportError, EOFError, IndexError, ValueError, UnpicklingError):
+        return {}  # compiled anew, as where nothing was kept
 
 
 def _sources(module: str, seen: set[str]) -> set[str]:

@@ -1,5 +1,6 @@
 """Loops run as they stand until compiling pays, and give the same bits either way."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -137,7 +138,11 @@ def test_code_kept_by_another_version_counts_as_none(tmp_path: Path) -> None:
 
     def call() -> str:
         ran = subprocess.run(
-            [sys.executable, "-c", CALLS, str(tmp_path)], capture_output=True, text=True, check=False
+            [sys.executable, "-c", CALLS, str(tmp_path)],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert ran.returncode == 0, ran.stderr[-2_000:]
         return ran.stdout.strip()

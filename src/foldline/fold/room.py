@@ -110,7 +110,7 @@ def narrowed_rings(state: AnyState, rings: Sequence[Ring], tables: Sequence[Tabl
 
 
 def resized(state: AnyState, ring: Ring, capacity: int) -> AnyState:
-    """The state with its ring in a new array of that capacity. O(capacity)."""
+    """The state with its ring in a new array of that capacity; rows not live may hold anything. O(live rows)."""
     rows: Int64s = getattr(state, ring.field)
     moved = np.empty((capacity, ring.width), np.int64)
     place, tail = int(state.marks[ring.head]), int(state.marks[ring.tail])

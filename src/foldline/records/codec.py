@@ -19,7 +19,7 @@ from foldline.records.judge import MAX_DEPTH, judge
 from foldline.records.label_scanner import scan_labels
 from foldline.records.pieces import Pieces
 from foldline.records.scanner import ACTIONS, CRAMPED, LEFT_ROWS, MISTOLD, NAMES, TEXTS, count_lines, scan
-from foldline.records.scratch import Scratch
+from foldline.records.scratch import Scratch, cleared
 from foldline.records.types import AnyRecord, Decision, Outcome, Record, Reward
 
 Payload = bytes | Sequence[bytes]
@@ -296,7 +296,7 @@ def _scanned(pieces: Pieces, count: int, data: bytes | None = None) -> Columns |
     known = texts[: found[TEXTS]].tobytes()
     if not len(room.name):
         # What reads the lines left writes into every column.
-        room = _SCRATCH.own(count) if found[LEFT_ROWS] else _SCRATCH.nothing(count)
+        room = cleared(count) if found[LEFT_ROWS] else _SCRATCH.nothing(count)
     elif not found[NAMES]:
         _SCRATCH.missed()
     columns = Columns(

@@ -28,13 +28,14 @@ class Rare(NamedTuple):
     name: npt.NDArray[np.int32]
 
 
-def _cleared(count: int) -> Rare:
+def cleared(count: int) -> Rare:
+    """Rows with nothing in them, for who writes there."""
     return Rare(
         np.zeros((3, count, 2), np.uint64), np.full(count, np.nan), np.full(count, -1, dtype=np.int32)
     )
 
 
-_NONE: Final = _cleared(0)
+_NONE: Final = cleared(0)
 
 
 class Scratch:
@@ -47,16 +48,12 @@ class Scratch:
 
     def room(self, count: int) -> Rare:
         """Room for what is rare in a batch of so many rows, where it is expected; else none."""
-        return _cleared(count) if self._batches > 0 else _NONE
+        return cleared(count) if self._batches > 0 else _NONE
 
     def made(self, count: int) -> Rare:
         """Room for what is rare, which is expected from now on."""
         self._batches = EXPECTED
-        return _cleared(count)
-
-    def own(self, count: int) -> Rare:
-        """Rows with nothing in them, for this batch alone: something else may write there."""
-        return _cleared(count)
+        return cleared(count)
 
     def missed(self) -> None:
         """There was room, and nothing in it."""
@@ -65,10 +62,10 @@ class Scratch:
     def nothing(self, count: int) -> Rare:
         """Rows with nothing in them; nobody may write there."""
         if count > SHARED_ROWS:
-            return _cleared(count)
+            return cleared(count)
         blank = self._blank
         if count > len(blank.name):
-            blank = self._blank = _cleared(1 << (count - 1).bit_length())
+            blank = self._blank = cleared(1 << (count - 1).bit_length())
         return Rare(blank.hashes[:, :count], blank.probability[:count], blank.name[:count])
 
     def tables(self, count: int) -> npt.NDArray[np.int32]:

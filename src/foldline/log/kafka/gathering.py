@@ -44,7 +44,8 @@ The last two have one more entry, their end. Records are counted in payloads tha
 what their header tells, to be checked by who reads them: to look at them now and once more then would take as long."""
 
 SEVERAL, UNLIKE = 1, 2
-"""What `take` may say of a run: a message holds several records; a payload is no line of a record as it stands."""
+"""What `take` may say of a run: a message holds several records; a payload is no line of a record as it stands, as far
+as it was looked at."""
 
 _ERR, _RKT, _PARTITION = Message.err.offset, Message.rkt.offset, Message.partition.offset
 _PAYLOAD, _LEN = Message.payload.offset, Message.len.offset

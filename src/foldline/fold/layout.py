@@ -6,7 +6,8 @@ are live. As stream time never runs backwards, what came first expires first, so
 
 A table is a (slots,) int64 array of `sequence << TAG_BITS | tag`, 0 where empty, in open addressing. An entry
 whose sequence number lies before its ring's head is stale: it only keeps its slot until it is reused, or the
-table is built again from the ring. Tables therefore never need deletion and say nothing that rings do not.
+table is built again from the ring. Tables therefore never need deletion and say nothing that rings do not. That of the
+duplicate filter, the largest, has entries of half the size: see `foldline.fold.places`.
 """
 
 from enum import IntEnum
@@ -15,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 
 Key = tuple[int, int]
@@ -143,7 +145,6 @@ NOTHING: Final[Any] = np.int64(0)
 OF_DECISION: Final[Any] = np.int64(Held.ID)
 OF_UNIT: Final[Any] = np.int64(Held.UNIT)
 OF_DANGLING: Final[Any] = np.int64(Dangling.ID)
-OF_SEEN: Final[Any] = np.int64(Seen.ID)
 
 
 class State(NamedTuple):
@@ -157,7 +158,7 @@ class State(NamedTuple):
     by_id: Int64s
     by_unit: Int64s
     by_dangling: Int64s
-    by_seen: Int64s
+    by_seen: Int32s
 
 
 class Batch(NamedTuple):

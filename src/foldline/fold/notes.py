@@ -3,8 +3,8 @@
 import numpy as np
 
 from foldline.fold.counters import Counter
-from foldline.fold.index import locate, put
-from foldline.fold.layout import OF_SEEN, Int64s, Key, Mark, Seen
+from foldline.fold.layout import Int32s, Int64s, Key, Mark, Seen
+from foldline.fold.places import enter, find
 from foldline.kernels import inlined
 
 _TOO_LARGE = 2.0**63
@@ -26,14 +26,14 @@ def tell(
 
 
 @inlined
-def remember(marks: Int64s, seen: Int64s, by_seen: Int64s, key: Key) -> bool:
+def remember(marks: Int64s, seen: Int64s, by_seen: Int32s, key: Key) -> bool:
     """Enter the id into the duplicate filter; False if it is there already."""
-    slot, sequence = locate(by_seen, seen, marks[Mark.SEEN_HEAD], OF_SEEN, key)
-    if sequence > 0:
-        return False
     sequence = marks[Mark.SEEN_TAIL]
+    slot, found = find(by_seen, seen, marks[Mark.SEEN_HEAD], sequence, key)
+    if found:
+        return False
     marks[Mark.SEEN_TAIL] = sequence + 1
-    marks[Mark.BY_SEEN_USED] += put(by_seen, slot, sequence, key)
+    marks[Mark.BY_SEEN_USED] += enter(by_seen, slot, seen, sequence, key)
     at = sequence & (seen.shape[0] - 1)
     seen[at, Seen.ID], seen[at, Seen.ID + 1] = key
     seen[at, Seen.TIME] = marks[Mark.TIME]

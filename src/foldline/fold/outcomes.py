@@ -8,8 +8,8 @@ import numpy as np
 
 from foldline.fold.counters import Counter
 from foldline.fold.emits import Emit
-from foldline.fold.index import locate, put
-from foldline.fold.layout import NOTHING, OF_SEEN, Batch, Int64s, Mark, Seen, State, Term
+from foldline.fold.layout import NOTHING, Batch, Int64s, Mark, Seen, State, Term
+from foldline.fold.places import enter, find
 from foldline.kernels import inlined
 from foldline.records.columns import Kind
 
@@ -59,11 +59,11 @@ def plain_outcomes(
         if (total ^ grown) & (units ^ grown) < 0:
             break
         key = (batch.id[row, 0], batch.id[row, 1] & -2)
-        slot, sequence = locate(by_seen, seen, head, OF_SEEN, key)
-        if sequence > 0:
+        slot, found = find(by_seen, seen, head, tail, key)
+        if found:
             duplicates += 1
         else:
-            used += put(by_seen, slot, tail, key)
+            used += enter(by_seen, slot, seen, tail, key)
             place = tail & ring
             seen[place, Seen.ID], seen[place, Seen.ID + 1] = key
             seen[place, Seen.TIME] = time

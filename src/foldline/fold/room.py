@@ -11,7 +11,8 @@ LEAST: Final = 64
 """Least capacity of a ring and least slots of a table; powers of two."""
 
 SMALL: Final = 1 << 16
-"""Rows up to which a table has twice the room: entering them anew costs more than the memory."""
+"""Rows up to which a table has twice the room: entering them anew costs more than the memory. One with entries of half
+the size always has it, so that it need not grow more often than its ring."""
 
 
 AnyState = TypeVar("AnyState", bound=Any)
@@ -31,7 +32,8 @@ class Ring(NamedTuple):
 class Table(NamedTuple):
     """A table of the state: its field, its ring, the id's column there, and when it is full.
 
-    `matched` is the column that is negative in rows the table leaves out, -1 where it takes all.
+    `matched` is the column that is negative in rows the table leaves out, -1 where it takes all. `by_place` says
+    whether its entries name places of the ring, as those of `foldline.fold.places` do.
     """
 
     field: str
@@ -40,6 +42,7 @@ class Table(NamedTuple):
     used: int
     full: int
     matched: int = -1
+    by_place: bool = False
 
 
 DECISIONS: Final = Ring(
@@ -61,7 +64,7 @@ TABLES: Final = (
         Status.BY_DANGLING_FULL,
         Dangling.BEFORE,
     ),
-    Table("by_seen", SEEN, Seen.ID, Mark.BY_SEEN_USED, Status.BY_SEEN_FULL),
+    Table("by_seen", SEEN, Seen.ID, Mark.BY_SEEN_USED, Status.BY_SEEN_FULL, by_place=True),
 )
 
 
@@ -71,8 +74,8 @@ def empty(counts: int) -> State:
     for ring in RINGS:
         marks[ring.head] = marks[ring.tail] = 1
     marks[Mark.MATURE] = 1
-    rings = (np.zeros((LEAST, ring.width), np.int64) for ring in RINGS)
-    tables = (np.zeros(LEAST, np.int64) for _ in TABLES)
+    rings: list[Any] = [np.zeros((LEAST, ring.width), np.int64) for ring in RINGS]
+    tables = (np.zeros(LEAST, _entries(table)) for table in TABLES)
     return State(marks, np.zeros(counts, np.int64), *rings, *tables)
 
 
@@ -83,13 +86,16 @@ def live(state: AnyState, ring: Ring) -> int:
 
 def widened(state: State, status: Status) -> State:
     """The state with more room where the kernel found none."""
-    for ring in RINGS:
-        if ring.full == status:
-            return resized(state, ring, 4 * len(getattr(state, ring.field)))
-    for table in TABLES:
-        if table.full == status:
-            return indexed(state, table)
-    raise ValueError(f"status {status!r}: expected one that a ring or table being full gives")
+    rings = [ring for ring in RINGS if ring.full == status]
+    tables = [table for table in TABLES if table.full == status]
+    if not rings and not tables:
+        raise ValueError(f"status {status!r}: expected one that a ring or table being full gives")
+    for ring in rings:
+        state = resized(state, ring, 4 * len(getattr(state, ring.field)))
+        tables += [table for table in TABLES if table.ring is ring and table.by_place]
+    for table in tables:
+        state = indexed(state, table)
+    return state
 
 
 def narrowed(state: State) -> State:
@@ -126,15 +132,27 @@ def resized(state: AnyState, ring: Ring, capacity: int) -> AnyState:
 
 def indexed(state: AnyState, table: Table) -> AnyState:
     """The state with the table built anew from its ring, at most three eighths full. O(live rows)."""
-    from foldline.fold.index import fill
-
     rows: Int64s = getattr(state, table.ring.field)
     held = live(state, table.ring)
-    slots = np.zeros(max(LEAST, _power_of_two(held * (16 if held <= SMALL else 8) // 3 + 1)), np.int64)
     head, tail = int(state.marks[table.ring.head]), int(state.marks[table.ring.tail])
-    state.marks[table.used] = fill(slots, rows, head, tail, int(table.column), int(table.matched))
+    twice = table.by_place or held <= SMALL
+    capacity = max(LEAST, _power_of_two(held * (16 if twice else 8) // 3 + 1))
+    slots = np.zeros(capacity, _entries(table))
+    if table.by_place:
+        from foldline.fold.places import enter_all
+
+        used = enter_all(slots, rows, head, tail)
+    else:
+        from foldline.fold.index import fill
+
+        used = fill(slots, rows, head, tail, int(table.column), int(table.matched))
+    state.marks[table.used] = used
     changed: AnyState = state._replace(**{table.field: slots})
     return changed
+
+
+def _entries(table: Table) -> type[Any]:
+    return np.int32 if table.by_place else np.int64
 
 
 def _power_of_two(least: int) -> int:

@@ -17,7 +17,7 @@ from foldline.engine.reading import read_batch
 from foldline.engine.worker import Read, Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost, LogError
 from foldline.fold.protocol import Fold
-from foldline.log.protocol import Batch, Log, Share, Topic
+from foldline.log.protocol import Batch, Lease, Log, Share, Topic
 from foldline.log.shares import FirstCome
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import LoopTopics, topics_of
@@ -144,9 +144,7 @@ class Learner:
 
     def close(self, *, now: int) -> None:
         """Write what is known and give every lease up."""
-        for worker in self.workers.values():
-            _close(worker, now)
-        self.workers.clear()
+        self._close(list(self.workers), now)
         self._renewed = 0
 
     def _advance(self, worker: Worker, now: int) -> int:
@@ -217,10 +215,28 @@ class Learner:
 
     def _give_up(self, mine: frozenset[int] | None, now: int) -> None:
         """Leave the partitions that are another's to work on."""
-        for partition, worker in list(self.workers.items()):
-            if mine is not None and partition not in mine:
-                del self.workers[partition]
-                _close(worker, now)
+        if mine is not None:
+            self._close([partition for partition in self.workers if partition not in mine], now)
+
+    def _close(self, partitions: list[int], now: int) -> None:
+        """Write the last roots of these, one by one, since they are large, and give their leases up at once."""
+        leases: list[Lease] = []
+        for worker in map(self.workers.pop, partitions):
+            try:
+                worker.close(now=now)
+            except LeaseLost:
+                continue
+            except (FoldError, LogError) as error:
+                _logger.warning(
+                    "no last root of %s, a restart will read more: %s", worker.identity.text(), error
+                )
+            else:
+                leases.append(worker.lease)
+        if leases:
+            try:
+                self.log.release(*leases)
+            except LogError as error:
+                _logger.warning("%d leases stay until they expire: %s", len(leases), error)
 
     def _own(self, mine: frozenset[int] | None, now: int) -> None:
         """Renew the leases held and take those that are free, of the partitions to work on."""
@@ -254,10 +270,3 @@ class Learner:
             return None
         name = topics.outputs(fold.name)
         return self.log.create(Topic(name, self.definition.partitions)).name
-
-
-def _close(worker: Worker, now: int) -> None:
-    try:
-        worker.close(now=now)
-    except (FoldError, LogError) as error:
-        _logger.warning("no last root of %s, a restart will read more: %s", worker.identity.text(), error)

@@ -20,7 +20,7 @@ from foldline.engine.pacing import paced
 from foldline.engine.reading import Reading, read_batch
 from foldline.engine.restore import restore, rows_from
 from foldline.engine.root import RootWriter
-from foldline.errors import FoldError, LeaseLost, LogError
+from foldline.errors import FoldError, LogError
 from foldline.fold.outputs import Outputs
 from foldline.fold.protocol import Applied, Dump, Fold
 from foldline.log.places import place_of
@@ -209,16 +209,16 @@ class Worker:
         self._outputs = []
 
     def close(self, *, now: int) -> None:
-        """Write a last root with both halves at n, if anything was read since, and give the lease up."""
-        try:
-            self._pass_unseen()
-            if self._changed or self._unrooted or self._pending_bytes_read:
-                self.write_root(now=now, pending=True)
-            elif self.in_doubt:
-                self.settle()
-        except LeaseLost:
-            return
-        self.log.release(self.lease)
+        """Write a last root with both halves at n, if anything was read since; the lease is the caller's to give up.
+
+        Raises:
+            LeaseLost: another worker owns the partition; nothing was written.
+        """
+        self._pass_unseen()
+        if self._changed or self._unrooted or self._pending_bytes_read:
+            self.write_root(now=now, pending=True)
+        elif self.in_doubt:
+            self.settle()
 
     def _pass_unseen(self) -> None:
         """Go past what no reader sees at the log's end, such as the marks of transactions, and have a root say so.

@@ -186,14 +186,15 @@ class MemoryLog:
             held.expires = now + round(ttl_s * 1000)
             return Lease(name, holder, held.epoch)
 
-    def release(self, lease: Lease) -> None:
+    def release(self, *leases: Lease) -> None:
         """See `Log.release`."""
         with self._changed:
             self._check_open()
-            held = self._leases.get(lease.name)
-            if held is not None and (held.epoch, held.holder) == (lease.epoch, lease.holder):
-                # The row stays, so that the next taker's epoch is higher still.
-                held.holder, held.expires = "", 0
+            for lease in leases:
+                held = self._leases.get(lease.name)
+                if held is not None and (held.epoch, held.holder) == (lease.epoch, lease.holder):
+                    # The row stays, so that the next taker's epoch is higher still.
+                    held.holder, held.expires = "", 0
 
     def share(self, topic: str, group: str, member: str) -> Share:
         """See `Log.share`. Evenly among those who are there."""

@@ -254,8 +254,8 @@ class Log(Protocol):
         """
         ...
 
-    def release(self, lease: Lease) -> None:
-        """Give the lease up, if it is still the newest of its name."""
+    def release(self, *leases: Lease) -> None:
+        """Give those of the leases up that are still the newest of their names."""
         ...
 
     def share(self, topic: str, group: str, member: str) -> Share:

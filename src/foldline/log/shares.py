@@ -39,7 +39,7 @@ class Leasing(Protocol):
         """See `Log.acquire`."""
         ...
 
-    def release(self, lease: Lease) -> None:
+    def release(self, *leases: Lease) -> None:
         """See `Log.release`."""
         ...
 

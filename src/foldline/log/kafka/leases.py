@@ -112,19 +112,18 @@ class Leases:
             self._refresh()
             return self._take(name, holder, ttl_ms)
 
-    def release(self, lease: Lease) -> None:
-        """See `Log.release`."""
+    def release(self, leases: Sequence[Lease]) -> None:
+        """See `Log.release`. One transaction for each guard."""
         with self._lock:
             self._ensure()
-            self._refresh()
             for _ in range(_TRIES):
-                held = self._table.get(lease.name)
-                if held is None or not _is_of(held, lease):
+                self._refresh()  # after a change it waits until others can see it
+                names = [lease.name for lease in leases if _is_of(self._table.get(lease.name), lease)]
+                if not names:
                     return
-                free = msgspec.structs.replace(held, holder="", expires=0, guard="", turn=held.turn + 1)
-                if self._change(held, free):
-                    self._refresh()  # waits until others can see it
-                    return
+                held = [self._table[name] for name in names]
+                for guard in {each.guard for each in held}:
+                    self._change([(each, _free(each)) for each in held if each.guard == guard])
 
     def append(self, messages: list[Outgoing], leases: Sequence[Lease]) -> list[int]:
         """All messages or none, while every lease is the newest of its name.
@@ -167,7 +166,7 @@ class Leases:
                 newest, holder = (0, "") if held is None else (held.epoch, held.holder)
                 raise LeaseLost(lease_lost(lease, newest, holder))
             moved = msgspec.structs.replace(held, guard=guard.id, turn=held.turn + 1)
-            if held.guard == guard.id or self._change(held, moved):
+            if held.guard == guard.id or self._change([(held, moved)]):
                 return
         raise LogError("log.unavailable", f"lease {lease.name!r} goes to and fro between log objects")
 
@@ -193,30 +192,27 @@ class Leases:
                 expires=now + ttl_ms,
                 guard=self._guard_of(name).id,
             )
-            if self._change(held, mine):
+            if self._change([(held, mine)]):
                 return Lease(name, holder, mine.epoch)
         return None
 
-    def _change(self, held: Held, changed: Held) -> bool:
-        """Write a lease's next record under its present guard; False where it is another by now."""
-        transactor = self._guard(held)
+    def _change(self, changes: Sequence[tuple[Held, Held]]) -> bool:
+        """Write the next records of leases under the present guard of all; False where one is another by now."""
+        transactor = self._guard(changes[0][0])
         try:
             if not self._settle(transactor):
                 return False
-            now = self._table.get(held.name)
-            if now is not None and (now.epoch, now.turn) != (held.epoch, held.turn):
+            if not all(_may_follow(self._table.get(held.name), held, after) for held, after in changes):
                 return False
-            if now is not None and now.expires > held.expires and changed.epoch > held.epoch:
-                return False  # renewed meanwhile
-            [offset] = transactor.commit([(self._topic, _message(changed))])
+            offsets = transactor.commit([(self._topic, _message(after)) for _, after in changes])
         except Fenced:
             self._refresh()
             return False
         finally:
             if transactor is not self._free and transactor.id not in self._own:
                 transactor.stop()
-        self._table[held.name] = changed
-        self._reader.appended(self._topic, 0, offset)
+        self._table.update((after.name, after) for _, after in changes)
+        self._reader.appended(self._topic, 0, max(offsets))
         return True
 
     def _guard(self, held: Held) -> Transactor:
@@ -272,6 +268,19 @@ class Leases:
 
 def _message(held: Held) -> dict[str, object]:
     return {"value": msgspec.json.encode(held), "key": held.name.encode(), "partition": 0}
+
+
+def _free(held: Held) -> Held:
+    return msgspec.structs.replace(held, holder="", expires=0, guard="", turn=held.turn + 1)
+
+
+def _may_follow(now: Held | None, held: Held, after: Held) -> bool:
+    """Whether a lease that is `now` so may become `after`, which was made of `held`."""
+    if now is None:
+        return True
+    # Its holder may have renewed it while it was being taken.
+    renewed = now.expires > held.expires and after.epoch > held.epoch
+    return (now.epoch, now.turn) == (held.epoch, held.turn) and not renewed
 
 
 def _is_of(held: Held | None, lease: Lease) -> bool:

@@ -151,10 +151,10 @@ class KafkaLog:
         self._check_open()
         return self._leases.acquire(name, holder, round(ttl_s * 1000))
 
-    def release(self, lease: Lease) -> None:
+    def release(self, *leases: Lease) -> None:
         """See `Log.release`."""
         self._check_open()
-        self._leases.release(lease)
+        self._leases.release(leases)
 
     def share(self, topic: str, group: str, member: str) -> Share:
         """See `Log.share`. A consumer group of the cluster, named `foldline.` and the group's name."""

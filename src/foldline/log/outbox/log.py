@@ -223,9 +223,9 @@ class OutboxLog:
         """See `Log.acquire`."""
         return self._asked(lambda cluster: cluster.acquire(name, holder, ttl_s))
 
-    def release(self, lease: Lease) -> None:
+    def release(self, *leases: Lease) -> None:
         """See `Log.release`."""
-        self._asked(lambda cluster: cluster.release(lease))
+        self._asked(lambda cluster: cluster.release(*leases))
 
     def share(self, topic: str, group: str, member: str) -> Share:
         """See `Log.share`."""

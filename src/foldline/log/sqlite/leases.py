@@ -1,5 +1,7 @@
 """Leases in the file: who may write in a role. The epoch is the truth, the expiry only says who may take it."""
 
+from collections.abc import Sequence
+
 import apsw
 
 from foldline.log.protocol import Lease
@@ -18,11 +20,11 @@ def take(connection: apsw.Connection, name: str, holder: str, now: int, expires:
     return Lease(name, holder, epoch)
 
 
-def give_up(connection: apsw.Connection, lease: Lease) -> None:
-    """Release a lease that is still the newest; the row stays, so that the next epoch is higher still."""
-    connection.execute(
+def give_up(connection: apsw.Connection, leases: Sequence[Lease]) -> None:
+    """Release those that are still the newest; their rows stay, so that the next epochs are higher still."""
+    connection.executemany(
         "UPDATE leases SET holder = '', expires = 0 WHERE name = ? AND epoch = ? AND holder = ?",
-        (lease.name, lease.epoch, lease.holder),
+        [(lease.name, lease.epoch, lease.holder) for lease in leases],
     )
 
 

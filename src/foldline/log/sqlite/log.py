@@ -150,10 +150,10 @@ class SqliteLog:
             now = self._clock()
             return leases.take(connection, name, holder, now, now + round(ttl_s * 1000))
 
-    def release(self, lease: Lease) -> None:
+    def release(self, *given_up: Lease) -> None:
         """See `Log.release`."""
         with self._connections.transaction() as connection:
-            leases.give_up(connection, lease)
+            leases.give_up(connection, given_up)
 
     def share(self, topic: str, group: str, member: str) -> Share:
         """See `Log.share`. Evenly among the processes that are there."""

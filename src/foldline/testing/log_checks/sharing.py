@@ -59,7 +59,7 @@ def a_stale_lease_writes_nothing(subject: LogSubject) -> None:
 
 
 def leases_are_released(subject: LogSubject) -> None:
-    """A released lease is free at once, with a higher epoch; a stale one releases nothing."""
+    """Released leases are free at once, with a higher epoch; a stale one releases nothing."""
     with open_new(subject) as log:
         log.create(Topic("t"))
         first = taken(log, "role", "one")
@@ -73,6 +73,12 @@ def leases_are_released(subject: LogSubject) -> None:
         equal(log.acquire("role", "one", 10.0), None, "lease after a stale release")
         log.release(second)
         equal(taken(log, "role", "two").epoch, 3, "epoch of the same holder after its release")
+        newest, other = taken(log, "role", "two"), taken(log, "elsewhere", "two")
+        log.release(first, newest, other)
+        freed = [taken(log, name, "three").epoch for name in ("role", "elsewhere")]
+        equal(freed, [4, 2], "epochs after a release of two together with a stale one")
+        equal(taken(log, "role", "three").epoch, 4, "epoch after renewing")
+        log.release()
         for name, holder, ttl_s in (
             ("", "h", 1.0),
             ("n", "", 1.0),

@@ -11,12 +11,14 @@ import pytest
 from foldline.engine.defining import create_catalogue, define
 from foldline.engine.ingest import Ingest
 from foldline.engine.learner import Learner, Pace
+from foldline.engine.publisher import Publisher
 from foldline.engine.replay import replay
 from foldline.engine.restore import rows_from
 from foldline.errors import LogError
 from foldline.log.memory import MemoryLog
 from foldline.log.protocol import Batch, Log, Topic
 from foldline.log.shares import FirstCome
+from foldline.loops.bundle import decode_bundle
 from foldline.loops.catalogue import Catalogue
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.mapping import RecordMapping
@@ -49,9 +51,11 @@ class Unanswered(MemoryLog):
         raise LogError("log.unavailable", "no answer")
 
 
-def _define(log: Log, loop: LoopDefinition) -> None:
+def _define(log: Log, loop: LoopDefinition) -> Catalogue:
+    catalogue = Catalogue()
     create_catalogue(log)
-    define(log, Catalogue(), loop.name, lambda _: loop, holder="test", now=START)
+    define(log, catalogue, loop.name, lambda _: loop, holder="test", now=START)
+    return catalogue
 
 
 def _dead(log: Log, loop: LoopDefinition) -> list[tuple[int, int]]:
@@ -63,26 +67,34 @@ def _dead(log: Log, loop: LoopDefinition) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_answers_that_get_lost_cost_no_worker(seed: int) -> None:
-    """Every third append is lost or only its answer: the same workers go on, roots agree, letters come once."""
+    """Every third append is lost or only its answer: the same workers go on, roots agree, letters come once.
+
+    Bundles, which are appended with the roots, come to the end too, and none is older than one before.
+    """
     loop = definition(3)
     log = Unanswered(seed, 0.0)
-    _define(log, loop)
+    catalogue = _define(log, loop)
     append(log, loop, seed, 600)
     poison = [
         [log.append([Batch("news.events", p, b"{", 1, START, START)])[0] for _ in range(5)] for p in range(3)
     ]
     append(log, loop, seed + 100, 200)
-    learner = Learner(log, loop, "one", PACE)
-    learner.step(now=START)
+    learner, publisher = Learner(log, loop, "one", PACE), Publisher(log, catalogue, loop, "one")
+    learner.step(now=START, publisher=publisher)
     log._share = 0.33
     first, now, done = dict(learner.workers), START, False
     while not done:
         now += 1
         with suppress(LogError):
-            done = learner.step(now=now) == 0 and not any(w.in_doubt or w.behind for w in first.values())
+            folded = learner.step(now=now, publisher=publisher)
+            done = folded == 0 and not any(w.in_doubt or w.behind for w in first.values())
     assert log.lost > 5
     assert learner.workers == first
     log._share = 0.0
+    publisher.step(now=now, every_ms=0)
+    cuts = [decode_bundle(row.payload).cut for row in rows_from(log, topics_of(loop).policy, 0, 0)]
+    assert cuts == sorted(cuts)
+    assert cuts[-1] == tuple(worker.n for worker in first.values())
     learner.close(now=now)
     assert all(c.agrees for c in replay(log, loop, batch=7).comparisons)
     dead = _dead(log, loop)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from foldline.engine.known import KnownStates
 from foldline.engine.learner import Learner, Pace
 from foldline.engine.publisher import Publisher, newest_bundle
 from foldline.engine.replay import replay
@@ -44,6 +45,72 @@ def test_bundle_is_recomputed_from_its_cut(log: Log, defined: Define) -> None:
     parts = [state.known for state in again.states]
     assert compile_bundle(loop, bundle.cut, parts, time=0).hash == bundle.hash
     assert [c.agrees for c in again.comparisons] == [True] * 3
+
+
+def test_a_bundle_is_appended_with_the_roots_it_is_made_of(log: Log, defined: Define) -> None:
+    """In one append: each cut is that of the roots before it, and is recomputed; nothing is left to publish."""
+    loop = definition(3)
+    catalogue = defined(loop)
+    append(log, loop, 1, 700)
+    learner, publisher = Learner(log, loop, "one", PACE), Publisher(log, catalogue, loop, "one")
+    cuts = []
+    for turn in range(1000):
+        folded = learner.step(now=NOW + turn, publisher=publisher)
+        states = KnownStates(log, loop)
+        states.read()
+        bundle = newest_bundle(log, topics_of(loop).policy)
+        assert bundle is not None
+        assert bundle.cut == states.cut
+        assert publisher.step(now=NOW + turn, every_ms=0) is None
+        cuts.append(bundle.cut)
+        if not folded:
+            break
+    assert len(log.read(topics_of(loop).bundles, 0, 0)) == len(set(cuts)) > 1
+    last = newest_bundle(log, topics_of(loop).policy)
+    assert last is not None
+    parts = [state.known for state in replay(log, loop, last.cut, batch=17).states]
+    assert compile_bundle(loop, last.cut, parts, time=0).hash == last.hash
+
+
+def test_a_lost_publishing_lease_keeps_no_root_back(log: Log, defined: Define) -> None:
+    """Another publishes: the roots are appended for themselves, and it takes them up."""
+    loop = definition(2)
+    catalogue = defined(loop)
+    append(log, loop, 1, 300)
+    learner, publisher = Learner(log, loop, "one", PACE), Publisher(log, catalogue, loop, "one")
+    learner.step(now=NOW, publisher=publisher)
+    assert publisher._lease is not None
+    log.release(publisher._lease)
+    other = Publisher(log, catalogue, loop, "two")
+    assert other.step(now=NOW, every_ms=0) is None
+    headers = log.offsets(topics_of(loop).bundles, 0)
+    append(log, loop, 2, 300)
+    while learner.step(now=NOW + 1, publisher=publisher):
+        continue
+    assert publisher.step(now=NOW + 1, every_ms=0) is None
+    assert log.offsets(topics_of(loop).bundles, 0) == headers
+    assert not publisher.publishes
+    bundle = other.step(now=NOW + 2, every_ms=0)
+    assert bundle is not None
+    assert bundle.cut == tuple(log.offsets(topics_of(loop).events, p)[1] for p in range(2))
+
+
+def test_a_known_half_in_pages_is_published_once_they_stand(log: Log, defined: Define) -> None:
+    """Pages about to be appended cannot be read: the bundle follows its roots."""
+    names = tuple(f"action-{n:06d}" for n in range(20_000))
+    loop = msgspec.structs.replace(definition(1), actions=("a", "b", *names))
+    catalogue = defined(loop)
+    append(log, loop, 1, 100)
+    learner, publisher = Learner(log, loop, "one", PACE), Publisher(log, catalogue, loop, "one")
+    learner.step(now=NOW, publisher=publisher)
+    states = KnownStates(log, loop)
+    states.read()
+    assert states.roots[0] is not None
+    assert states.roots[0].known_pages
+    assert newest_bundle(log, topics_of(loop).policy) is None
+    bundle = publisher.step(now=NOW, every_ms=0)
+    assert bundle is not None
+    assert bundle.cut == states.cut
 
 
 def test_nothing_is_published_when_nothing_changed(log: Log, defined: Define) -> None:

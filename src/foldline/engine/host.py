@@ -258,14 +258,14 @@ class Host:
             newest = self.catalogue.one(name)
             if newest.version > hosted.definition.version:
                 self._redefine(hosted, newest)
+            mine = hosted.share.partitions()
+            publisher = hosted.publisher if mine is None or 0 in mine else None
             if hosted.learner is not None:
-                folded += hosted.learner.step(now=now)
-            if hosted.publisher is not None:
-                mine = hosted.share.partitions()
-                if mine is None or 0 in mine:
-                    self._publish(hosted.publisher, now)
-                elif hosted.publisher.publishes:
-                    _close_publisher(hosted.publisher, now)
+                folded += hosted.learner.step(now=now, publisher=publisher)
+            if publisher is not None:
+                self._publish(publisher, now)
+            elif hosted.publisher is not None and hosted.publisher.publishes:
+                _close_publisher(hosted.publisher, now)
             swapped |= hosted.replica.step()
             learnt, changed = self._try_out(name, hosted, now)
             folded += learnt

@@ -1,13 +1,14 @@
 """What the partitions of a loop know, as their newest roots on the log say."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from copy import copy
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from foldline.engine.identity import Identity, identity_of
 from foldline.engine.restore import load_dump, rows_from, rows_here
 from foldline.engine.root import Root, decode_root
 from foldline.fold.protocol import Fold
-from foldline.log.protocol import Log, Row
+from foldline.log.protocol import Batch, Log, Row
 from foldline.loops.definition import LoopDefinition
 from foldline.loops.topics import topics_of
 from foldline.policies.fold import Known, PolicyFold
@@ -53,11 +54,19 @@ class FoldStates(Generic[Half]):
         for partition, key in enumerate(self._keys):
             for row in rows(self._log, self._topic, partition, self.offsets[partition]):
                 self.offsets[partition] = row.end
-                if row.key != key or not row.payload:
-                    continue
-                root, best = decode_root(row.payload), self.roots[partition]
-                if best is None or (root.n, root.m) >= (best.n, best.m):
-                    self.roots[partition] = root
+                if row.key == key and row.payload:
+                    self.roots[partition] = _newer(self.roots[partition], decode_root(row.payload))
+
+    def with_roots(self, ahead: Sequence[Batch]) -> Self:
+        """The states as they will be once these are appended; a known half in pages is not to be had before."""
+        states = copy(self)
+        states.roots = list(self.roots)
+        for batch in ahead:
+            if batch.topic == self._topic and batch.key == self._keys[batch.partition] and batch.payload:
+                root = decode_root(batch.payload)
+                if root.known is not None:
+                    states.roots[batch.partition] = _newer(states.roots[batch.partition], root)
+        return states
 
     @property
     def cut(self) -> tuple[int, ...]:
@@ -81,6 +90,10 @@ class FoldStates(Generic[Half]):
             return self._fold.nothing()
         known = root.known if root.known is not None else load_dump(self._log, self._topic, root).known
         return self._fold.load_known(known)
+
+
+def _newer(best: Root | None, root: Root) -> Root:
+    return root if best is None or (root.n, root.m) >= (best.n, best.m) else best
 
 
 class KnownStates(FoldStates[Known]):

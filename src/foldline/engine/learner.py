@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from foldline.engine.identity import identity_of
+from foldline.engine.publisher import Publisher
 from foldline.engine.reading import read_batch
 from foldline.engine.worker import Read, Worker, WorkerTopics
 from foldline.errors import FoldError, LeaseLost, LogError
@@ -123,8 +124,13 @@ class Learner:
             self.close(now=now)
         self.definition, self.fold_of = definition, make
 
-    def step(self, *, now: int) -> int:
-        """One round over the owned partitions; the number of records folded, ticks included as 0."""
+    def step(self, *, now: int, publisher: Publisher | None = None) -> int:
+        """One round over the owned partitions; the number of records folded, ticks included as 0.
+
+        Args:
+            now: milliseconds.
+            publisher: of the bundle that is appended with the roots, in one, where it is due then.
+        """
         mine = self.share.partitions()
         if mine != self._shared:
             self._give_up(mine, now)
@@ -137,7 +143,7 @@ class Learner:
             folded, most = folded + count, max(most, count)
         every_ms = self._root_every_ms(behind=most >= self.pace.max_records)
         due = [w for w in self.workers.values() if w.in_doubt or w.root_due(now=now, root_every_ms=every_ms)]
-        self._write(due, now, every_ms)
+        self._write(due, now, every_ms, publisher)
         if self.leads:
             self.share.reached({partition: worker.n for partition, worker in self.workers.items()})
         return folded
@@ -155,8 +161,8 @@ class Learner:
             worker.tick(now=now if self.stamp is None else self.stamp())
         return count
 
-    def _write(self, due: list[Worker], now: int, every_ms: int) -> None:
-        """The roots of a round in one commit; where a lease among them is lost, each for itself.
+    def _write(self, due: list[Worker], now: int, every_ms: int, publisher: Publisher | None) -> None:
+        """The roots of a round, and the bundle made of them, in one commit; each root for itself if a lease is lost.
 
         Where the log does not answer, the workers stay, in doubt, and find out in the next round.
         """
@@ -167,16 +173,27 @@ class Learner:
                 made.append((worker, batches))
         if not made:
             return
+        everything = [batch for _, batches in made for batch in batches]
+        leases = [worker.lease for worker, _ in made]
+        edition = None
+        if publisher is not None:
+            edition = publisher.edition(everything, now=now, every_ms=self.pace.publish_every_ms)
+        if edition is not None:
+            everything += edition.batches
+            leases.append(edition.lease)
         try:
-            everything = [batch for _, batches in made for batch in batches]
-            offsets = self.log.append(everything, lease=[worker.lease for worker, _ in made])
+            offsets = self.log.append(everything, lease=leases)
         except LeaseLost:
+            if publisher is not None:
+                publisher.doubt()
             for worker, batches in made:
                 self._guarded(worker, partial(self._append, batches))
         else:
             for worker, batches in made:
                 worker.written(offsets[: len(batches)])
                 del offsets[: len(batches)]
+            if publisher is not None and edition is not None:
+                publisher.published(edition)
 
     def _append(self, batches: list[Batch], worker: Worker) -> None:
         worker.written(self.log.append(batches, lease=worker.lease))

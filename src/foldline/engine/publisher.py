@@ -1,10 +1,12 @@
 """The publisher: at a cut, merge what the partitions know, compile, append a bundle. One a loop, under a lease.
 
-It reads roots from the log, never a worker's memory, so a bundle covers only what a restart would find again.
-Nothing is written while no root is.
+It reads roots from the log, or takes those about to be appended and is appended with them, all or none; never a
+worker's memory. So a bundle covers only what a restart would find again. Nothing is written while no root is.
 """
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from foldline.engine.known import KnownStates
 from foldline.engine.pacing import paced
@@ -17,6 +19,29 @@ from foldline.loops.variants import Definitions
 
 PUBLISHING_SHARE = 1 / 3
 """Of the time, for compiling and appending bundles: the more there is to publish, the less often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A bundle ready to be appended.
+
+    Attributes:
+        bundle: it.
+        batches: what to append.
+        lease: under which.
+        cut: of the roots it was made of.
+        now: milliseconds.
+        least_ms: the pace at which it was due.
+        began: when its making began, by this machine's clock, seconds.
+    """
+
+    bundle: Bundle
+    batches: list[Batch]
+    lease: Lease
+    cut: tuple[int, ...]
+    now: int
+    least_ms: float
+    began: float
 
 
 class Publisher:
@@ -71,20 +96,44 @@ class Publisher:
         Raises:
             LeaseLost: another process publishes by now.
         """
-        if not self._owns(now):
+        edition = self.edition((), now=now, every_ms=every_ms)
+        if edition is None:
+            return None
+        self._log.append(edition.batches, lease=edition.lease)
+        self.published(edition)
+        return edition.bundle
+
+    def edition(self, ahead: Sequence[Batch], *, now: int, every_ms: int) -> Edition | None:
+        """The bundle that is due, for the caller to append and call `published`, or None.
+
+        Args:
+            ahead: roots that are appended with it, in one; they count as if they stood.
+            now: milliseconds.
+            every_ms: as of `step`.
+        """
+        lease = self._owned(now)
+        if lease is None:
             return None
         self.known.follow()
-        cut = self.known.cut
+        known = self.known.with_roots(ahead) if ahead else self.known
         least_ms = max(every_ms, self._took_ms / PUBLISHING_SHARE) if every_ms else 0
-        if not any(cut) or cut == self._cut or now - self._published_at < least_ms:
+        if not any(known.cut) or known.cut == self._cut or now - self._published_at < least_ms:
             return None
         began = time.perf_counter()
-        bundle = self._compile(cut, now)
-        if bundle is not None:
-            self._append(bundle, now)
-            self._cut, self._published_at = cut, paced(self._published_at, now, round(least_ms))
-            self._took_ms = 1e3 * (time.perf_counter() - began)
-        return bundle
+        bundle = self._compile(known, now)
+        if bundle is None:
+            return None
+        return Edition(bundle, self._batches(bundle, now), lease, known.cut, now, least_ms, began)
+
+    def published(self, edition: Edition) -> None:
+        """What `edition` gave stands on the log."""
+        self._cut = edition.cut
+        self._published_at = paced(self._published_at, edition.now, round(edition.least_ms))
+        self._took_ms = 1e3 * (time.perf_counter() - edition.began)
+
+    def doubt(self) -> None:
+        """The lease may be another's by now: ask before the next bundle."""
+        self._asked_at = 0
 
     def close(self) -> None:
         """Give the lease up."""
@@ -92,14 +141,14 @@ class Publisher:
             self._log.release(self._lease)
             self._lease = None
 
-    def _owns(self, now: int) -> bool:
+    def _owned(self, now: int) -> Lease | None:
         if not self._asked_at or now - self._asked_at >= self._lease_s * 1000 / 3:
             held = self._lease
             self._lease = self._log.acquire(f"publish/{self._topics.policy}", self._holder, self._lease_s)
             self._asked_at = now
             if self._lease is not None and self._lease != held:
                 self._cut = self._last_cut()
-        return self._lease is not None
+        return self._lease
 
     def _last_cut(self) -> tuple[int, ...] | None:
         """The cut of the newest bundle on the log, if it is of the newest definition."""
@@ -108,26 +157,25 @@ class Publisher:
             return None
         return last.cut
 
-    def _compile(self, cut: tuple[int, ...], now: int) -> Bundle | None:
-        parts = self.known.parts()
+    def _compile(self, known: KnownStates, now: int) -> Bundle | None:
+        parts = known.parts()
         version = max(part.vocabulary.version for part in parts)
         newest = self._catalogue.get(self._definition.name)
         if version == 0 or newest is None or newest.version < version:
             # Nothing is defined yet, or a marker was folded whose definition this catalogue has still to read.
             return None
         definition = self._catalogue.at(self._definition.name, version)
-        if definition != self._definition and definition.fold().parameters() != self.known.fold.parameters():
+        if definition != self._definition and definition.fold().parameters() != known.fold.parameters():
             # The new fold has only reached an older version's marker; its own is on its way.
             return None
-        return compile_bundle(definition, cut, parts, time=now)
+        return compile_bundle(definition, known.cut, parts, time=now)
 
-    def _append(self, bundle: Bundle, now: int) -> None:
+    def _batches(self, bundle: Bundle, now: int) -> list[Batch]:
         header, whole = encode_bundle(header_of(bundle)), encode_bundle(bundle)
-        batches = [
+        return [
             Batch(self._topics.bundles, 0, header, 1, now, now),
             Batch(self._topics.policy, 0, whole, 1, now, now, bundle.loop.encode()),
         ]
-        self._log.append(batches, lease=self._lease)
 
 
 def newest_bundle(log: Log, topic: str) -> Bundle | None:

@@ -125,7 +125,7 @@ class Trial:
         folded = 0
         for arm in self.arms.values():
             if arm.learner is not None and arm.publisher is not None:
-                folded += arm.learner.step(now=now)
+                folded += arm.learner.step(now=now, publisher=arm.publisher)
                 try:
                     arm.publisher.step(now=now, every_ms=every_ms)
                 except LeaseLost as error:

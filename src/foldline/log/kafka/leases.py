@@ -134,7 +134,7 @@ class Leases:
         """
         with self._lock:
             self._ensure()
-            guard = self._guard_of(leases[0].name)
+            guard = self._guard_for(leases)
             for _ in range(_TRIES):
                 self._settle(guard)
                 for lease in leases:
@@ -227,6 +227,12 @@ class Leases:
             # Most of what is written under leases is ids of states, of which compressing makes nothing less.
             self._own[id] = Transactor(self._clients, id, compresses=False)
         return self._own[id]
+
+    def _guard_for(self, leases: Sequence[Lease]) -> Transactor:
+        """For appending under all of these: the one that all have, where they have one of this log object."""
+        found = {held.guard for lease in leases if (held := self._table.get(lease.name)) is not None}
+        shared = self._own.get(found.pop()) if len(found) == 1 else None
+        return shared or self._guard_of(leases[0].name)
 
     def _settle(self, transactor: Transactor) -> bool:
         """Begin as a guard and know all leases that it guards; False where others' transactions do not end."""

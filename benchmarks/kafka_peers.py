@@ -22,7 +22,6 @@ Command: `python -m benchmarks.kafka_peers [--events 1000000] [--rounds 3] [--se
 import argparse
 import json
 import multiprocessing
-import resource
 import statistics
 import tempfile
 import threading
@@ -36,6 +35,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
+from benchmarks.peers.memory import peak_mb
 from benchmarks.peers.running import peer, python_of_peers
 from foldline.app.foldline import wall_clock
 from foldline.engine.defining import create_catalogue, define
@@ -156,7 +156,7 @@ def learn(
             folded += learner.step(now=wall_clock())
         learner.close(now=wall_clock())
         used = {"cpu_s": time.process_time() - began[0], "clock_s": time.perf_counter() - began[1]}
-    return used | {"rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "events": folded}
+    return used | {"rss_mb": peak_mb(), "events": folded}
 
 
 def ours(url: str, partitions: int, events: int) -> dict[str, float]:

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-import resource
 import sys
 import time
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from benchmarks.peers.memory import peak_mb
 
 servers, topic, events, partitions = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[5])
 
@@ -32,7 +33,7 @@ async def main() -> None:
                 seen += 1
     used = {"events": seen, "cpu_s": time.process_time() - cpu, "clock_s": time.perf_counter() - clock}
     await consumer.stop()
-    print(json.dumps(used | {"rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps(used | {"rss_mb": peak_mb()}))
 
 
 asyncio.run(main())

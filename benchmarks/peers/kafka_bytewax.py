@@ -1,7 +1,6 @@
 """Bytewax: counts and sums by message key in a stateful map, without recovery: at least once."""
 
 import json
-import resource
 import sys
 import time
 from typing import Any
@@ -12,6 +11,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.testing import run_main
 from confluent_kafka import OFFSET_BEGINNING
+
+from benchmarks.peers.memory import peak_mb
 
 servers, topic, events = sys.argv[1], sys.argv[2], int(sys.argv[3])
 seen = 0
@@ -73,7 +74,7 @@ print(
             "events": seen,
             "cpu_s": time.process_time() - began[0],
             "clock_s": time.perf_counter() - began[1],
-            "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "rss_mb": peak_mb(),
         }
     )
 )

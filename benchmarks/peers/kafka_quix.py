@@ -1,13 +1,14 @@
 """Quix Streams, exactly-once: counts and sums by message key in its state, changelog and offsets in transactions."""
 
 import json
-import resource
 import sys
 import time
 from typing import Any
 
 from quixstreams import Application
 from quixstreams.state import State
+
+from benchmarks.peers.memory import peak_mb
 
 servers, topic, events, home = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 seen = 0
@@ -51,7 +52,7 @@ print(
             "events": seen,
             "cpu_s": time.process_time() - began[0],
             "clock_s": time.perf_counter() - began[1],
-            "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "rss_mb": peak_mb(),
         }
     )
 )

@@ -32,14 +32,17 @@ def peer(
     with tempfile.TemporaryDirectory() as home:
         command = [
             str(python),
-            str(HERE / f"kafka_{name}.py"),
+            "-m",
+            f"benchmarks.peers.kafka_{name}",
             servers,
             topic,
             str(events),
             home,
             str(partitions),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+        done = subprocess.run(
+            command, cwd=HERE.parent.parent, capture_output=True, text=True, timeout=900, check=False
+        )
     lines = [text for text in done.stdout.splitlines() if text.startswith("{")]
     if not lines:
         print(f"{name} does not run: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)

@@ -10,7 +10,8 @@ leases, since a log object that was not fenced knows all of its own. A holder fe
 again, reads what it still holds, and goes on.
 
 A log object has one guard a role, and not one for all: who commits under an id before all partitions have heard of
-its last transaction is told to try again later, and a bundle is written right after its roots.
+its last transaction is told to try again later. An append under leases of two roles brings them under one guard, and
+there they stay.
 
 Renewing only moves the expiry, which no safety rests on: it is sent without a transaction and without waiting.
 """

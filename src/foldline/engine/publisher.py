@@ -32,7 +32,7 @@ class Edition:
         cut: of the roots it was made of.
         now: milliseconds.
         least_ms: the pace at which it was due.
-        began: when its making began, by this machine's clock, seconds.
+        took_ms: how long its making took.
     """
 
     bundle: Bundle
@@ -41,7 +41,7 @@ class Edition:
     cut: tuple[int, ...]
     now: int
     least_ms: float
-    began: float
+    took_ms: float
 
 
 class Publisher:
@@ -99,8 +99,9 @@ class Publisher:
         edition = self.edition((), now=now, every_ms=every_ms)
         if edition is None:
             return None
+        began = time.perf_counter()
         self._log.append(edition.batches, lease=edition.lease)
-        self.published(edition)
+        self.published(edition, 1e3 * (time.perf_counter() - began))
         return edition.bundle
 
     def edition(self, ahead: Sequence[Batch], *, now: int, every_ms: int) -> Edition | None:
@@ -123,13 +124,15 @@ class Publisher:
         bundle = self._compile(known, now)
         if bundle is None:
             return None
-        return Edition(bundle, self._batches(bundle, now), lease, known.cut, now, least_ms, began)
+        batches = self._batches(bundle, now)
+        took_ms = 1e3 * (time.perf_counter() - began)
+        return Edition(bundle, batches, lease, known.cut, now, least_ms, took_ms)
 
-    def published(self, edition: Edition) -> None:
-        """What `edition` gave stands on the log."""
+    def published(self, edition: Edition, appending_ms: float = 0.0) -> None:
+        """What `edition` gave stands on the log; how long appending it took, where that was for its sake alone."""
         self._cut = edition.cut
         self._published_at = paced(self._published_at, edition.now, round(edition.least_ms))
-        self._took_ms = 1e3 * (time.perf_counter() - edition.began)
+        self._took_ms = edition.took_ms + appending_ms
 
     def doubt(self) -> None:
         """The lease may be another's by now: ask before the next bundle."""

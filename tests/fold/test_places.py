@@ -1,11 +1,14 @@
 """The duplicate filter's table against a dictionary, on rings that are small, full and go round."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foldline.errors import FoldError
 from foldline.fold.layout import Seen
 from foldline.fold.places import enter, enter_all, find
+from foldline.fold.room import MOST, TABLES, empty, indexed
 
 RING, SLOTS = 64, 256
 modest = settings(max_examples=200, deadline=None, derandomize=True)
@@ -61,3 +64,12 @@ def test_a_full_ring_is_entered_and_found() -> None:
         assert found
         assert rows[int(table[slot]) & ((1 << 12) - 1)].tolist() == row.tolist()
     assert not find(table, rows, head, tail, (12345, 67890))[1]
+
+
+def test_a_ring_that_entries_cannot_name_is_refused() -> None:
+    """Rather than ids being taken for others."""
+    state = empty(0)
+    rows = np.broadcast_to(np.zeros((1, Seen.WIDTH), np.int64), (2 * MOST, Seen.WIDTH))
+    table = next(table for table in TABLES if table.by_place)
+    with pytest.raises(FoldError, match=r"at most 2147483648 at a time; .* \[fold.overflow\]"):
+        indexed(state._replace(seen=rows), table)

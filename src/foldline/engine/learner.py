@@ -184,7 +184,7 @@ class Learner:
         try:
             offsets = self.log.append(everything, lease=leases)
         except LeaseLost:
-            if publisher is not None:
+            if publisher is not None and edition is not None:
                 publisher.doubt()
             for worker, batches in made:
                 self._guarded(worker, partial(self._append, batches))

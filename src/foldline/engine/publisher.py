@@ -29,8 +29,6 @@ class Edition:
         bundle: it.
         batches: what to append.
         lease: under which.
-        cut: of the roots it was made of.
-        now: milliseconds.
         least_ms: the pace at which it was due.
         took_ms: how long its making took.
     """
@@ -38,8 +36,6 @@ class Edition:
     bundle: Bundle
     batches: list[Batch]
     lease: Lease
-    cut: tuple[int, ...]
-    now: int
     least_ms: float
     took_ms: float
 
@@ -126,12 +122,12 @@ class Publisher:
             return None
         batches = self._batches(bundle, now)
         took_ms = 1e3 * (time.perf_counter() - began)
-        return Edition(bundle, batches, lease, known.cut, now, least_ms, took_ms)
+        return Edition(bundle, batches, lease, least_ms, took_ms)
 
     def published(self, edition: Edition, appending_ms: float = 0.0) -> None:
         """What `edition` gave stands on the log; how long appending it took, where that was for its sake alone."""
-        self._cut = edition.cut
-        self._published_at = paced(self._published_at, edition.now, round(edition.least_ms))
+        self._cut = edition.bundle.cut
+        self._published_at = paced(self._published_at, edition.bundle.time, round(edition.least_ms))
         self._took_ms = edition.took_ms + appending_ms
 
     def doubt(self) -> None:

@@ -5,10 +5,14 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from foldline.errors import FoldError
 from foldline.fold.layout import Dangling, Held, Int64s, Mark, Seen, State, Status
 
 LEAST: Final = 64
 """Least capacity of a ring and least slots of a table; powers of two."""
+
+MOST: Final = 1 << 31
+"""Rows of a ring whose places an entry of four bytes can name."""
 
 SMALL: Final = 1 << 16
 """Rows up to which a table has twice the room: entering them anew costs more than the memory. One with entries of half
@@ -141,6 +145,12 @@ def indexed(state: AnyState, table: Table) -> AnyState:
     if table.by_place:
         from foldline.fold.places import enter_all
 
+        if len(rows) > MOST:
+            raise FoldError(
+                "fold.overflow",
+                f"{held} ids in the duplicate filter of one partition: expected at most {MOST} at a time; define the "
+                "loop with more partitions or a shorter correction window",
+            )
         used = enter_all(slots, rows, head, tail)
     else:
         from foldline.fold.index import fill

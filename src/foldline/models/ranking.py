@@ -114,7 +114,7 @@ class Ranking:
         mine, theirs = (self.key, self.of), (other.key, other.of)
         if self.binned != other.binned:
             mine, theirs = (
-                part if binned else (_bins(part[0]), part[1])
+                part if binned else grouped(_bins(part[0]), part[1])
                 for part, binned in ((mine, self.binned), (theirs, other.binned))
             )
             self.binned = True
